@@ -1,0 +1,1 @@
+//! Messages: what users send and receive, and how brokers store them.
