@@ -1,0 +1,94 @@
+//! Everything that can leave a [`Client`](super::Client), as plain values.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::consumer::{CloseReport, Delivery};
+use crate::error::Error;
+use crate::id::{ChannelId, ConsumerId, OperationId, ProcessQueueId, ResolveToken};
+use crate::producer::SendReceipt;
+use crate::time::Instant;
+
+/// One wish of the core. Hosts match it without a wildcard, so that none can be lost.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Look up a host name; answer with [`Input::Resolved`](super::Input::Resolved).
+    Resolve {
+        /// Goes into the answer.
+        token: ResolveToken,
+        /// The name; never a numeric address.
+        host: Arc<str>,
+        /// The port to put into the addresses.
+        port: u16,
+    },
+    /// Open a connection; answer with `Connected` or `Closed`. The core watches the time.
+    Connect {
+        /// The connection's name from now on.
+        channel: ChannelId,
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// Write these bytes, in this order, after all earlier ones of the channel.
+    Transmit {
+        /// On which connection.
+        channel: ChannelId,
+        /// What: frames, a large body apart from its head.
+        chunks: Chunks,
+    },
+    /// Drop a connection, written or not. No input about it is expected any more.
+    Close {
+        /// Which.
+        channel: ChannelId,
+    },
+    /// A command has ended.
+    Complete {
+        /// Whose.
+        operation: OperationId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// Messages for user code; each token is to be answered by one
+    /// [`Input::Settled`](super::Input::Settled).
+    Deliver {
+        /// To which consumer.
+        consumer: ConsumerId,
+        /// In order of their offsets.
+        deliveries: Vec<Delivery>,
+    },
+    /// A queue went to another member: deliveries of it that no handler has begun must not begin;
+    /// their tokens need no answer. Those that run may go on.
+    Revoke {
+        /// From which consumer.
+        consumer: ConsumerId,
+        /// The stay that ended.
+        queue: ProcessQueueId,
+    },
+    /// A consumer takes no more deliveries: streams end once they are empty.
+    ConsumerClosed {
+        /// Which.
+        consumer: ConsumerId,
+    },
+    /// Nothing more to do until this time, or until an input comes.
+    Wait(Instant),
+}
+
+/// Bytes to write. Most drains write one arena and at most a few bodies.
+pub type Chunks = SmallVec<[Bytes; 3]>;
+
+/// How a command ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A message was stored.
+    Sent(SendReceipt),
+    /// It worked and there is nothing to tell.
+    Done,
+    /// A consumer was closed.
+    ConsumerClosed(CloseReport),
+    /// It did not work.
+    Failed(Error),
+}

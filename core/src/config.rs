@@ -1,0 +1,358 @@
+//! What can be set, with RocketMQ's defaults. Plain data: the builders in the driver fill it in and
+//! [`validate`](ProducerConfig::validate) says what is wrong before anything starts.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::error::UsageError;
+use crate::message::{MessageQueue, check_group};
+use crate::remoting::SerializeType;
+
+/// What the host knows of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostFacts {
+    /// The address other machines reach this one by; part of the client id and of message ids.
+    pub ip: IpAddr,
+    /// The process id; part of the client id and of message ids.
+    pub pid: u32,
+}
+
+/// Settings of a client: what all its producers and consumers share. Java: `ClientConfig`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// Name servers as `host:port`, at least one.
+    pub name_servers: Vec<Arc<str>>,
+    /// The middle of the client id; by default the process id and a random number, so that two
+    /// clients never take each other's queues.
+    pub instance_name: Option<Arc<str>>,
+    /// The last part of the client id, if any.
+    pub unit_name: Option<Arc<str>>,
+    /// How often routes are asked for again. Default 30 s.
+    pub poll_name_server_interval: Duration,
+    /// How often brokers hear from this client. Default 30 s; brokers forget a client after 120 s.
+    pub heartbeat_broker_interval: Duration,
+    /// How often consumed offsets are written to brokers. Default 5 s.
+    pub persist_consumer_offset_interval: Duration,
+    /// How long a connection may take to come up. Default 3 s.
+    pub connect_timeout: Duration,
+    /// How long routes, heartbeats and the like may take. Default 3 s. Java: `mqClientApiTimeout`.
+    pub request_timeout: Duration,
+    /// A connection without a read or a write for this long is closed. Default 120 s.
+    pub channel_idle_max: Duration,
+    /// After a failed connect, how long requests to that address fail at once; doubles up to
+    /// [`reconnect_delay_max`](Self::reconnect_delay_max). Default 100 ms. Java has none.
+    pub reconnect_delay_min: Duration,
+    /// The longest such pause. Default 3 s.
+    pub reconnect_delay_max: Duration,
+    /// Requests without an answer that one connection may hold. Default 65,535.
+    pub channel_pending_max: usize,
+    /// How request headers are written. Default JSON, which every broker takes for every request.
+    pub serialize: SerializeType,
+}
+
+impl ClientConfig {
+    /// The defaults, for these name servers.
+    pub fn new(name_servers: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
+        Self {
+            name_servers: name_servers.into_iter().map(Into::into).collect(),
+            instance_name: None,
+            unit_name: None,
+            poll_name_server_interval: Duration::from_secs(30),
+            heartbeat_broker_interval: Duration::from_secs(30),
+            persist_consumer_offset_interval: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(3),
+            request_timeout: Duration::from_secs(3),
+            channel_idle_max: Duration::from_secs(120),
+            reconnect_delay_min: Duration::from_millis(100),
+            reconnect_delay_max: Duration::from_secs(3),
+            channel_pending_max: 65_535,
+            serialize: SerializeType::Json,
+        }
+    }
+
+    /// Reads `host:port;host:port`, the form that RocketMQ uses everywhere.
+    ///
+    /// # Errors
+    /// [`UsageError::NameServerAddress`] names the part that is not `host:port`.
+    pub fn parse(name_servers: &str) -> Result<Self, UsageError> {
+        let parts: Vec<&str> = name_servers.split(';').map(str::trim).filter(|part| !part.is_empty()).collect();
+        let config = Self::new(parts);
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// The first setting that can't work, with what to write instead.
+    pub fn validate(&self) -> Result<(), UsageError> {
+        if self.name_servers.is_empty() {
+            return Err(UsageError::NoNameServer);
+        }
+        for address in &self.name_servers {
+            if split_address(address).is_none() {
+                return Err(UsageError::NameServerAddress { address: address.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Splits `host:port` at the last colon; brackets of an IPv6 address come off.
+#[must_use]
+pub fn split_address(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let host = host.strip_prefix('[').map_or(Some(host), |rest| rest.strip_suffix(']'))?;
+    let port: u16 = port.parse().ok()?;
+    let plausible = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+    if host.is_empty() || port == 0 || !host.chars().all(plausible) { None } else { Some((host, port)) }
+}
+
+/// Settings of a producer. Java: `DefaultMQProducer`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProducerConfig {
+    /// The producer group.
+    pub group: Arc<str>,
+    /// One budget for route look-up and all attempts of a send. Default 3 s.
+    pub send_timeout: Duration,
+    /// The part of the budget that one attempt may use while another is left. Default: half of what
+    /// remains, so that a silent broker leaves time for the next (Java: off, one attempt may use all).
+    pub send_attempt_timeout: Option<Duration>,
+    /// Attempts after the first, each on another broker if there is one. Default 2.
+    pub retry_times: u32,
+    /// Also retry when a broker stored the message but could not flush or replicate it in time.
+    /// Default false, since the retry stores it twice. Java: `retryAnotherBrokerWhenNotStoreOK`.
+    pub retry_when_not_store_ok: bool,
+    /// The template topic for auto-creation. Default `TBW102`.
+    pub create_topic_key: Arc<str>,
+    /// Queues of an auto-created topic. Default 4.
+    pub default_topic_queue_nums: i32,
+    /// The largest body, before compression. Default 4 MiB, the broker's own limit.
+    pub message_bytes_max: usize,
+    /// Bodies of this size and more are compressed. Default 4,096 bytes.
+    pub compress_bytes_min: usize,
+    /// Penalise slow and failing brokers when queues are chosen. Default false, as in Java.
+    pub latency_fault_tolerance: bool,
+}
+
+impl ProducerConfig {
+    /// The defaults, for this group.
+    pub fn new(group: impl Into<Arc<str>>) -> Self {
+        Self {
+            group: group.into(),
+            send_timeout: Duration::from_secs(3),
+            send_attempt_timeout: None,
+            retry_times: 2,
+            retry_when_not_store_ok: false,
+            create_topic_key: Arc::from("TBW102"),
+            default_topic_queue_nums: 4,
+            message_bytes_max: 4 << 20,
+            compress_bytes_min: 4_096,
+            latency_fault_tolerance: false,
+        }
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// The first setting that can't work, with what to write instead.
+    pub fn validate(&self) -> Result<(), UsageError> {
+        check_group_name(&self.group, "DEFAULT_PRODUCER")?;
+        in_range("default_topic_queue_nums", i64::from(self.default_topic_queue_nums), 1, 65_536)
+    }
+}
+
+/// Where a group starts on a queue that it has no offset for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConsumeFrom {
+    /// At the end: only messages that come from now on. The default, as in Java.
+    LastOffset,
+    /// At the oldest message that the broker still has.
+    FirstOffset,
+    /// At the first message stored at or after this wall time, in Unix milliseconds.
+    Timestamp(i64),
+}
+
+/// Whether members of a group share the messages or each get all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageModel {
+    /// Each message goes to one member. The default.
+    Clustering,
+}
+
+/// Settings of a push consumer. Java: `DefaultMQPushConsumer`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushConsumerConfig {
+    /// The consumer group.
+    pub group: Arc<str>,
+    /// Topic to filter expression: `*`, or tags as `TagA || TagB`.
+    pub subscriptions: BTreeMap<Arc<str>, Arc<str>>,
+    /// Who gets what. Default clustering.
+    pub message_model: MessageModel,
+    /// Where to start without a stored offset. Default the end.
+    pub consume_from: ConsumeFrom,
+    /// Messages of one queue that may be cached. Default 1,000.
+    pub pull_threshold_for_queue: usize,
+    /// Bytes of one queue that may be cached. Default 100 MiB.
+    pub pull_threshold_bytes_for_queue: usize,
+    /// The largest distance between the first and the last cached offset of a queue. Default 2,000.
+    pub consume_concurrently_max_span: i64,
+    /// Messages a pull may bring. Default 32.
+    pub pull_batch_size: i32,
+    /// Bytes a pull may bring. Default 256 KiB.
+    pub pull_batch_bytes: i32,
+    /// How long a broker may hold a pull. Default 15 s.
+    pub broker_suspend_max: Duration,
+    /// How long a pull may take in all. Default 30 s; brokers look for expired pulls every 5 s.
+    pub pull_timeout: Duration,
+    /// Pause after a failed pull. Default 1 s.
+    pub pull_delay_when_exception: Duration,
+    /// Deliveries before a message goes to the dead letters. Default 16.
+    pub max_reconsume_times: i32,
+    /// Pause before a message is offered again here when it could not be sent back. Default 5 s.
+    pub send_back_retry_delay: Duration,
+    /// How often queues are divided anew without a reason to. Default 20 s.
+    pub rebalance_interval: Duration,
+    /// How queues are divided. Default averagely; all members must use the same.
+    pub allocate_strategy: AllocateStrategy,
+}
+
+/// How the queues of a topic are divided among the members of a group. Plain data: every member has
+/// to come to the same result.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AllocateStrategy {
+    /// Neighbouring queues in equal parts. Java: `AllocateMessageQueueAveragely`.
+    Averagely,
+    /// Dealt out one by one. Java: `AllocateMessageQueueAveragelyByCircle`.
+    AveragelyByCircle,
+    /// These queues, whatever the other members do. Java: `AllocateMessageQueueByConfig`.
+    Config(Vec<MessageQueue>),
+    /// Only queues of brokers named `room@broker` with one of these rooms, in equal parts.
+    /// Java: `AllocateMessageQueueByMachineRoom`.
+    MachineRoom {
+        /// The rooms. Java: `consumeridcs`.
+        rooms: BTreeSet<Arc<str>>,
+    },
+    /// Each room's queues go to its own members; those of a room without members to all.
+    /// Java: `AllocateMachineRoomNearby`.
+    MachineRoomNearby {
+        /// How the queues of a room are divided.
+        inner: Box<AllocateStrategy>,
+        /// The room of a broker, from its name.
+        brokers: RoomRule,
+        /// The room of a member, from its client id.
+        consumers: RoomRule,
+    },
+    /// By a hash ring, so that a change of members moves few queues.
+    /// Java: `AllocateMessageQueueConsistentHash`.
+    ConsistentHash {
+        /// Points on the ring for each member. Java's default is 10.
+        virtual_nodes: u32,
+    },
+}
+
+/// How the machine room is told from a name. Java: `AllocateMachineRoomNearby.MachineRoomResolver`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RoomRule {
+    /// The room is what stands before the first such character, as in `room1@broker-a`.
+    Before(char),
+    /// Names and their rooms.
+    Table(BTreeMap<Arc<str>, Arc<str>>),
+}
+
+impl RoomRule {
+    /// The room of `name`; `None` when the rule finds none.
+    #[must_use]
+    pub fn room(&self, name: &str) -> Option<Arc<str>> {
+        match self {
+            Self::Before(separator) => {
+                name.split_once(*separator).map(|(room, _)| room).filter(|room| !room.is_empty()).map(Arc::from)
+            }
+            Self::Table(rooms) => rooms.get(name).cloned(),
+        }
+    }
+}
+
+impl PushConsumerConfig {
+    /// The defaults, for this group; subscriptions are still to be added.
+    pub fn new(group: impl Into<Arc<str>>) -> Self {
+        Self {
+            group: group.into(),
+            subscriptions: BTreeMap::new(),
+            message_model: MessageModel::Clustering,
+            consume_from: ConsumeFrom::LastOffset,
+            pull_threshold_for_queue: 1_000,
+            pull_threshold_bytes_for_queue: 100 << 20,
+            consume_concurrently_max_span: 2_000,
+            pull_batch_size: 32,
+            pull_batch_bytes: 256 << 10,
+            broker_suspend_max: Duration::from_secs(15),
+            pull_timeout: Duration::from_secs(30),
+            pull_delay_when_exception: Duration::from_secs(1),
+            max_reconsume_times: 16,
+            send_back_retry_delay: Duration::from_secs(5),
+            rebalance_interval: Duration::from_secs(20),
+            allocate_strategy: AllocateStrategy::Averagely,
+        }
+    }
+
+    /// Checks every setting. Java: `DefaultMQPushConsumerImpl#checkConfig`.
+    ///
+    /// # Errors
+    /// The first setting that can't work, with what to write instead.
+    pub fn validate(&self) -> Result<(), UsageError> {
+        check_group_name(&self.group, "DEFAULT_CONSUMER")?;
+        if self.subscriptions.is_empty() {
+            return Err(UsageError::NoSubscription { group: self.group.clone() });
+        }
+        in_range("pull_threshold_for_queue", as_i64(self.pull_threshold_for_queue), 1, 65_535)?;
+        in_range("pull_threshold_bytes_for_queue", as_i64(self.pull_threshold_bytes_for_queue), 1, 1_024 << 20)?;
+        in_range("consume_concurrently_max_span", self.consume_concurrently_max_span, 1, 65_535)?;
+        in_range("pull_batch_size", i64::from(self.pull_batch_size), 1, 1_024)?;
+        in_range("max_reconsume_times", i64::from(self.max_reconsume_times), 1, i64::from(i32::MAX))
+    }
+}
+
+fn check_group_name(group: &Arc<str>, reserved: &str) -> Result<(), UsageError> {
+    if &**group == reserved {
+        return Err(UsageError::ReservedGroup { group: group.clone() });
+    }
+    check_group(group).map_err(|reason| UsageError::Group { group: group.clone(), reason })
+}
+
+fn as_i64(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn in_range(setting: &'static str, value: i64, min: i64, max: i64) -> Result<(), UsageError> {
+    if (min..=max).contains(&value) { Ok(()) } else { Err(UsageError::OutOfRange { setting, value, min, max }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        assert_eq!(split_address("127.0.0.1:9876"), Some(("127.0.0.1", 9876)));
+        assert_eq!(split_address("[::1]:9876"), Some(("::1", 9876)));
+        assert_eq!(split_address("mq.example:1"), Some(("mq.example", 1)));
+        for wrong in ["", "localhost", ":9876", "host:", "host:0", "host:99999", "ho st:1", "http://h:1", "[::1:1"] {
+            assert_eq!(split_address(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_name_servers_is_split_at_semicolons() {
+        let config = ClientConfig::parse("a:1; b:2;").expect("two addresses");
+        assert_eq!(config.name_servers, [Arc::from("a:1"), Arc::from("b:2")]);
+        assert_eq!(ClientConfig::parse(" ; "), Err(UsageError::NoNameServer));
+        assert!(matches!(ClientConfig::parse("a:1;b"), Err(UsageError::NameServerAddress { address }) if &*address == "b"));
+    }
+}

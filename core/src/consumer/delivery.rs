@@ -1,0 +1,62 @@
+//! What a consumer hands to user code, and what user code answers.
+
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use crate::id::{ConsumerId, ProcessQueueId};
+use crate::message::{MessageQueue, RecordError, StoredMessage};
+
+/// A message in a handler's hands. Every token is answered exactly once.
+#[derive(Debug, PartialEq, Eq, Hash, Clone, Copy, PartialOrd, Ord)]
+pub struct ConsumeToken {
+    /// Whose delivery it is.
+    pub consumer: ConsumerId,
+    /// The stay of the queue with that consumer.
+    pub queue: ProcessQueueId,
+    /// The message's offset in the queue.
+    pub queue_offset: i64,
+}
+
+/// One message, or one record that can't be read, on its way to user code.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Goes into the answer.
+    pub token: ConsumeToken,
+    /// The queue it came from; for a retried message that is the retry topic's.
+    pub queue: Arc<MessageQueue>,
+    /// The topic the user subscribed to: for a retried message, the one it was first sent to.
+    pub topic: Arc<str>,
+    /// The record.
+    pub message: Result<StoredMessage, RecordError>,
+}
+
+/// What is to become of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ack {
+    /// It has been dealt with.
+    Done,
+    /// Bring it again later; the broker's table of delays decides when. Java: `RECONSUME_LATER`.
+    Retry,
+    /// Bring it again after about this time: the broker's delay level that is nearest and not shorter.
+    RetryAfter(Duration),
+    /// Put it into the group's dead letters now.
+    DeadLetter,
+}
+
+/// What was left when a consumer closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CloseReport {
+    /// Messages that were settled as done in the consumer's life.
+    pub settled: u64,
+    /// Messages that were sent back for another try or to the dead letters in its life.
+    pub sent_back: u64,
+    /// Messages that had been fetched but not begun; the next owner gets them.
+    pub handed_back: u64,
+    /// Handlers that were still running at the deadline; their messages come again.
+    pub abandoned: u64,
+    /// Queues whose offset the broker confirmed.
+    pub queues_committed: u32,
+    /// Queues whose offset could not be confirmed; messages since the last commit come again.
+    pub queues_uncommitted: u32,
+}
