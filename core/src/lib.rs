@@ -13,6 +13,8 @@ pub mod channel;
 pub mod client;
 pub mod config;
 pub mod consumer;
+#[cfg(feature = "std")]
+pub mod driver;
 pub mod error;
 pub mod hash;
 pub mod id;
