@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::channel::Reply;
 use crate::consumer::Consumers;
 use crate::producer::Producers;
-use crate::remoting::{HeartbeatData, Json, ProducerData, RequestCode, ResponseCode};
+use crate::remoting::{HeartbeatData, ProducerData, RequestCode, ResponseCode};
 use crate::route::MASTER_ID;
 use crate::time::Instant;
 use crate::timer::{TimerId, Timers};

@@ -15,7 +15,7 @@ use crate::error::Cause;
 use crate::id::{ChannelId, GenerationalId, ProducerId};
 use crate::message::MessageQueue;
 use crate::remoting::{
-    BrokerData, Encoder, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, GetRouteInfoRequestHeader, Head, Json,
+    BrokerData, Encoder, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, GetRouteInfoRequestHeader, Head,
     NoHeader, QueueData, RemotingCommand, RequestCode, ResponseCode, SendMessageRequestHeaderV2,
     SendMessageResponseHeader, TopicRouteData,
 };

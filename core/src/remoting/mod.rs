@@ -26,5 +26,14 @@ pub use header::{
     RpcRequestHeader, TopicRequestHeader,
 };
 pub use headers::*;
-pub use json::{Json, JsonError, JsonKey, JsonProblem};
+pub use json::{JsonError, JsonProblem};
 pub use language::{LanguageCode, SerializeType, VERSION};
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    pub(super) fn unhex(hex: &str) -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+}
