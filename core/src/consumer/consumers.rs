@@ -83,7 +83,11 @@ impl Consumers {
 
     /// What brokers are told of the groups.
     pub fn heartbeat_data(&self) -> Vec<ConsumerData> {
-        self.push.values().filter(|consumer| !consumer.is_closing()).map(PushConsumer::heartbeat_data).collect()
+        self.push
+            .values()
+            .filter(|consumer| !consumer.is_closing())
+            .map(PushConsumer::heartbeat_data)
+            .collect()
     }
 
     /// The topics that are subscribed to.
@@ -109,7 +113,13 @@ impl Consumers {
     }
 
     /// A look-up of a route has ended.
-    pub fn handle_route(&mut self, shared: &mut Shared, now: Instant, topic: &Arc<str>, outcome: &RouteOutcome) {
+    pub fn handle_route(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        topic: &Arc<str>,
+        outcome: &RouteOutcome,
+    ) {
         self.each(|consumer| consumer.handle_route(shared, now, topic, outcome));
     }
 

@@ -67,7 +67,8 @@ impl PushConsumer {
         self.stop(shared);
         let timer = shared.arm(deadline, self.timer(ConsumerTimer::Close));
         let operations = operation.into_iter().collect();
-        self.phase = Phase::Closing(Closing { operations, deadline, timers: [timer; 2], stage: Stage::Handlers });
+        self.phase =
+            Phase::Closing(Closing { operations, deadline, timers: [timer; 2], stage: Stage::Handlers });
         shared.cancel(timer);
         self.arm_close(shared, now, deadline);
         let ids: Vec<ProcessQueueId> = self.owned.iter().map(|(id, _)| id).collect();
@@ -159,7 +160,9 @@ impl PushConsumer {
         queue: &Arc<MessageQueue>,
         ok: bool,
     ) {
-        let Phase::Closing(Closing { stage: Stage::Commits { failed }, .. }) = &mut self.phase else { return };
+        let Phase::Closing(Closing { stage: Stage::Commits { failed }, .. }) = &mut self.phase else {
+            return;
+        };
         if ok {
             if !failed.contains(queue) {
                 self.commit(shared, now, queue);
@@ -175,7 +178,8 @@ impl PushConsumer {
             return;
         }
         let Phase::Closing(closing) = &mut self.phase else { return };
-        let known: BTreeSet<Arc<str>> = shared.routes.brokers().map(|(_, _, address)| address.clone()).collect();
+        let known: BTreeSet<Arc<str>> =
+            shared.routes.brokers().map(|(_, _, address)| address.clone()).collect();
         let open: BTreeSet<Arc<str>> =
             known.into_iter().filter(|address| shared.channels.is_open(address)).collect();
         closing.stage = Stage::Leaving { waiting: open.clone() };
@@ -196,7 +200,9 @@ impl PushConsumer {
 
     /// A broker has been told, or can't be.
     pub(super) fn handle_unregistered(&mut self, shared: &mut Shared, address: &Arc<str>) {
-        let Phase::Closing(Closing { stage: Stage::Leaving { waiting }, .. }) = &mut self.phase else { return };
+        let Phase::Closing(Closing { stage: Stage::Leaving { waiting }, .. }) = &mut self.phase else {
+            return;
+        };
         waiting.remove(address);
         if waiting.is_empty() {
             self.finish_close(shared);

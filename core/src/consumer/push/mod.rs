@@ -22,8 +22,6 @@ mod settle;
 mod start;
 mod start_offset;
 mod subscription;
-#[cfg(test)]
-mod tests;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -35,7 +33,7 @@ use crate::config::PushConsumerConfig;
 use crate::error::UsageError;
 use crate::id::{Arena, ConsumerId, OperationId, ProcessQueueId};
 use crate::message::{MessageQueue, names};
-use crate::remoting::ConsumerData;
+use crate::remoting::{ConsumerData, SubscriptionData};
 use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
 
@@ -43,7 +41,6 @@ use close::Closing;
 use queue::OwnedQueue;
 use rebalance::Rounds;
 use start::{MissingRoutes, Starting};
-use subscription::Subscription;
 
 pub use introspect::QueueView;
 pub use queue::{Fetch, Pause};
@@ -54,7 +51,7 @@ pub struct PushConsumer {
     id: ConsumerId,
     config: Arc<PushConsumerConfig>,
     retry_topic: Arc<str>,
-    subscriptions: BTreeMap<Arc<str>, Subscription>,
+    subscriptions: BTreeMap<Arc<str>, SubscriptionData>,
     flow: FlowControl,
     phase: Phase,
     missing: MissingRoutes,
@@ -110,9 +107,17 @@ impl PushConsumer {
     }
 
     /// What a request of this consumer brought.
-    pub fn handle_reply(&mut self, shared: &mut Shared, now: Instant, request: ConsumerRequest, reply: Reply) {
+    pub fn handle_reply(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        request: ConsumerRequest,
+        reply: Reply,
+    ) {
         match request {
-            ConsumerRequest::Members { topic, round } => self.handle_members(shared, now, &topic, round, reply),
+            ConsumerRequest::Members { topic, round } => {
+                self.handle_members(shared, now, &topic, round, reply)
+            }
             ConsumerRequest::StoredOffset(queue) => self.handle_stored_offset(shared, now, queue, reply),
             ConsumerRequest::StartOffset(queue) => self.handle_start_offset(shared, now, queue, reply),
             ConsumerRequest::Pull { queue, commit } => self.handle_pulled(shared, now, queue, commit, reply),
@@ -122,7 +127,9 @@ impl PushConsumer {
             ConsumerRequest::SendRetry { queue, queue_offset } => {
                 self.handle_sent_retry(shared, now, queue, queue_offset, reply);
             }
-            ConsumerRequest::Commit { queue, offset } => self.handle_committed(shared, now, &queue, offset, reply),
+            ConsumerRequest::Commit { queue, offset } => {
+                self.handle_committed(shared, now, &queue, offset, reply)
+            }
             ConsumerRequest::Unregister(address) => self.handle_unregistered(shared, &address),
         }
     }

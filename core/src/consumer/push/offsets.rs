@@ -66,7 +66,8 @@ impl PushConsumer {
             commit_offset: offset,
             ..UpdateConsumerOffsetRequestHeader::default()
         };
-        let deadline = self.close_deadline().map_or(now + COMMIT_TIMEOUT, |end| end.min(now + COMMIT_TIMEOUT));
+        let deadline =
+            self.close_deadline().map_or(now + COMMIT_TIMEOUT, |end| end.min(now + COMMIT_TIMEOUT));
         if deadline <= now {
             // Nobody waits for the answer any more; the broker may still hear it.
             shared.oneway(now, &address, &header, Bytes::new());

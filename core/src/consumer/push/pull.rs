@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::PushConsumer;
 use super::queue::{Cached, Fate, Fetch, OwnedQueue, Pause};
+use super::subscription::wants;
 use crate::channel::Reply;
 use crate::client::{Output, Shared};
 use crate::consumer::{ConsumeToken, ConsumerRequest, Delivery};
@@ -43,7 +44,7 @@ impl PushConsumer {
         owned.fetch = Fetch::Pulling(now);
         let commit = if slave { None } else { self.offsets.piggyback(&queue) };
         let commit_flag = if commit.is_some() { pull_flag::COMMIT_OFFSET } else { 0 };
-        let version = self.subscriptions.get(&queue.topic).map_or(0, |subscription| subscription.data.sub_version);
+        let version = self.subscriptions.get(&queue.topic).map_or(0, |subscription| subscription.sub_version);
         let header = PullMessageRequestHeader {
             consumer_group: (&*self.config.group).into(),
             topic: (&*queue.topic).into(),
@@ -52,7 +53,8 @@ impl PushConsumer {
             max_msg_nums: self.config.pull_batch_size,
             sys_flag: pull_flag::SUSPEND | commit_flag,
             commit_offset: commit.unwrap_or(0),
-            suspend_timeout_millis: i64::try_from(self.config.broker_suspend_max.as_millis()).unwrap_or(i64::MAX),
+            suspend_timeout_millis: i64::try_from(self.config.broker_suspend_max.as_millis())
+                .unwrap_or(i64::MAX),
             sub_version: version,
             expression_type: Some("TAG".into()),
             max_msg_bytes: Some(self.config.pull_batch_bytes),
@@ -123,7 +125,14 @@ impl PushConsumer {
     }
 
     /// Caches and delivers what a pull brought; `false` when it broke off and is to be pulled again.
-    fn take_messages(&mut self, shared: &mut Shared, id: ProcessQueueId, body: Bytes, next: i64, delta: i64) -> bool {
+    fn take_messages(
+        &mut self,
+        shared: &mut Shared,
+        id: ProcessQueueId,
+        body: Bytes,
+        next: i64,
+        delta: i64,
+    ) -> bool {
         let Some(owned) = self.owned.get_mut(id) else { return true };
         let begin = owned.next_offset.unwrap_or_default();
         let subscription = self.subscriptions.get(&owned.queue.topic);
@@ -146,7 +155,7 @@ impl PushConsumer {
             }
             expected = offset.saturating_add(1);
             if let Ok(message) = &record
-                && subscription.is_some_and(|subscription| !subscription.wants(message.tags()))
+                && subscription.is_some_and(|subscription| !wants(subscription, message.tags()))
             {
                 continue;
             }
@@ -223,7 +232,13 @@ impl PushConsumer {
     }
 
     /// No route names an address of the queue's broker.
-    pub(super) fn no_address(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, topic: &Arc<str>) {
+    pub(super) fn no_address(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        topic: &Arc<str>,
+    ) {
         shared.look_up_route(now, topic, None);
         self.back_off(shared, now, id, Pause::NoAddress);
     }

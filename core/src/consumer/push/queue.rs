@@ -4,8 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::start::doubled;
 use super::PushConsumer;
+use super::start::doubled;
 use crate::client::{Output, Shared};
 use crate::consumer::{ConsumerTimer, Full, ProcessQueue};
 use crate::id::ProcessQueueId;
@@ -140,7 +140,11 @@ impl PushConsumer {
     }
 
     /// Takes the stay out of all tables and tells the host.
-    pub(super) fn forget_queue(&mut self, shared: &mut Shared, id: ProcessQueueId) -> Option<Arc<MessageQueue>> {
+    pub(super) fn forget_queue(
+        &mut self,
+        shared: &mut Shared,
+        id: ProcessQueueId,
+    ) -> Option<Arc<MessageQueue>> {
         let gone = self.owned.remove(id)?;
         self.by_queue.remove(&gone.queue);
         if let Fetch::Pausing(timer, _) = gone.fetch {
@@ -184,7 +188,14 @@ impl PushConsumer {
     }
 
     /// Waits, and then goes on.
-    pub(super) fn pause(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, delay: Duration, why: Pause) {
+    pub(super) fn pause(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        delay: Duration,
+        why: Pause,
+    ) {
         if self.is_closing() {
             return;
         }
@@ -198,9 +209,10 @@ impl PushConsumer {
     /// A broker is back: queues that waited for it go on at once.
     pub(super) fn wake_queues_of(&mut self, shared: &mut Shared, now: Instant, address: &Arc<str>) {
         let waits = |owned: &OwnedQueue| match owned.fetch {
-            Fetch::Pausing(_, Pause::NoAddress | Pause::Unreachable | Pause::NotRegistered) => {
-                shared.routes.address(&owned.queue.broker_name, MASTER_ID).is_some_and(|(known, _)| known == address)
-            }
+            Fetch::Pausing(_, Pause::NoAddress | Pause::Unreachable | Pause::NotRegistered) => shared
+                .routes
+                .address(&owned.queue.broker_name, MASTER_ID)
+                .is_some_and(|(known, _)| known == address),
             _ => false,
         };
         let waiting: Vec<ProcessQueueId> =

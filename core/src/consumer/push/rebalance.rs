@@ -8,15 +8,17 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::pull::cause_of;
 use super::PushConsumer;
+use super::pull::cause_of;
 use crate::channel::Reply;
 use crate::client::Shared;
 use crate::consumer::rebalance::{allocate, sort_members};
 use crate::consumer::{ConsumerRequest, ConsumerTimer};
 use crate::id::ProcessQueueId;
 use crate::message::{MessageQueue, java_string_hash};
-use crate::remoting::{GetConsumerListByGroupRequestHeader, GetConsumerListByGroupResponseBody, ResponseCode};
+use crate::remoting::{
+    GetConsumerListByGroupRequestHeader, GetConsumerListByGroupResponseBody, ResponseCode,
+};
 use crate::route::MASTER_ID;
 use crate::time::Instant;
 use crate::timer::TimerId;

@@ -7,10 +7,10 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
+use super::PushConsumer;
 use super::pull::{cause_of, real_topic};
 use super::queue::Fate;
 use super::settle::LEVEL_DEAD_LETTER;
-use super::PushConsumer;
 use crate::channel::Reply;
 use crate::client::Shared;
 use crate::consumer::ConsumerRequest;
@@ -108,12 +108,17 @@ impl PushConsumer {
             default_topic: names::AUTO_CREATE_TOPIC.into(),
             default_topic_queue_nums: 4,
             queue_id,
-            sys_flag: message.sys_flag & (sys_flag::COMPRESSED | sys_flag::COMPRESSION_MASK | sys_flag::MULTI_TAGS),
+            sys_flag: message.sys_flag
+                & (sys_flag::COMPRESSED | sys_flag::COMPRESSION_MASK | sys_flag::MULTI_TAGS),
             born_timestamp: message.born_timestamp.as_millis(),
             flag: message.flag,
             properties: Some(properties.into()),
             // More often than allowed: the broker makes it a dead letter.
-            reconsume_times: Some(if delay_level == LEVEL_DEAD_LETTER { max.saturating_add(1) } else { times }),
+            reconsume_times: Some(if delay_level == LEVEL_DEAD_LETTER {
+                max.saturating_add(1)
+            } else {
+                times
+            }),
             unit_mode: Some(false),
             max_reconsume_times: Some(max),
             batch: Some(false),
@@ -185,11 +190,15 @@ fn retry_properties(message: &StoredMessage, topic: &str, delay_level: i32) -> S
     for name in [property::TRAN_MSG, property::RECONSUME_TIME, property::MAX_RECONSUME_TIMES] {
         properties.remove(name);
     }
-    let level = if delay_level > 0 { delay_level } else { RETRY_LEVEL_FIRST.saturating_add(message.reconsume_times) };
-    let origin = properties.get(property::ORIGIN_MESSAGE_ID).map_or_else(|| message.msg_id(), ToString::to_string);
-    for (name, value) in
-        [(property::ORIGIN_MESSAGE_ID, &*origin), (property::RETRY_TOPIC, topic), (property::DELAY, &level.to_string())]
-    {
+    let level =
+        if delay_level > 0 { delay_level } else { RETRY_LEVEL_FIRST.saturating_add(message.reconsume_times) };
+    let origin =
+        properties.get(property::ORIGIN_MESSAGE_ID).map_or_else(|| message.msg_id(), ToString::to_string);
+    for (name, value) in [
+        (property::ORIGIN_MESSAGE_ID, &*origin),
+        (property::RETRY_TOPIC, topic),
+        (property::DELAY, &level.to_string()),
+    ] {
         // Only an empty value could be refused, and then there is nothing to say.
         if let Err(error) = properties.set(name, value) {
             tracing::debug!(name, %error, "property left out");

@@ -3,9 +3,9 @@
 
 use alloc::vec;
 
-use super::queue::{Cached, Fate, Fetch};
 use super::PushConsumer;
 use super::pull::delivery;
+use super::queue::{Cached, Fate, Fetch};
 use crate::client::{Output, Shared};
 use crate::consumer::{Ack, ConsumeToken, ConsumerTimer};
 use crate::id::ProcessQueueId;
@@ -99,7 +99,8 @@ fn delay_level(ack: Ack) -> i32 {
     match ack {
         Ack::DeadLetter => LEVEL_DEAD_LETTER,
         Ack::RetryAfter(delay) => {
-            let shorter = DELAY_LEVELS.iter().filter(|level| core::time::Duration::from_secs(**level) < delay).count();
+            let shorter =
+                DELAY_LEVELS.iter().filter(|level| core::time::Duration::from_secs(**level) < delay).count();
             i32::try_from(shorter.min(DELAY_LEVELS.len() - 1) + 1).expect("the table is short")
         }
         Ack::Retry | Ack::Done | Ack::HandBack => LEVEL_BY_BROKER,
@@ -113,9 +114,16 @@ mod tests {
 
     #[test]
     fn a_wished_delay_becomes_the_nearest_level_that_is_not_shorter() {
-        for (millis, level) in
-            [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (5_000, 2), (31_000, 5), (7_200_000, 18), (9_999_999, 18)]
-        {
+        for (millis, level) in [
+            (0, 1),
+            (1, 1),
+            (1_000, 1),
+            (1_001, 2),
+            (5_000, 2),
+            (31_000, 5),
+            (7_200_000, 18),
+            (9_999_999, 18),
+        ] {
             assert_eq!(delay_level(Ack::RetryAfter(Duration::from_millis(millis))), level, "{millis} ms");
         }
         assert_eq!(delay_level(Ack::Retry), 0);

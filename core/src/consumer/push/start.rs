@@ -61,7 +61,13 @@ impl PushConsumer {
     }
 
     /// A look-up of a route has ended.
-    pub fn handle_route(&mut self, shared: &mut Shared, now: Instant, topic: &Arc<str>, outcome: &RouteOutcome) {
+    pub fn handle_route(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        topic: &Arc<str>,
+        outcome: &RouteOutcome,
+    ) {
         if self.is_closing() || !self.subscriptions.contains_key(topic) {
             return;
         }

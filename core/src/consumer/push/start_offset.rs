@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 
+use super::PushConsumer;
 use super::pull::{cause_of, refusal};
 use super::queue::{Fetch, Pause};
-use super::PushConsumer;
 use crate::channel::Reply;
 use crate::client::Shared;
 use crate::config::ConsumeFrom;
@@ -51,7 +51,13 @@ impl PushConsumer {
     }
 
     /// The broker has said where the group stands, or that it doesn't know.
-    pub(super) fn handle_stored_offset(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, reply: Reply) {
+    pub(super) fn handle_stored_offset(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        reply: Reply,
+    ) {
         let Some(owned) = self.owned.get(id) else { return };
         let queue = owned.queue.clone();
         let offset = match &reply {
@@ -119,7 +125,13 @@ impl PushConsumer {
     }
 
     /// The broker has said where the queue ends, or what it had at the time that was asked for.
-    pub(super) fn handle_start_offset(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, reply: Reply) {
+    pub(super) fn handle_start_offset(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        reply: Reply,
+    ) {
         let Some(owned) = self.owned.get(id) else { return };
         let queue = owned.queue.clone();
         match &reply {
