@@ -1,1 +1,30 @@
 //! Messages: what users send and receive, and how brokers store them.
+//!
+//! [`Message`] goes out, [`StoredMessages`] come in; [`batch`] and [`stored`] know the bytes.
+//! Bodies are never copied on the way in, and never inflated here: that is the caller's work.
+
+pub mod batch;
+mod bytes_at;
+mod hash;
+pub mod id;
+#[expect(clippy::module_inception, reason = "the file is named after the one type it holds")]
+mod message;
+pub mod names;
+pub mod properties;
+pub mod property;
+mod queue;
+pub mod stored;
+pub mod sys_flag;
+pub mod validate;
+
+pub use batch::{batch_item_len, decode_batch, encode_batch};
+pub use hash::{body_crc, java_string_hash, tags_code};
+pub use message::Message;
+pub use properties::Properties;
+pub use queue::MessageQueue;
+pub use stored::{
+    RecordError, RecordErrorKind, ScannedRecord, StoredMessage, StoredMessages, StoredRecord, encode_stored,
+    scan_stored,
+};
+pub use sys_flag::perm;
+pub use validate::{InvalidMessage, InvalidName, check_client_group, check_group, check_topic};
