@@ -1,14 +1,15 @@
 //! What can be set, with RocketMQ's defaults. Plain data: the builders in the driver fill it in and
 //! [`validate`](ProducerConfig::validate) says what is wrong before anything starts.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::error::UsageError;
-use crate::message::check_group;
+use crate::message::{MessageQueue, check_group};
 use crate::remoting::SerializeType;
 
 /// What the host knows of itself.
@@ -220,14 +221,62 @@ pub struct PushConsumerConfig {
     pub allocate_strategy: AllocateStrategy,
 }
 
-/// How the queues of a topic are divided among the members of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// How the queues of a topic are divided among the members of a group. Plain data: every member has
+/// to come to the same result.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AllocateStrategy {
     /// Neighbouring queues in equal parts. Java: `AllocateMessageQueueAveragely`.
     Averagely,
     /// Dealt out one by one. Java: `AllocateMessageQueueAveragelyByCircle`.
     AveragelyByCircle,
+    /// These queues, whatever the other members do. Java: `AllocateMessageQueueByConfig`.
+    Config(Vec<MessageQueue>),
+    /// Only queues of brokers named `room@broker` with one of these rooms, in equal parts.
+    /// Java: `AllocateMessageQueueByMachineRoom`.
+    MachineRoom {
+        /// The rooms. Java: `consumeridcs`.
+        rooms: BTreeSet<Arc<str>>,
+    },
+    /// Each room's queues go to its own members; those of a room without members to all.
+    /// Java: `AllocateMachineRoomNearby`.
+    MachineRoomNearby {
+        /// How the queues of a room are divided.
+        inner: Box<AllocateStrategy>,
+        /// The room of a broker, from its name.
+        brokers: RoomRule,
+        /// The room of a member, from its client id.
+        consumers: RoomRule,
+    },
+    /// By a hash ring, so that a change of members moves few queues.
+    /// Java: `AllocateMessageQueueConsistentHash`.
+    ConsistentHash {
+        /// Points on the ring for each member. Java's default is 10.
+        virtual_nodes: u32,
+    },
+}
+
+/// How the machine room is told from a name. Java: `AllocateMachineRoomNearby.MachineRoomResolver`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RoomRule {
+    /// The room is what stands before the first such character, as in `room1@broker-a`.
+    Before(char),
+    /// Names and their rooms.
+    Table(BTreeMap<Arc<str>, Arc<str>>),
+}
+
+impl RoomRule {
+    /// The room of `name`; `None` when the rule finds none.
+    #[must_use]
+    pub fn room(&self, name: &str) -> Option<Arc<str>> {
+        match self {
+            Self::Before(separator) => {
+                name.split_once(*separator).map(|(room, _)| room).filter(|room| !room.is_empty()).map(Arc::from)
+            }
+            Self::Table(rooms) => rooms.get(name).cloned(),
+        }
+    }
 }
 
 impl PushConsumerConfig {

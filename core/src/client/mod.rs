@@ -1,7 +1,268 @@
 //! The client: composes the machines, owns their tables, and is the one door in and out.
+//!
+//! ```text
+//!   Input ──► Client::handle ──► channel │ route │ producer │ consumer ──► Client::poll_output ──► Output
+//! ```
+//!
+//! One input is dealt with completely, with everything that follows from it, before the next. Timers
+//! that are due fire after the input that came at the same time: an answer at its deadline counts.
 
+mod closing;
+mod heartbeat;
 mod input;
 mod output;
+mod peer_request;
+mod routing;
+mod shared;
 
+use alloc::sync::Arc;
+
+use crate::channel::{ChannelEvent, Reply};
+use crate::config::{ClientConfig, HostFacts};
+use crate::consumer::Consumers;
+use crate::error::Error;
+use crate::id::OperationId;
+use crate::producer::{Producers, SendKind, SendOrder};
+use crate::time::{Instant, Timestamp, WallClock};
+
+pub use heartbeat::Heartbeats;
 pub use input::{Command, Input, OutboundMessage, QueueChoice};
 pub use output::{Chunks, Outcome, Output};
+pub use shared::{Purpose, Shared, TimerKey};
+
+use closing::Closing;
+use routing::Connecting;
+use shared::Notice;
+
+/// A whole client as plain data. Java: `MQClientInstance` and all it holds.
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Shared,
+    producers: Producers,
+    consumers: Consumers,
+    connecting: Option<Connecting>,
+    closing: Option<Closing>,
+    closed: bool,
+}
+
+impl Client {
+    /// A client that knows nothing and nobody yet. `seed` decides all its randomness.
+    #[must_use]
+    pub fn new(config: Arc<ClientConfig>, facts: &HostFacts, seed: u64, now: Instant, wall: Timestamp) -> Self {
+        let mut shared = Shared::new(config, facts, seed, now, wall);
+        shared.arm(now + shared.config.poll_name_server_interval, TimerKey::PollRoutes);
+        shared.heartbeats.due(&mut shared.timers, now + shared.config.heartbeat_broker_interval);
+        Self {
+            shared,
+            producers: Producers::default(),
+            consumers: Consumers::default(),
+            connecting: None,
+            closing: None,
+            closed: false,
+        }
+    }
+
+    /// The name that brokers know this client by.
+    #[must_use]
+    pub fn client_id(&self) -> &Arc<str> {
+        &self.shared.client_id
+    }
+
+    /// The producers, to look at.
+    #[must_use]
+    pub fn producers(&self) -> &Producers {
+        &self.producers
+    }
+
+    /// The consumers, to look at.
+    #[must_use]
+    pub fn consumers(&self) -> &Consumers {
+        &self.consumers
+    }
+
+    /// Connections, routes and clocks, to look at.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Takes one input in.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Resolved { token, result } => self.shared.channels.handle_resolved(now, token, result),
+            Input::Connected { channel } => self.shared.channels.handle_connected(now, channel),
+            Input::Received { channel, command } => self.shared.channels.handle_received(now, channel, command),
+            Input::Transmitted { channel, bytes_total } => {
+                self.shared.channels.handle_transmitted(now, channel, bytes_total);
+            }
+            Input::Closed { channel, reason } => self.shared.channels.handle_closed(now, channel, &reason),
+            Input::Timeout => {}
+            Input::WallClock(wall) => self.shared.clock = WallClock::new(now, wall),
+            Input::Command(command) => self.handle_command(now, command),
+            Input::Settled { token, ack } => self.consumers.handle_settled(&mut self.shared, now, token, ack),
+        }
+        self.settle(now);
+        self.shared.channels.handle_timeout(now);
+        self.settle(now);
+        while let Some(key) = self.shared.timers.pop_due(now) {
+            self.handle_timer(now, key);
+            self.settle(now);
+        }
+    }
+
+    /// The next wish; [`Output::Wait`] when there is none. To be called until then after inputs.
+    pub fn poll_output(&mut self, _now: Instant) -> Output {
+        if let Some(output) = self.shared.outputs.pop_front() {
+            return output;
+        }
+        if let Some(output) = self.shared.channels.poll_output() {
+            return output;
+        }
+        let deadlines = [self.shared.timers.next_deadline(), self.shared.channels.next_deadline()];
+        Output::Wait(deadlines.into_iter().flatten().min().unwrap_or(Instant::FAR_FUTURE))
+    }
+
+    /// Carries on until no machine has anything to tell another.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            if let Some(event) = self.shared.channels.poll_event() {
+                self.handle_channel_event(now, event);
+            } else if let Some(notice) = self.shared.notices.pop_front() {
+                self.handle_notice(now, notice);
+            } else if !self.advance_closing(now) {
+                return;
+            }
+        }
+    }
+
+    fn handle_command(&mut self, now: Instant, command: Command) {
+        if self.closed || self.closing.is_some() {
+            return self.refuse(now, command);
+        }
+        let Self { shared, producers, consumers, .. } = self;
+        match command {
+            Command::Connect { operation } => self.connect(now, operation),
+            Command::CreateProducer { producer, config } => {
+                producers.create(producer, config);
+                shared.heartbeat_soon(now);
+            }
+            Command::Send { operation, producer, message, choice, timeout } => {
+                let kind = SendKind::Answered;
+                let order = SendOrder { operation, producer, message, choice, timeout, kind };
+                producers.send(shared, now, order);
+            }
+            Command::SendOneway { operation, producer, message, choice } => {
+                let kind = SendKind::Oneway;
+                let order = SendOrder { operation, producer, message, choice, timeout: None, kind };
+                producers.send(shared, now, order);
+            }
+            Command::CloseProducer { operation, producer, timeout } => {
+                producers.close(shared, now, producer, (Some(operation), now + timeout));
+            }
+            Command::StartConsumer { operation, consumer, config } => {
+                consumers.start(shared, now, operation, consumer, config);
+            }
+            Command::CloseConsumer { operation, consumer, timeout } => {
+                consumers.close(shared, now, consumer, (Some(operation), now + timeout));
+            }
+            Command::Close { operation, timeout } => self.close(now, operation, now + timeout),
+        }
+    }
+
+    /// A closing client still lets its producers and consumers be closed, which they already are.
+    fn refuse(&mut self, now: Instant, command: Command) {
+        let failed = |client: &mut Self, operation: OperationId| {
+            client.shared.complete(operation, Outcome::Failed(Error::Closed));
+        };
+        match command {
+            Command::CreateProducer { .. } => {}
+            Command::Close { operation, timeout } => self.close(now, operation, now + timeout),
+            Command::CloseConsumer { operation, consumer, timeout } => {
+                self.consumers.close(&mut self.shared, now, consumer, (Some(operation), now + timeout));
+            }
+            Command::CloseProducer { operation, producer, timeout } => {
+                self.producers.close(&mut self.shared, now, producer, (Some(operation), now + timeout));
+            }
+            Command::Connect { operation }
+            | Command::Send { operation, .. }
+            | Command::SendOneway { operation, .. }
+            | Command::StartConsumer { operation, .. } => failed(self, operation),
+        }
+    }
+
+    fn handle_channel_event(&mut self, now: Instant, event: ChannelEvent<Purpose>) {
+        match event {
+            ChannelEvent::Reply { purpose, reply } => self.handle_reply(now, purpose, reply),
+            ChannelEvent::Written { purpose } => {
+                if let Purpose::Send(send) = purpose {
+                    self.producers.handle_written(&mut self.shared, now, send);
+                }
+            }
+            ChannelEvent::Request { channel, address, command } => {
+                self.handle_peer_request(now, channel, &address, &command);
+            }
+            ChannelEvent::Connected { address } => self.handle_connected(now, &address),
+            ChannelEvent::Closed { address } => self.handle_unreachable(now, &address),
+        }
+    }
+
+    fn handle_reply(&mut self, now: Instant, purpose: Purpose, reply: Reply) {
+        let Self { shared, producers, consumers, .. } = self;
+        match purpose {
+            Purpose::Send(send) => producers.handle_reply(shared, now, send, reply),
+            Purpose::Consumer(consumer, request) => consumers.handle_reply(shared, now, consumer, request, reply),
+            Purpose::Route(topic) => self.handle_route_reply(now, &topic, reply),
+            Purpose::Heartbeat(address) => {
+                let heard = heartbeat::handle_reply(shared, &address, &reply);
+                if heard.ok {
+                    consumers.handle_broker_connected(shared, now, &address);
+                }
+                if let Some(ok) = heard.round {
+                    consumers.handle_heartbeat_done(shared, now, ok);
+                }
+            }
+            Purpose::Farewell => {}
+        }
+    }
+
+    fn handle_connected(&mut self, now: Instant, address: &Arc<str>) {
+        self.finish_connecting(now, address, true);
+        if self.shared.routes.is_broker(address) && !self.closed {
+            heartbeat::send_to(&mut self.shared, now, address, &self.producers, &self.consumers);
+        }
+    }
+
+    fn handle_unreachable(&mut self, now: Instant, address: &Arc<str>) {
+        self.finish_connecting(now, address, false);
+        if !self.closed {
+            self.consumers.handle_broker_lost(&mut self.shared, now, address);
+        }
+    }
+
+    fn handle_notice(&mut self, now: Instant, notice: Notice) {
+        match notice {
+            Notice::Route(topic, outcome) => {
+                let Self { shared, producers, consumers, .. } = self;
+                producers.handle_route(shared, now, &topic, &outcome);
+                consumers.handle_route(shared, now, &topic, &outcome);
+            }
+        }
+    }
+
+    fn handle_timer(&mut self, now: Instant, key: TimerKey) {
+        let Self { shared, producers, consumers, .. } = self;
+        match key {
+            TimerKey::PollRoutes => self.poll_routes(now),
+            TimerKey::Heartbeat => {
+                if let Some(ok) = heartbeat::send_round(shared, now, producers, consumers) {
+                    consumers.handle_heartbeat_done(shared, now, ok);
+                }
+            }
+            TimerKey::Send(send) => producers.handle_timer(shared, now, send),
+            TimerKey::ProducerClose(producer) => producers.handle_close_timeout(shared, now, producer),
+            TimerKey::Consumer(consumer, timer) => consumers.handle_timer(shared, now, consumer, timer),
+            TimerKey::Connect => self.connect_timed_out(now),
+            TimerKey::Close => self.close_timed_out(now),
+        }
+    }
+}

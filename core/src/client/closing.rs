@@ -1,0 +1,84 @@
+//! The end of a client: consumers first, since sending back needs producers' connections; then
+//! producers; then the connections.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::id::OperationId;
+use crate::time::Instant;
+use crate::timer::TimerId;
+
+use super::{Client, Outcome, TimerKey};
+
+/// A client that is being closed.
+#[derive(Clone, Debug)]
+pub(super) struct Closing {
+    operations: Vec<OperationId>,
+    deadline: Instant,
+    timer: TimerId,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Consumers,
+    Producers,
+    /// Last words are given a chance to be written and answered.
+    Farewells,
+}
+
+impl Client {
+    pub(super) fn close(&mut self, now: Instant, operation: OperationId, deadline: Instant) {
+        if self.closed {
+            return self.shared.complete(operation, Outcome::Done);
+        }
+        if let Some(closing) = &mut self.closing {
+            return closing.operations.push(operation);
+        }
+        let timer = self.shared.arm(deadline, TimerKey::Close);
+        self.closing = Some(Closing { operations: Vec::from([operation]), deadline, timer, stage: Stage::Consumers });
+        self.connect_timed_out(now);
+        self.consumers.close_all(&mut self.shared, now, deadline);
+    }
+
+    /// Goes on to the next stage when the current one is over; true when it did.
+    pub(super) fn advance_closing(&mut self, now: Instant) -> bool {
+        let Some(closing) = &mut self.closing else { return false };
+        match closing.stage {
+            Stage::Consumers if self.consumers.is_empty() => {
+                closing.stage = Stage::Producers;
+                let deadline = closing.deadline;
+                self.producers.close_all(&mut self.shared, now, deadline);
+                true
+            }
+            Stage::Producers if self.producers.is_empty() => {
+                closing.stage = Stage::Farewells;
+                true
+            }
+            Stage::Farewells if self.shared.channels.pending() == 0 => {
+                self.finish_closing();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Time is up: whatever is left is dropped.
+    pub(super) fn close_timed_out(&mut self, now: Instant) {
+        self.consumers.abandon_all(&mut self.shared, now);
+        self.producers.close_all(&mut self.shared, now, now);
+        self.finish_closing();
+    }
+
+    fn finish_closing(&mut self) {
+        let Some(closing) = self.closing.take() else { return };
+        self.closed = true;
+        self.shared.cancel(closing.timer);
+        self.shared.channels.close_all(&Arc::from("the client was closed"));
+        while self.shared.channels.poll_event().is_some() {}
+        self.shared.timers = crate::timer::Timers::default();
+        for operation in closing.operations {
+            self.shared.complete(operation, Outcome::Done);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What the machines of a client have in common: connections, routes, timers, and the way out.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::channel::{Bare, Channels};
+use crate::config::{ClientConfig, HostFacts};
+use crate::consumer::{ConsumerRequest, ConsumerTimer};
+use crate::error::Cause;
+use crate::id::{ConsumerId, OperationId, ProducerId, SendId};
+use crate::message::id::UniqKeyGenerator;
+use crate::namesrv::NameServers;
+use crate::remoting::{GetRouteInfoRequestHeader, RequestCode, RequestHeader, UnregisterClientRequestHeader};
+use crate::rng::Rng;
+use crate::route::{AUTO_CREATE_TOPIC_KEY, Lookup, LookupStep, RouteOutcome, Routes};
+use crate::time::{Instant, Timestamp, WallClock};
+use crate::timer::{TimerId, Timers};
+
+use super::heartbeat::Heartbeats;
+use super::{Outcome, Output};
+
+/// What a request was for; its reply goes there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A route look-up for this topic.
+    Route(Arc<str>),
+    /// A heartbeat to this address.
+    Heartbeat(Arc<str>),
+    /// An attempt of this send.
+    Send(SendId),
+    /// A consumer's business.
+    Consumer(ConsumerId, ConsumerRequest),
+    /// A last word whose answer changes nothing.
+    Farewell,
+}
+
+/// Why to wake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimerKey {
+    /// Ask for all routes again.
+    PollRoutes,
+    /// Let brokers hear from this client.
+    Heartbeat,
+    /// A send's pause or look-up is over.
+    Send(SendId),
+    /// A closing producer's patience is over.
+    ProducerClose(ProducerId),
+    /// A consumer's business.
+    Consumer(ConsumerId, ConsumerTimer),
+    /// The time for [`Command::Connect`](super::Command::Connect) is over.
+    Connect,
+    /// The time for [`Command::Close`](super::Command::Close) is over.
+    Close,
+}
+
+/// Something that one machine tells the others; the client passes it on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// A look-up has ended.
+    Route(Arc<str>, RouteOutcome),
+}
+
+/// The common part. Machines get it together with the time.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The client's settings.
+    pub config: Arc<ClientConfig>,
+    /// The name that brokers know this client by.
+    pub client_id: Arc<str>,
+    /// Wall time.
+    pub clock: WallClock,
+    /// All randomness.
+    pub rng: Rng,
+    /// Deadlines of everything but connections.
+    pub timers: Timers<TimerKey>,
+    /// The way out.
+    pub outputs: VecDeque<Output>,
+    /// Where topics live.
+    pub routes: Routes,
+    /// Connections.
+    pub channels: Channels<Purpose>,
+    /// Whom to ask for routes.
+    pub name_servers: NameServers,
+    /// Unique message ids.
+    pub unique_keys: UniqKeyGenerator,
+    /// When brokers last heard from this client.
+    pub heartbeats: Heartbeats,
+    pub(crate) notices: VecDeque<Notice>,
+}
+
+impl Shared {
+    /// Nothing known, nobody connected.
+    pub fn new(config: Arc<ClientConfig>, facts: &HostFacts, seed: u64, now: Instant, wall: Timestamp) -> Self {
+        let mut rng = Rng::new(seed);
+        let client_id = client_id(&config, facts, &mut rng);
+        let clock = WallClock::new(now, wall);
+        let key_seed = rng.next_u32().to_be_bytes();
+        let channels = Channels::new(&config, &mut rng);
+        let name_servers = NameServers::new(&config.name_servers, &mut rng);
+        Self {
+            client_id,
+            clock,
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            routes: Routes::default(),
+            channels,
+            name_servers,
+            unique_keys: UniqKeyGenerator::new(facts.ip, facts.pid, key_seed, wall),
+            heartbeats: Heartbeats::default(),
+            notices: VecDeque::new(),
+            rng,
+            config,
+        }
+    }
+
+    /// Queues a request; exactly one reply comes back through `purpose`.
+    pub fn request<'h, H: RequestHeader<'h>>(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        header: &H,
+        body: Bytes,
+        deadline: Instant,
+        purpose: Purpose,
+    ) {
+        self.channels.request(now, address, header, body, deadline, purpose);
+    }
+
+    /// As [`request`](Self::request), for a request without header fields.
+    pub fn request_with_code(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        code: RequestCode,
+        body: Bytes,
+        deadline: Instant,
+        purpose: Purpose,
+    ) {
+        self.channels.request(now, address, &Bare(code), body, deadline, purpose);
+    }
+
+    /// Queues a request whose answer nobody wants.
+    pub fn oneway<'h, H: RequestHeader<'h>>(&mut self, now: Instant, address: &Arc<str>, header: &H, body: Bytes) {
+        self.channels.oneway(now, address, header, body, None);
+    }
+
+    /// Arms a timer.
+    pub fn arm(&mut self, deadline: Instant, key: TimerKey) -> TimerId {
+        self.timers.arm(deadline, key)
+    }
+
+    /// Disarms a timer; one that has fired is no error.
+    pub fn cancel(&mut self, timer: TimerId) {
+        self.timers.cancel(timer);
+    }
+
+    /// Ends a command.
+    pub fn complete(&mut self, operation: OperationId, outcome: Outcome) {
+        self.outputs.push_back(Output::Complete { operation, outcome });
+    }
+
+    /// Ends a command, if there is one, with nothing to tell.
+    pub fn complete_done(&mut self, operation: Option<OperationId>) {
+        if let Some(operation) = operation {
+            self.complete(operation, Outcome::Done);
+        }
+    }
+
+    /// Asks the name servers for a topic's route, unless that is under way. Producers say how many
+    /// queues a topic should have that is yet to be created. Everybody hears the outcome.
+    pub fn look_up_route(&mut self, now: Instant, topic: &Arc<str>, default_queue_nums: Option<i32>) {
+        if let Some(lookup) = self.routes.lookups.get_mut(topic) {
+            lookup.default_queue_nums = lookup.default_queue_nums.or(default_queue_nums);
+            return;
+        }
+        let lookup = Lookup { default_queue_nums, step: LookupStep::Topic, failures: 0 };
+        self.routes.lookups.insert(topic.clone(), lookup);
+        self.ask_for_route(now, topic, LookupStep::Topic);
+    }
+
+    /// Sends heartbeats as soon as the current input has been dealt with.
+    pub fn heartbeat_soon(&mut self, now: Instant) {
+        self.heartbeats.due(&mut self.timers, now);
+    }
+
+    /// Tells every broker that a producer group has left this client.
+    pub(crate) fn unregister_producer(&mut self, now: Instant, group: &str) {
+        let header = UnregisterClientRequestHeader {
+            client_id: self.client_id.to_string().into(),
+            producer_group: Some(group.to_string().into()),
+            consumer_group: None,
+            ..UnregisterClientRequestHeader::default()
+        };
+        let known: alloc::vec::Vec<Arc<str>> = self.routes.brokers().map(|(_, _, address)| address.clone()).collect();
+        for address in known.into_iter().filter(|address| self.channels.is_open(address)) {
+            let deadline = now + self.config.request_timeout;
+            self.channels.request(now, &address, &header, Bytes::new(), deadline, Purpose::Farewell);
+        }
+    }
+
+    pub(crate) fn ask_for_route(&mut self, now: Instant, topic: &Arc<str>, step: LookupStep) {
+        let asked = match step {
+            LookupStep::Topic => &**topic,
+            LookupStep::Default => AUTO_CREATE_TOPIC_KEY,
+        };
+        let header = GetRouteInfoRequestHeader {
+            topic: asked.into(),
+            accept_standard_json_only: Some(true),
+            ..GetRouteInfoRequestHeader::default()
+        };
+        let address = self.name_servers.chosen().clone();
+        let deadline = now + self.config.request_timeout;
+        self.channels.request(now, &address, &header, Bytes::new(), deadline, Purpose::Route(topic.clone()));
+    }
+
+    pub(crate) fn end_lookup(&mut self, topic: &Arc<str>, outcome: RouteOutcome) {
+        self.routes.lookups.remove(topic);
+        if let RouteOutcome::Failed(cause) = &outcome {
+            tracing::debug!(%topic, %cause, "route look-up failed");
+        }
+        self.notices.push_back(Notice::Route(topic.clone(), outcome));
+    }
+}
+
+/// Java: `ClientConfig#buildMQClientId`, with a random part so that equal ids in containers can't be.
+fn client_id(config: &ClientConfig, facts: &HostFacts, rng: &mut Rng) -> Arc<str> {
+    let drawn = rng.next_u32();
+    let mut id = match &config.instance_name {
+        Some(name) => format!("{}@{name}", facts.ip),
+        None => format!("{}@{}#{drawn:08x}", facts.ip, facts.pid),
+    };
+    if let Some(unit) = &config.unit_name {
+        id.push('@');
+        id.push_str(unit);
+    }
+    id.into()
+}
+
+/// What a command is told when nobody can be reached.
+pub(crate) fn unreachable(config: &ClientConfig, attempts: usize, elapsed: core::time::Duration, cause: Cause) -> Outcome {
+    let names: alloc::vec::Vec<&str> = config.name_servers.iter().map(|name| &**name).collect();
+    Outcome::Failed(crate::error::Error::Unreachable(alloc::boxed::Box::new(crate::error::Failure {
+        action: "reach a name server",
+        topic: None,
+        peer: Some(names.join(";").into()),
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        elapsed,
+        cause,
+    })))
+}

@@ -1,0 +1,12 @@
+//! Consuming: what is fetched, handed out, settled and committed.
+
+mod delivery;
+mod flow_control;
+mod offset_store;
+mod process_queue;
+pub mod rebalance;
+
+pub use delivery::{Ack, CloseReport, ConsumeToken, Delivery};
+pub use flow_control::{FlowControl, Full};
+pub use offset_store::OffsetStore;
+pub use process_queue::ProcessQueue;

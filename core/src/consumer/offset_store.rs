@@ -1,0 +1,275 @@
+//! [`OffsetStore`]: how far each queue has been consumed, and which of that the broker doesn't know yet.
+//!
+//! A broker overwrites what it has without a check, so commits of one queue must not overtake each
+//! other: one commit of a queue is on its way at a time, and only an answer makes it count.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::message::MessageQueue;
+
+/// The consumed offsets of a group's queues. Java: `RemoteBrokerOffsetStore`.
+#[derive(Clone, Debug, Default)]
+pub struct OffsetStore {
+    entries: BTreeMap<Arc<MessageQueue>, Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    value: i64,
+    frozen: bool,
+    /// What the broker is known to have.
+    confirmed: Option<i64>,
+    /// What is on its way to it.
+    under_way: Option<i64>,
+    /// The queue was given up: forget the entry when nothing is left to commit.
+    released: bool,
+}
+
+impl Entry {
+    fn dirty(&self) -> bool {
+        self.under_way.is_none() && self.confirmed != Some(self.value)
+    }
+}
+
+impl OffsetStore {
+    /// The broker said that it has `offset` for `queue`. Forgets what was known before.
+    pub fn load(&mut self, queue: Arc<MessageQueue>, offset: i64) {
+        self.insert(queue, offset, Some(offset));
+    }
+
+    /// A start was decided on that the broker has not stored yet.
+    pub fn begin(&mut self, queue: Arc<MessageQueue>, offset: i64) {
+        self.insert(queue, offset, None);
+    }
+
+    fn insert(&mut self, queue: Arc<MessageQueue>, value: i64, confirmed: Option<i64>) {
+        let entry = Entry { value, frozen: false, confirmed, under_way: None, released: false };
+        self.entries.insert(queue, entry);
+    }
+
+    /// `queue` was consumed up to `offset`. Only ever increases, and does nothing on a frozen or
+    /// unknown queue. Java: `OffsetStore#updateOffset` with `increaseOnly`.
+    pub fn update(&mut self, queue: &MessageQueue, offset: i64) {
+        if let Some(entry) = self.entries.get_mut(queue)
+            && !entry.frozen
+            && !entry.released
+        {
+            entry.value = entry.value.max(offset);
+        }
+    }
+
+    /// Sets the offset, backwards too, and ignores updates until the queue is loaded again.
+    /// Java: `OffsetStore#updateAndFreezeOffset`.
+    pub fn update_and_freeze(&mut self, queue: &Arc<MessageQueue>, offset: i64) {
+        match self.entries.get_mut(queue) {
+            Some(entry) => {
+                entry.value = offset;
+                entry.frozen = true;
+            }
+            None => {
+                self.begin(queue.clone(), offset);
+                self.update_and_freeze(queue, offset);
+            }
+        }
+    }
+
+    /// Ends a freeze: updates count again.
+    pub fn thaw(&mut self, queue: &MessageQueue) {
+        if let Some(entry) = self.entries.get_mut(queue) {
+            entry.frozen = false;
+        }
+    }
+
+    /// The consumed offset.
+    #[must_use]
+    pub fn get(&self, queue: &MessageQueue) -> Option<i64> {
+        self.entries.get(queue).map(|entry| entry.value)
+    }
+
+    /// What the broker is known to have.
+    #[must_use]
+    pub fn confirmed(&self, queue: &MessageQueue) -> Option<i64> {
+        self.entries.get(queue)?.confirmed
+    }
+
+    /// What the broker doesn't have and may be told along with a pull: nothing while a commit is on
+    /// its way, because the two could overtake each other.
+    #[must_use]
+    pub fn piggyback(&self, queue: &MessageQueue) -> Option<i64> {
+        self.entries.get(queue).filter(|entry| entry.dirty() && entry.value > 0).map(|entry| entry.value)
+    }
+
+    /// A pull that carried `offset` was answered. When a commit was confirmed meanwhile nobody knows
+    /// which came last, so it is committed again.
+    pub fn piggyback_answered(&mut self, queue: &MessageQueue, offset: i64) {
+        if let Some(entry) = self.entries.get_mut(queue)
+            && entry.confirmed.is_some_and(|confirmed| confirmed != offset)
+        {
+            entry.confirmed = None;
+        }
+    }
+
+    /// The queues that have something to commit and no commit on its way, in order.
+    #[must_use]
+    pub fn dirty(&self) -> Vec<Arc<MessageQueue>> {
+        let dirty = self.entries.iter().filter(|(_, entry)| entry.dirty());
+        dirty.map(|(queue, _)| queue.clone()).collect()
+    }
+
+    /// The offset to commit for `queue`, which counts as being on its way from now on; `None` when
+    /// there is nothing to commit or a commit is on its way.
+    pub fn begin_commit(&mut self, queue: &MessageQueue) -> Option<i64> {
+        let entry = self.entries.get_mut(queue).filter(|entry| entry.dirty())?;
+        entry.under_way = Some(entry.value);
+        entry.under_way
+    }
+
+    /// The commit of `offset` ended. `true` when the queue has more to commit at once: it was given
+    /// up while an older commit was on its way.
+    pub fn end_commit(&mut self, queue: &MessageQueue, offset: i64, ok: bool) -> bool {
+        let Some(entry) = self.entries.get_mut(queue) else { return false };
+        if entry.under_way != Some(offset) {
+            return false;
+        }
+        entry.under_way = None;
+        if ok {
+            entry.confirmed = Some(offset);
+        }
+        if !entry.released {
+            return false;
+        }
+        let more = ok && entry.dirty();
+        if !more {
+            self.entries.remove(queue);
+        }
+        more
+    }
+
+    /// The queue was given up. What is not committed yet still is, once: a later attempt could
+    /// overwrite the commit of the next owner.
+    pub fn release(&mut self, queue: &MessageQueue) {
+        if let Some(entry) = self.entries.get_mut(queue) {
+            if entry.under_way.is_none() && !entry.dirty() {
+                self.entries.remove(queue);
+            } else {
+                entry.released = true;
+            }
+        }
+    }
+
+    /// Whether any commit is on its way.
+    #[must_use]
+    pub fn committing(&self) -> bool {
+        self.entries.values().any(|entry| entry.under_way.is_some())
+    }
+
+    /// How many queues the broker is known to be up to date with, and how many not.
+    #[must_use]
+    pub fn settled_count(&self) -> (u32, u32) {
+        let confirmed = self.entries.values().filter(|entry| entry.confirmed == Some(entry.value)).count();
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        (count(confirmed), count(self.entries.len() - confirmed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(id: i32) -> Arc<MessageQueue> {
+        Arc::new(MessageQueue { topic: "t".into(), broker_name: "b".into(), queue_id: id })
+    }
+
+    #[test]
+    fn only_what_the_broker_does_not_have_is_committed() {
+        let (mut store, a, b) = (OffsetStore::default(), queue(0), queue(1));
+        store.load(a.clone(), 5);
+        store.load(b.clone(), 7);
+        assert!(store.dirty().is_empty());
+        store.update(&b, 9);
+        store.update(&b, 8);
+        assert_eq!(store.dirty(), [b.clone()]);
+        assert_eq!(store.begin_commit(&b), Some(9));
+        assert_eq!(store.begin_commit(&b), None, "one at a time");
+        assert!(!store.end_commit(&b, 9, true));
+        assert!(store.dirty().is_empty());
+        assert_eq!(store.settled_count(), (2, 0));
+    }
+
+    #[test]
+    fn a_commit_without_an_answer_is_made_again() {
+        let (mut store, a) = (OffsetStore::default(), queue(0));
+        store.load(a.clone(), 5);
+        store.update(&a, 6);
+        assert_eq!(store.begin_commit(&a), Some(6));
+        store.end_commit(&a, 6, false);
+        assert_eq!(store.begin_commit(&a), Some(6));
+        assert_eq!(store.confirmed(&a), Some(5));
+    }
+
+    #[test]
+    fn a_commit_that_was_overtaken_by_progress_leaves_the_rest_to_do() {
+        let (mut store, a) = (OffsetStore::default(), queue(0));
+        store.begin(a.clone(), 5);
+        assert_eq!(store.begin_commit(&a), Some(5));
+        store.update(&a, 8);
+        assert!(store.dirty().is_empty());
+        assert!(!store.end_commit(&a, 5, true));
+        assert_eq!(store.begin_commit(&a), Some(8));
+    }
+
+    #[test]
+    fn a_frozen_offset_moves_back_and_stays() {
+        let (mut store, a) = (OffsetStore::default(), queue(0));
+        store.load(a.clone(), 50);
+        store.update_and_freeze(&a, 10);
+        store.update(&a, 60);
+        assert_eq!(store.get(&a), Some(10));
+        store.thaw(&a);
+        store.update(&a, 60);
+        assert_eq!(store.get(&a), Some(60));
+        store.update_and_freeze(&queue(3), 4);
+        assert_eq!(store.begin_commit(&queue(3)), Some(4));
+    }
+
+    #[test]
+    fn a_queue_that_was_given_up_is_committed_once_and_forgotten() {
+        let (mut store, a, b, c) = (OffsetStore::default(), queue(0), queue(1), queue(2));
+        for queue in [&a, &b, &c] {
+            store.load(queue.clone(), 5);
+        }
+        store.release(&a);
+        assert_eq!(store.get(&a), None, "nothing to commit");
+        store.update(&b, 6);
+        store.begin_commit(&b);
+        store.update(&b, 7);
+        store.release(&b);
+        store.update(&b, 8);
+        assert!(store.end_commit(&b, 6, true), "the newer offset is still to be committed");
+        assert_eq!(store.begin_commit(&b), Some(7));
+        assert!(!store.end_commit(&b, 7, true));
+        assert_eq!(store.get(&b), None);
+        store.update(&c, 6);
+        store.begin_commit(&c);
+        store.release(&c);
+        assert!(!store.end_commit(&c, 6, false), "no second attempt: the next owner may have committed");
+        assert_eq!(store.get(&c), None);
+    }
+
+    #[test]
+    fn a_pull_that_may_have_overtaken_a_commit_makes_it_be_repeated() {
+        let (mut store, a) = (OffsetStore::default(), queue(0));
+        store.load(a.clone(), 5);
+        assert_eq!(store.piggyback(&a), None);
+        store.update(&a, 6);
+        assert_eq!(store.piggyback(&a), Some(6));
+        store.update(&a, 7);
+        assert_eq!(store.begin_commit(&a), Some(7));
+        assert_eq!(store.piggyback(&a), None);
+        store.end_commit(&a, 7, true);
+        store.piggyback_answered(&a, 6);
+        assert_eq!(store.begin_commit(&a), Some(7));
+    }
+}

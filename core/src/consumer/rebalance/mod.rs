@@ -1,0 +1,5 @@
+//! Who consumes which queue: every member decides for itself from the same two lists.
+
+mod allocate;
+
+pub use allocate::{AllocateError, allocate, sort_members};

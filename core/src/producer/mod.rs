@@ -1,0 +1,136 @@
+//! Producers: their settings, their queues, and the sends under way.
+//!
+//! ```text
+//!            route known                 answer: stored
+//!   (new) ─────────────► Sending ───────────────────────────► done
+//!     │  unknown           │ ▲  failed, attempts and time left
+//!     ▼                    ▼ │  another broker: at once; the same one: after a pause
+//!   Routing ─ no route ► (over) Pausing
+//! ```
+//!
+//! One deadline covers the look-up of the route and all attempts. Java: `DefaultMQProducerImpl`.
+
+mod publish_info;
+mod receipt;
+mod send;
+mod verdict;
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::client::Shared;
+use crate::config::ProducerConfig;
+use crate::id::{Arena, OperationId, ProducerId, SendId};
+use crate::latency::LatencyFaultTolerance;
+use crate::time::Instant;
+
+pub use publish_info::TopicPublishInfo;
+pub use receipt::{SendReceipt, SendStatus};
+pub use send::{SendKind, SendOrder};
+
+use send::Send;
+
+/// All producers of a client.
+#[derive(Clone, Debug, Default)]
+pub struct Producers {
+    table: BTreeMap<ProducerId, Producer>,
+    sends: Arena<SendId, Send>,
+    routing: BTreeMap<Arc<str>, Vec<SendId>>,
+}
+
+/// One producer.
+#[derive(Clone, Debug)]
+struct Producer {
+    config: Arc<ProducerConfig>,
+    topics: BTreeMap<Arc<str>, TopicPublishInfo>,
+    faults: LatencyFaultTolerance,
+    under_way: usize,
+    closing: Option<Closing>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Closing {
+    operation: Option<OperationId>,
+    deadline: Instant,
+}
+
+impl Producers {
+    /// A producer exists from now on.
+    pub fn create(&mut self, producer: ProducerId, config: Arc<ProducerConfig>) {
+        let producer_state = Producer {
+            config,
+            topics: BTreeMap::new(),
+            faults: LatencyFaultTolerance::default(),
+            under_way: 0,
+            closing: None,
+        };
+        self.table.insert(producer, producer_state);
+    }
+
+    /// The groups, for heartbeats.
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.table.values().map(|producer| &producer.config.group)
+    }
+
+    /// The topics whose routes are to be kept fresh.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.table.values().flat_map(|producer| producer.topics.keys())
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Sends under way, over all producers.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.sends.len()
+    }
+
+    /// Lets no more sends in; `operation` is completed when those under way have ended, at the latest at
+    /// `deadline`, when they are given up with what is known of them.
+    pub fn close(&mut self, shared: &mut Shared, now: Instant, producer: ProducerId, closing: (Option<OperationId>, Instant)) {
+        let (operation, deadline) = closing;
+        let Some(state) = self.table.get_mut(&producer) else {
+            return shared.complete_done(operation);
+        };
+        if state.closing.is_some() {
+            return shared.complete_done(operation);
+        }
+        state.closing = Some(Closing { operation, deadline });
+        if state.under_way == 0 {
+            return self.forget(shared, now, producer);
+        }
+        shared.arm(deadline, crate::client::TimerKey::ProducerClose(producer));
+    }
+
+    /// As [`close`](Self::close), for all of them.
+    pub fn close_all(&mut self, shared: &mut Shared, now: Instant, deadline: Instant) {
+        let producers: Vec<ProducerId> = self.table.keys().copied().collect();
+        for producer in producers {
+            self.close(shared, now, producer, (None, deadline));
+        }
+    }
+
+    /// The time that a closing producer gave its sends is over.
+    pub fn handle_close_timeout(&mut self, shared: &mut Shared, now: Instant, producer: ProducerId) {
+        let left: Vec<SendId> =
+            self.sends.iter().filter(|(_, send)| send.producer() == producer).map(|(id, _)| id).collect();
+        for id in left {
+            self.give_up(shared, now, id, crate::error::Cause::Closing);
+        }
+    }
+
+    fn forget(&mut self, shared: &mut Shared, now: Instant, producer: ProducerId) {
+        let Some(state) = self.table.remove(&producer) else { return };
+        let group = &state.config.group;
+        if !self.table.values().any(|other| other.config.group == *group) {
+            shared.unregister_producer(now, group);
+        }
+        tracing::debug!(%group, "producer closed");
+        shared.complete_done(state.closing.and_then(|closing| closing.operation));
+    }
+}

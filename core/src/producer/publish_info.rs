@@ -1,0 +1,151 @@
+//! The queues that a producer can send a topic's messages to, and whose turn it is.
+
+use alloc::sync::Arc;
+
+use crate::client::QueueChoice;
+use crate::latency::LatencyFaultTolerance;
+use crate::message::MessageQueue;
+use crate::rng::Rng;
+use crate::route::TopicRoute;
+use crate::time::Instant;
+
+/// A topic as one producer sees it. Java: `TopicPublishInfo`.
+#[derive(Clone, Debug)]
+pub struct TopicPublishInfo {
+    queues: Arc<[Arc<MessageQueue>]>,
+    route_version: u64,
+    index: u32,
+}
+
+impl TopicPublishInfo {
+    /// Starts at a queue drawn at random, so that many producers don't all start at the first.
+    pub fn new(rng: &mut Rng) -> Self {
+        Self { queues: Arc::from([]), route_version: 0, index: rng.next_u32() }
+    }
+
+    /// Takes the queues from `route` if it has changed.
+    pub fn refresh(&mut self, route: &TopicRoute) {
+        if self.route_version != route.version {
+            self.route_version = route.version;
+            self.queues = route.publish_queues().clone();
+        }
+    }
+
+    /// The queues.
+    #[must_use]
+    pub fn queues(&self) -> &[Arc<MessageQueue>] {
+        &self.queues
+    }
+
+    /// Whether a queue lives on another broker than `broker`.
+    #[must_use]
+    pub fn has_broker_besides(&self, broker: &str) -> bool {
+        self.queues.iter().any(|queue| &*queue.broker_name != broker)
+    }
+
+    /// The queue for the next attempt. Java: `MQFaultStrategy#selectOneMessageQueue`: a healthy broker
+    /// that was not tried last, else a reachable one, else any.
+    pub fn select(
+        &mut self,
+        now: Instant,
+        choice: &QueueChoice,
+        last_broker: Option<&str>,
+        faults: Option<&LatencyFaultTolerance>,
+    ) -> Option<Arc<MessageQueue>> {
+        match choice {
+            QueueChoice::Queue(queue) => self.queues.iter().find(|known| ***known == *queue).cloned(),
+            QueueChoice::Hash(hash) => self.by_hash(*hash),
+            QueueChoice::RoundRobin => {
+                let fresh = |queue: &MessageQueue| last_broker.is_none_or(|last| last != &*queue.broker_name);
+                if let Some(faults) = faults {
+                    let healthy = |q: &MessageQueue| fresh(q) && faults.is_available(now, &q.broker_name);
+                    let reachable = |q: &MessageQueue| fresh(q) && faults.is_reachable(&q.broker_name);
+                    let found = self.pick(healthy).or_else(|| self.pick(reachable));
+                    return found.or_else(|| self.pick(|_| true));
+                }
+                self.pick(fresh).or_else(|| self.pick(|_| true))
+            }
+        }
+    }
+
+    /// Java: `SelectMessageQueueByHash`: the remainder's absolute value.
+    fn by_hash(&self, hash: i32) -> Option<Arc<MessageQueue>> {
+        let count = i64::try_from(self.queues.len()).ok().filter(|count| *count > 0)?;
+        let position = (i64::from(hash) % count).unsigned_abs();
+        self.queues.get(usize::try_from(position).ok()?).cloned()
+    }
+
+    fn pick(&mut self, accepts: impl Fn(&MessageQueue) -> bool) -> Option<Arc<MessageQueue>> {
+        for _ in 0..self.queues.len() {
+            self.index = self.index.wrapping_add(1);
+            let queue = &self.queues[self.index as usize % self.queues.len()];
+            if accepts(queue) {
+                return Some(queue.clone());
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use core::time::Duration;
+
+    fn info(queues: &[(&str, i32)]) -> TopicPublishInfo {
+        let queues: Vec<Arc<MessageQueue>> = queues
+            .iter()
+            .map(|(broker, queue_id)| {
+                Arc::new(MessageQueue { topic: "T".into(), broker_name: (*broker).into(), queue_id: *queue_id })
+            })
+            .collect();
+        TopicPublishInfo { queues: queues.into(), route_version: 1, index: 0 }
+    }
+
+    fn brokers(info: &mut TopicPublishInfo, last: Option<&str>, faults: Option<&LatencyFaultTolerance>) -> Vec<Arc<str>> {
+        (0..info.queues.len() * 2)
+            .map(|_| {
+                let queue = info.select(Instant::ZERO, &QueueChoice::RoundRobin, last, faults);
+                queue.expect("there are queues").broker_name.clone()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_queue_has_its_turn() {
+        let mut info = info(&[("a", 0), ("a", 1), ("b", 0)]);
+        let mut seen: Vec<_> = (0..6)
+            .map(|_| info.select(Instant::ZERO, &QueueChoice::RoundRobin, None, None).expect("a queue"))
+            .collect();
+        seen.sort();
+        assert!(seen.chunks(2).all(|pair| pair[0] == pair[1]), "each of the three twice");
+    }
+
+    #[test]
+    fn a_retry_goes_to_another_broker_if_there_is_one() {
+        let mut two = info(&[("a", 0), ("a", 1), ("b", 0)]);
+        assert!(brokers(&mut two, Some("a"), None).iter().all(|broker| &**broker == "b"));
+        let mut one = info(&[("a", 0)]);
+        assert!(brokers(&mut one, Some("a"), None).iter().all(|broker| &**broker == "a"));
+    }
+
+    #[test]
+    fn a_broker_in_penalty_is_avoided_unless_all_are() {
+        let mut faults = LatencyFaultTolerance::default();
+        let mut info = info(&[("a", 0), ("b", 0)]);
+        faults.update(Instant::ZERO, &"a".into(), Duration::ZERO, true, false);
+        assert!(brokers(&mut info, None, Some(&faults)).iter().all(|broker| &**broker == "b"));
+        faults.update(Instant::ZERO, &"b".into(), Duration::ZERO, true, false);
+        assert_eq!(brokers(&mut info, None, Some(&faults)).len(), 4);
+    }
+
+    #[test]
+    fn a_negative_hash_finds_the_queue_that_java_finds() {
+        let mut info = info(&[("a", 0), ("a", 1), ("a", 2)]);
+        for (hash, expected) in [(0, 0), (4, 1), (-4, 1), (i32::MIN, 2), (i32::MAX, 1)] {
+            let queue = info.select(Instant::ZERO, &QueueChoice::Hash(hash), None, None).expect("a queue");
+            assert_eq!(queue.queue_id, expected, "{hash}");
+        }
+    }
+}

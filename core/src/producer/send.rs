@@ -1,0 +1,383 @@
+//! One send: attempts until it is stored, hopeless, or out of time. Java:
+//! `DefaultMQProducerImpl#sendDefaultImpl` and `#sendKernelImpl`; unlike there, the async form retries
+//! just as the sync one, a retry is encoded anew for its queue, and an attempt leaves time for the next.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::channel::Reply;
+use crate::client::{Outcome, OutboundMessage, Purpose, QueueChoice, Shared, TimerKey};
+use crate::error::{Cause, Error, Failure};
+use crate::id::{OperationId, ProducerId, SendId};
+use crate::message::id::HexId;
+use crate::message::{MessageQueue, property};
+use crate::remoting::SendMessageRequestHeaderV2;
+use crate::route::RouteOutcome;
+use crate::time::{Instant, Timestamp};
+use crate::timer::TimerId;
+
+use super::publish_info::TopicPublishInfo;
+use super::receipt::{SendReceipt, SendStatus};
+use super::verdict::{Verdict, judge};
+use super::{Producer, Producers};
+
+/// Whether an answer is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SendKind {
+    /// Until the broker has answered.
+    Answered,
+    /// Until the socket has taken it.
+    Oneway,
+}
+
+/// A send as the user ordered it.
+#[derive(Clone, Debug)]
+pub struct SendOrder {
+    /// Who waits.
+    pub operation: OperationId,
+    /// By which producer.
+    pub producer: ProducerId,
+    /// What.
+    pub message: Box<OutboundMessage>,
+    /// Where to.
+    pub choice: QueueChoice,
+    /// The budget; the producer's own when `None`.
+    pub timeout: Option<Duration>,
+    /// With or without an answer.
+    pub kind: SendKind,
+}
+
+/// A send under way.
+#[derive(Clone, Debug)]
+pub(super) struct Send {
+    order: SendOrder,
+    message_id: HexId,
+    born: Timestamp,
+    started: Instant,
+    deadline: Instant,
+    attempts: u32,
+    attempt_started: Instant,
+    queue: Option<Arc<MessageQueue>>,
+    maybe_stored: bool,
+    earlier: Option<SendReceipt>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Routing(TimerId),
+    Sending,
+    Pausing(TimerId),
+}
+
+impl Send {
+    pub(super) fn producer(&self) -> ProducerId {
+        self.order.producer
+    }
+}
+
+impl Producers {
+    /// A user sends.
+    pub fn send(&mut self, shared: &mut Shared, now: Instant, mut order: SendOrder) {
+        let Some(producer) = self.table.get_mut(&order.producer).filter(|producer| producer.closing.is_none()) else {
+            return shared.complete(order.operation, Outcome::Failed(Error::Closed));
+        };
+        let deadline = now + order.timeout.unwrap_or(producer.config.send_timeout);
+        let born = shared.clock.timestamp(now);
+        let message_id = unique_key(shared, &mut order.message, born);
+        producer.under_way += 1;
+        let id = self.sends.insert(Send {
+            order,
+            message_id,
+            born,
+            started: now,
+            deadline,
+            attempts: 0,
+            attempt_started: now,
+            queue: None,
+            maybe_stored: false,
+            earlier: None,
+            state: State::Sending,
+        });
+        self.attempt(shared, now, id);
+    }
+
+    /// A look-up has ended; sends that waited for it go on.
+    pub fn handle_route(&mut self, shared: &mut Shared, now: Instant, topic: &Arc<str>, outcome: &RouteOutcome) {
+        let Some(waiting) = self.routing.remove(topic) else { return };
+        for id in waiting {
+            let Some(send) = self.sends.get_mut(id) else { continue };
+            let State::Routing(timer) = send.state else { continue };
+            shared.cancel(timer);
+            send.state = State::Sending;
+            match outcome {
+                RouteOutcome::Known { .. } => self.attempt(shared, now, id),
+                RouteOutcome::NoRoute => self.give_up(shared, now, id, Cause::NoRoute),
+                RouteOutcome::Failed(cause) => self.give_up(shared, now, id, cause.clone()),
+            }
+        }
+    }
+
+    /// An attempt has ended.
+    pub fn handle_reply(&mut self, shared: &mut Shared, now: Instant, id: SendId, reply: Reply) {
+        let Some(send) = self.sends.get_mut(id) else { return };
+        if send.state != State::Sending {
+            return;
+        }
+        let verdict = judge(reply);
+        if let Some(producer) = self.table.get_mut(&send.order.producer) {
+            report_health(producer, now, send, &verdict);
+        }
+        match verdict {
+            Verdict::Stored(status, command) => {
+                let queue = send.queue.as_ref().expect("an attempt has a queue");
+                match SendReceipt::read(&command, status, send.message_id, queue) {
+                    Ok(receipt) => self.stored(shared, now, id, receipt),
+                    Err(error) => {
+                        let reason = alloc::format!("{error}").into();
+                        self.failed(shared, now, id, (true, false), Cause::BadAnswer { reason });
+                    }
+                }
+            }
+            Verdict::Failed { maybe_stored, retry, cause, .. } => {
+                self.failed(shared, now, id, (maybe_stored, retry), cause);
+            }
+        }
+    }
+
+    /// The socket has taken a one-way send.
+    pub fn handle_written(&mut self, shared: &mut Shared, now: Instant, id: SendId) {
+        self.end(shared, now, id, Outcome::Done);
+    }
+
+    /// A pause is over, or the time for a look-up is.
+    pub fn handle_timer(&mut self, shared: &mut Shared, now: Instant, id: SendId) {
+        let Some(send) = self.sends.get_mut(id) else { return };
+        match send.state {
+            State::Pausing(_) => {
+                send.state = State::Sending;
+                self.attempt(shared, now, id);
+            }
+            State::Routing(_) => self.give_up(shared, now, id, Cause::Timeout),
+            State::Sending => {}
+        }
+    }
+
+    /// Ends a send without success, with the most that is known.
+    pub(super) fn give_up(&mut self, shared: &mut Shared, now: Instant, id: SendId, cause: Cause) {
+        let Some(send) = self.sends.get_mut(id) else { return };
+        if send.state == State::Sending && send.attempts > 0 && cause == Cause::Closing {
+            send.maybe_stored = true;
+        }
+        if let Some(receipt) = send.earlier.take() {
+            return self.end(shared, now, id, Outcome::Sent(receipt));
+        }
+        let answered = matches!(cause, Cause::Answered { .. });
+        let failure = Box::new(Failure {
+            action: "send to",
+            topic: Some(send.order.message.topic.clone()),
+            peer: send.queue.as_ref().map(|queue| queue.broker_name.clone()),
+            attempts: send.attempts,
+            elapsed: now.saturating_since(send.started),
+            cause,
+        });
+        let error = match (send.maybe_stored, answered) {
+            (_, true) if send.attempts == 1 => Error::Refused(failure),
+            (true, _) => Error::Unknown(failure),
+            (false, true) => Error::Refused(failure),
+            (false, false) => Error::NotSent(failure),
+        };
+        self.end(shared, now, id, Outcome::Failed(error));
+    }
+
+    fn attempt(&mut self, shared: &mut Shared, now: Instant, id: SendId) {
+        let Some(send) = self.sends.get_mut(id) else { return };
+        let Some(producer) = self.table.get_mut(&send.order.producer) else { return };
+        let topic = &send.order.message.topic;
+        if now >= send.deadline {
+            return self.give_up(shared, now, id, Cause::Timeout);
+        }
+        let Some(route) = shared.routes.get(topic) else {
+            return self.wait_for_route(shared, now, id);
+        };
+        let info = match producer.topics.get_mut(topic) {
+            Some(info) => info,
+            None => {
+                let info = TopicPublishInfo::new(&mut shared.rng);
+                producer.topics.entry(topic.clone()).or_insert(info)
+            }
+        };
+        info.refresh(route);
+        let faults = producer.config.latency_fault_tolerance.then_some(&producer.faults);
+        let last_broker = send.queue.as_ref().map(|queue| &*queue.broker_name);
+        let Some(queue) = info.select(now, &send.order.choice, last_broker, faults) else {
+            return self.give_up(shared, now, id, Cause::NoQueue);
+        };
+        let Some(address) = shared.routes.master(&queue.broker_name).cloned() else {
+            send.queue = Some(queue);
+            send.attempts += 1;
+            shared.look_up_route(now, &send.order.message.topic.clone(), None);
+            return self.failed(shared, now, id, (false, true), Cause::NoAddress);
+        };
+        let deadline = attempt_deadline(now, send, producer, info.has_broker_besides(&queue.broker_name));
+        send.queue = Some(queue.clone());
+        send.attempts += 1;
+        send.attempt_started = now;
+        transmit(shared, now, id, send, producer, &queue, &address, deadline);
+    }
+
+    fn wait_for_route(&mut self, shared: &mut Shared, now: Instant, id: SendId) {
+        let Some(send) = self.sends.get_mut(id) else { return };
+        let Some(producer) = self.table.get(&send.order.producer) else { return };
+        let timer = shared.arm(send.deadline, TimerKey::Send(id));
+        send.state = State::Routing(timer);
+        let topic = send.order.message.topic.clone();
+        let queue_nums = producer.config.default_topic_queue_nums;
+        self.routing.entry(topic.clone()).or_default().push(id);
+        shared.look_up_route(now, &topic, Some(queue_nums));
+    }
+
+    fn stored(&mut self, shared: &mut Shared, now: Instant, id: SendId, receipt: SendReceipt) {
+        let Some(send) = self.sends.get_mut(id) else { return };
+        let Some(producer) = self.table.get(&send.order.producer) else { return };
+        let topic = &send.order.message.topic;
+        if shared.routes.get(topic).is_some_and(|route| route.from_default) {
+            // The broker has just created the topic: learn its own route.
+            let topic = topic.clone();
+            shared.look_up_route(now, &topic, None);
+        }
+        let may_retry = producer.config.retry_when_not_store_ok && send.attempts <= producer.config.retry_times;
+        if receipt.status != SendStatus::SendOk && may_retry && now < send.deadline {
+            send.earlier = Some(receipt);
+            return self.attempt(shared, now, id);
+        }
+        self.end(shared, now, id, Outcome::Sent(receipt));
+    }
+
+    fn failed(&mut self, shared: &mut Shared, now: Instant, id: SendId, verdict: (bool, bool), cause: Cause) {
+        let (maybe_stored, retry) = verdict;
+        let Some(send) = self.sends.get_mut(id) else { return };
+        let Some(producer) = self.table.get(&send.order.producer) else { return };
+        send.maybe_stored |= maybe_stored;
+        let attempts_max = match (send.order.kind, &send.order.choice) {
+            (SendKind::Oneway, _) | (_, QueueChoice::Queue(_) | QueueChoice::Hash(_)) => 1,
+            (SendKind::Answered, QueueChoice::RoundRobin) => producer.config.retry_times.saturating_add(1),
+        };
+        if !retry || send.attempts >= attempts_max || now >= send.deadline {
+            return self.give_up(shared, now, id, cause);
+        }
+        let topic = &send.order.message.topic;
+        let broker = send.queue.as_ref().map_or("", |queue| &*queue.broker_name);
+        if producer.topics.get(topic).is_some_and(|info| info.has_broker_besides(broker)) {
+            return self.attempt(shared, now, id);
+        }
+        // There is no other broker: what is left of the budget is spread over the attempts that are
+        // left, so that a broker that restarts is met by one of them.
+        let left = send.deadline.saturating_since(now);
+        let pause = left / (attempts_max - send.attempts + 1);
+        tracing::debug!(%topic, broker, %cause, pause_ms = pause.as_millis(), "trying the same broker again");
+        let timer = shared.arm(now + pause, TimerKey::Send(id));
+        send.state = State::Pausing(timer);
+    }
+
+    fn end(&mut self, shared: &mut Shared, now: Instant, id: SendId, outcome: Outcome) {
+        let Some(send) = self.sends.remove(id) else { return };
+        if let State::Routing(timer) | State::Pausing(timer) = send.state {
+            shared.cancel(timer);
+        }
+        shared.complete(send.order.operation, outcome);
+        let producer = send.order.producer;
+        let Some(state) = self.table.get_mut(&producer) else { return };
+        state.under_way -= 1;
+        if state.under_way == 0 && state.closing.is_some() {
+            self.forget(shared, now, producer);
+        }
+    }
+
+    /// For reports and properties: the sends that a message id belongs to.
+    #[must_use]
+    pub fn message_ids(&self) -> Vec<HexId> {
+        self.sends.iter().map(|(_, send)| send.message_id).collect()
+    }
+}
+
+/// All attempts of a message carry one unique key, set when it enters.
+fn unique_key(shared: &mut Shared, message: &mut OutboundMessage, born: Timestamp) -> HexId {
+    let id = shared.unique_keys.next_id(born);
+    let text = &mut message.properties;
+    text.reserve(property::UNIQ_KEY.len() + id.as_str().len() + 2);
+    text.push_str(property::UNIQ_KEY);
+    text.push('\u{1}');
+    text.push_str(id.as_str());
+    text.push('\u{2}');
+    id
+}
+
+/// With another broker to try, an attempt may use half of what is left; the last one, or the only
+/// one, may use all.
+fn attempt_deadline(now: Instant, send: &Send, producer: &Producer, another: bool) -> Instant {
+    let left = send.deadline.saturating_since(now);
+    let last = send.attempts >= producer.config.retry_times || send.order.choice != QueueChoice::RoundRobin;
+    let share = match producer.config.send_attempt_timeout {
+        Some(limit) if !last => left.min(limit),
+        None if !last && another => left / 2,
+        _ => left,
+    };
+    now + share
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts are borrowed from different tables")]
+fn transmit(
+    shared: &mut Shared,
+    now: Instant,
+    id: SendId,
+    send: &Send,
+    producer: &Producer,
+    queue: &MessageQueue,
+    address: &Arc<str>,
+    deadline: Instant,
+) {
+    let message = &send.order.message;
+    let header = SendMessageRequestHeaderV2 {
+        producer_group: Cow::Borrowed(&producer.config.group),
+        topic: Cow::Borrowed(&message.topic),
+        default_topic: Cow::Borrowed(&producer.config.create_topic_key),
+        default_topic_queue_nums: producer.config.default_topic_queue_nums,
+        queue_id: queue.queue_id,
+        sys_flag: message.sys_flag,
+        born_timestamp: send.born.as_millis(),
+        flag: message.flag,
+        properties: Some(Cow::Borrowed(&message.properties)),
+        reconsume_times: Some(0),
+        unit_mode: Some(false),
+        max_reconsume_times: None,
+        batch: Some(false),
+        broker_name: Some(Cow::Borrowed(&queue.broker_name)),
+        ..SendMessageRequestHeaderV2::default()
+    };
+    match send.order.kind {
+        SendKind::Answered => {
+            shared.channels.request(now, address, &header, message.body.clone(), deadline, Purpose::Send(id));
+        }
+        SendKind::Oneway => {
+            shared.channels.oneway(now, address, &header, message.body.clone(), Some(Purpose::Send(id)));
+        }
+    }
+}
+
+/// Java: the table of reports to `MQFaultStrategy#updateFaultItem`.
+fn report_health(producer: &mut Producer, now: Instant, send: &Send, verdict: &Verdict) {
+    if !producer.config.latency_fault_tolerance {
+        return;
+    }
+    let Some(queue) = &send.queue else { return };
+    let latency = now.saturating_since(send.attempt_started);
+    let (isolate, reachable) = match verdict {
+        Verdict::Stored(..) => (false, true),
+        Verdict::Failed { answered, .. } => (true, !answered),
+    };
+    producer.faults.update(now, &queue.broker_name, latency, isolate, reachable);
+}

@@ -1,0 +1,178 @@
+//! Reads the sources and holds the rules that no compiler knows.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ADAPTER_LINES_MAX: usize = 450;
+const FILE_LINES_MAX: usize = 900;
+const LINE_CHARS_MAX: usize = 200;
+
+/// Everything that may lie at the top of the repository, besides names that begin with a dot.
+const TOP_LEVEL: &[&str] = &[
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "README.md",
+    "clippy.toml",
+    "core",
+    "deny.toml",
+    "fuzz",
+    "runtime-async-std",
+    "runtime-blocking",
+    "runtime-tokio",
+    "rustfmt.toml",
+    "target",
+    "tests",
+];
+
+/// Macros that stand for work that was not done, or was left behind.
+const UNFINISHED: &[&str] = &["todo", "unimplemented", "dbg"];
+
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
+}
+
+/// Every Rust file below `folder`, in order of path; build output and dot-folders are left out.
+fn sources(folder: &Path) -> Vec<Source> {
+    let mut folders = vec![folder.to_path_buf()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        for entry in entries {
+            let path = entry.expect("a readable folder").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if name != "target" && !name.starts_with('.') {
+                    folders.push(path);
+                }
+            } else if name.ends_with(".rs") {
+                let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+                found.push(Source { path, text });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn is_test_file(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "tests.rs")
+}
+
+/// All lines of an adapter count, blank ones and comments too; only files named `tests.rs` don't.
+fn adapter_lines(sources: &[Source]) -> usize {
+    sources.iter().filter(|s| !is_test_file(&s.path)).map(|s| s.text.lines().count()).sum()
+}
+
+/// What a file breaks, one sentence each.
+fn faults(source: &Source) -> Vec<String> {
+    let path = source.path.display();
+    let mut faults = Vec::new();
+    let lines = source.text.lines().count();
+    if lines > FILE_LINES_MAX {
+        faults.push(format!("{path} has {lines} lines: split it, {FILE_LINES_MAX} is the most"));
+    }
+    for (number, line) in (1..).zip(source.text.lines()) {
+        for name in UNFINISHED {
+            if calls_macro(line, name) {
+                faults.push(format!("{path}:{number} has {name}!: what isn't done is left out"));
+            }
+        }
+        if line.contains('\t') || line.ends_with(' ') {
+            faults.push(format!("{path}:{number} has a tab, or ends with a space"));
+        }
+        if line.chars().count() > LINE_CHARS_MAX {
+            faults.push(format!("{path}:{number} is longer than {LINE_CHARS_MAX} characters"));
+        }
+    }
+    faults
+}
+
+fn calls_macro(line: &str, name: &str) -> bool {
+    let call = format!("{name}!");
+    line.match_indices(&call).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + call.len()..].chars().next();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_') && matches!(after, Some('(' | '[' | '{'))
+    })
+}
+
+#[test]
+fn no_file_is_too_long_or_unfinished() {
+    let sources = sources(&root());
+    assert!(sources.iter().any(|s| s.path.ends_with("core/src/lib.rs")), "the core was not found");
+    let faults: Vec<String> = sources.iter().flat_map(faults).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn an_adapter_stays_thin() {
+    for name in ["runtime-tokio", "runtime-async-std", "runtime-blocking"] {
+        let folder = root().join(name).join("src");
+        if !folder.is_dir() {
+            continue;
+        }
+        let lines = adapter_lines(&sources(&folder));
+        assert!(lines > 0, "{name} has no lines");
+        assert!(
+            lines <= ADAPTER_LINES_MAX,
+            "{name} has {lines} lines, {ADAPTER_LINES_MAX} is the most: what two adapters need lives in core/src/driver"
+        );
+    }
+}
+
+#[test]
+fn only_the_agreed_entries_lie_at_the_top() {
+    let mut strangers = Vec::new();
+    for entry in fs::read_dir(root()).expect("the repository is readable") {
+        let name = entry.expect("a readable folder").file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') && !TOP_LEVEL.contains(&name.as_str()) {
+            strangers.push(name);
+        }
+    }
+    assert!(strangers.is_empty(), "{strangers:?} doesn't belong at the top of the repository");
+}
+
+mod the_rules_see {
+    use super::*;
+
+    fn source(path: &str, text: String) -> Source {
+        Source { path: PathBuf::from(path), text }
+    }
+
+    #[test]
+    fn an_unfinished_macro_but_not_its_name_in_prose() {
+        for name in UNFINISHED {
+            let call = format!("    {name}!()");
+            assert_eq!(faults(&source("a.rs", call)).len(), 1, "{name}");
+            assert!(faults(&source("a.rs", format!("/// Never {name}! here"))).is_empty(), "{name}");
+            assert!(faults(&source("a.rs", format!("my_{name}!()"))).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_one_line_too_long() {
+        assert!(faults(&source("a.rs", "a\n".repeat(FILE_LINES_MAX))).is_empty());
+        assert_eq!(faults(&source("a.rs", "a\n".repeat(FILE_LINES_MAX + 1))).len(), 1);
+    }
+
+    #[test]
+    fn every_line_of_an_adapter_but_its_tests() {
+        let files =
+            [source("src/lib.rs", "//! A\n\nfn a() {}\n".into()), source("src/tests.rs", "a\n".repeat(9))];
+        assert_eq!(adapter_lines(&files), 3);
+    }
+
+    #[test]
+    fn tabs_trailing_spaces_and_endless_lines() {
+        assert_eq!(faults(&source("a.rs", "\tlet a;\nlet b; \n".into())).len(), 2);
+        assert_eq!(faults(&source("a.rs", "x".repeat(LINE_CHARS_MAX + 1))).len(), 1);
+    }
+}
