@@ -9,6 +9,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "std")]
+pub mod driver;
 pub mod message;
 pub mod remoting;
 pub mod rng;

@@ -1,0 +1,5 @@
+//! Driver.
+
+extern crate std;
+
+pub mod compress;
