@@ -1,1 +1,28 @@
 //! The remoting protocol: frames, headers, codes and bodies.
+//!
+//! Bytes of a peer go into a [`FrameDecoder`], which gives [`RemotingCommand`]s whose header and body are
+//! slices of the read buffer; a typed [`Header`] is read from a command when somebody asks. Outgoing commands
+//! are written by an [`Encoder`].
+
+mod code;
+mod command;
+mod encode;
+mod ext_fields;
+mod frame;
+mod header;
+mod headers;
+mod json;
+mod language;
+
+pub use code::{RequestCode, ResponseCode};
+pub use command::{FLAG_ONEWAY, FLAG_RESPONSE, RemotingCommand};
+pub use encode::{Encoder, Head};
+pub use ext_fields::{ExtFields, ExtFieldsIter};
+pub use frame::{FRAME_BYTES_MAX, FrameDecoder, FrameError};
+pub use header::{
+    FieldSink, FieldType, FieldValue, Header, HeaderError, HeaderProblem, NoHeader, RequestHeader,
+    RpcRequestHeader, TopicRequestHeader,
+};
+pub use headers::*;
+pub use json::{JsonError, JsonProblem};
+pub use language::{LanguageCode, SerializeType, VERSION};

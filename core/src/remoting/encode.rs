@@ -1,0 +1,249 @@
+//! Writes commands.
+
+use super::{FieldSink, FieldValue, Header, LanguageCode, RemotingCommand, SerializeType, VERSION, json};
+use bytes::{BufMut, BytesMut};
+
+/// What an outgoing command says besides its header and body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// The request or response code.
+    pub code: i32,
+    /// The number by which the requester finds its response.
+    pub opaque: i32,
+    /// [`FLAG_RESPONSE`](super::FLAG_RESPONSE) and [`FLAG_ONEWAY`](super::FLAG_ONEWAY).
+    pub flag: i32,
+    /// Text for humans.
+    pub remark: Option<&'a str>,
+}
+
+/// Writes commands in one header encoding, as one language and version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoder {
+    /// The header encoding; codes that don't fit its 16 bits go as JSON all the same.
+    pub serialize: SerializeType,
+    /// The language the commands state.
+    pub language: LanguageCode,
+    /// The version the commands state.
+    pub version: i32,
+}
+
+/// JSON headers, language `RUST`, [`VERSION`].
+impl Default for Encoder {
+    fn default() -> Self {
+        Self { serialize: SerializeType::Json, language: LanguageCode::Rust, version: VERSION }
+    }
+}
+
+impl Encoder {
+    /// Appends length and header to `out`; the caller appends `body_len` bytes of body, or hands them to a
+    /// vectored write. `extra` are fields that hooks add.
+    ///
+    /// In the binary form a field with an empty value is left out: Java reads it as null, and a signature
+    /// over it would not match.
+    ///
+    /// Gives the size of the whole frame. Beyond [`FRAME_BYTES_MAX`](super::FRAME_BYTES_MAX) the peer
+    /// closes the connection without an answer.
+    pub fn encode<'a, H: Header<'a>>(
+        &self,
+        out: &mut BytesMut,
+        head: &Head<'_>,
+        header: &H,
+        extra: &[(&str, &str)],
+        body_len: usize,
+    ) -> usize {
+        let serialize = self.serialize_for(head.code, extra.iter().map(|(key, _)| *key));
+        self.frame(out, serialize, head, body_len, |fields| {
+            header.write_fields(fields);
+            for (key, value) in extra {
+                fields.put(key, value);
+            }
+        })
+    }
+
+    /// Appends a whole frame that says what `command` says, its body included; language and version are those
+    /// of `command`. Gives the frame's size.
+    pub fn encode_command(&self, out: &mut BytesMut, command: &RemotingCommand) -> usize {
+        let encoder = Self { language: command.language, version: command.version, ..self.clone() };
+        let remark = command.remark.as_deref();
+        let head = Head { code: command.code, opaque: command.opaque, flag: command.flag, remark };
+        let serialize = if command.ext.iter().any(|(key, _)| !fits_binary(&key)) {
+            SerializeType::Json
+        } else {
+            self.serialize_for(command.code, core::iter::empty())
+        };
+        let size = encoder.frame(out, serialize, &head, command.body.len(), |fields| {
+            for (key, value) in &command.ext {
+                fields.put(&key, &value);
+            }
+        });
+        out.extend_from_slice(&command.body);
+        size
+    }
+
+    pub(super) fn serialize_for<'k>(
+        &self,
+        code: i32,
+        mut keys: impl Iterator<Item = &'k str>,
+    ) -> SerializeType {
+        if i16::try_from(code).is_ok() && keys.all(fits_binary) {
+            self.serialize
+        } else {
+            SerializeType::Json
+        }
+    }
+
+    pub(super) fn frame(
+        &self,
+        out: &mut BytesMut,
+        serialize: SerializeType,
+        head: &Head<'_>,
+        body_len: usize,
+        write_fields: impl FnOnce(&mut Fields<'_>),
+    ) -> usize {
+        let start = out.len();
+        out.put_u64(0);
+        match serialize {
+            SerializeType::Json => self.json(out, head, write_fields),
+            SerializeType::Rocketmq => self.binary(out, head, write_fields),
+        }
+        finish_frame(out, start, serialize, body_len)
+    }
+
+    /// Keys in Java's order, which is alphabetical.
+    fn json(&self, out: &mut BytesMut, head: &Head<'_>, write_fields: impl FnOnce(&mut Fields<'_>)) {
+        out.extend_from_slice(b"{\"code\":");
+        put_int(out, head.code);
+        let before = out.len();
+        out.extend_from_slice(b",\"extFields\":{");
+        let opened = out.len();
+        write_fields(&mut Fields { out, serialize: SerializeType::Json, first: true });
+        if out.len() == opened {
+            out.truncate(before);
+        } else {
+            out.extend_from_slice(b"}");
+        }
+        out.extend_from_slice(b",\"flag\":");
+        put_int(out, head.flag);
+        out.extend_from_slice(b",\"language\":\"");
+        out.extend_from_slice(self.language.name().as_bytes());
+        out.extend_from_slice(b"\",\"opaque\":");
+        put_int(out, head.opaque);
+        if let Some(remark) = head.remark {
+            out.extend_from_slice(b",\"remark\":\"");
+            json::escape(out, remark);
+            out.extend_from_slice(b"\"");
+        }
+        out.extend_from_slice(b",\"version\":");
+        put_int(out, self.version);
+        out.extend_from_slice(b"}");
+    }
+
+    fn binary(&self, out: &mut BytesMut, head: &Head<'_>, write_fields: impl FnOnce(&mut Fields<'_>)) {
+        out.put_slice(&low_16(head.code));
+        out.put_u8(self.language.byte());
+        out.put_slice(&low_16(self.version));
+        out.put_i32(head.opaque);
+        out.put_i32(head.flag);
+        let remark = head.remark.unwrap_or_default();
+        out.put_u32(len_u32(remark.len()));
+        out.extend_from_slice(remark.as_bytes());
+        let length_at = out.len();
+        out.put_u32(0);
+        write_fields(&mut Fields { out, serialize: SerializeType::Rocketmq, first: true });
+        let len = len_u32(out.len() - length_at - 4);
+        patch(out, length_at, &len.to_be_bytes());
+    }
+}
+
+/// Fills in the eight bytes at `start` once the header behind them is written.
+pub(super) fn finish_frame(
+    out: &mut BytesMut,
+    start: usize,
+    serialize: SerializeType,
+    body_len: usize,
+) -> usize {
+    let header_len = out.len() - start - 8;
+    let len = len_u32(4 + header_len + body_len);
+    let [_, high, middle, low] = len_u32(header_len).to_be_bytes();
+    patch(out, start, &len.to_be_bytes());
+    patch(out, start + 4, &[serialize.byte(), high, middle, low]);
+    8 + header_len + body_len
+}
+
+/// Where the fields of a header are written.
+pub(super) struct Fields<'o> {
+    out: &'o mut BytesMut,
+    serialize: SerializeType,
+    first: bool,
+}
+
+impl Fields<'_> {
+    /// A field whose key may need escapes.
+    pub(super) fn put(&mut self, key: &str, value: &str) {
+        match self.serialize {
+            SerializeType::Json => {
+                self.comma();
+                json::escape(self.out, key);
+                self.out.extend_from_slice(b"\":\"");
+                json::escape(self.out, value);
+                self.out.extend_from_slice(b"\"");
+            }
+            SerializeType::Rocketmq => self.put_binary(key, value),
+        }
+    }
+
+    fn comma(&mut self) {
+        self.out.extend_from_slice(if self.first { b"\"" } else { b",\"" });
+        self.first = false;
+    }
+
+    fn put_binary(&mut self, key: &str, value: &str) {
+        if value.is_empty() {
+            return;
+        }
+        self.out.put_u16(u16::try_from(key.len()).expect("keys that don't fit go as JSON"));
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.put_u32(len_u32(value.len()));
+        self.out.extend_from_slice(value.as_bytes());
+    }
+}
+
+impl FieldSink for Fields<'_> {
+    #[inline]
+    fn field(&mut self, key: &'static str, value: FieldValue<'_>) {
+        if self.serialize == SerializeType::Rocketmq {
+            return value.with_text(|text| self.put_binary(key, text));
+        }
+        self.comma();
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":\"");
+        match value {
+            FieldValue::Str(text) => json::escape(self.out, text),
+            plain => plain.with_text(|text| self.out.extend_from_slice(text.as_bytes())),
+        }
+        self.out.extend_from_slice(b"\"");
+    }
+}
+
+fn fits_binary(key: &str) -> bool {
+    i16::try_from(key.len()).is_ok()
+}
+
+/// A length beyond 32 bits can't be in memory; if it were, the peer would refuse the frame.
+fn len_u32(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// The low half, which is what the binary header has room for. Java: `(short) code`.
+const fn low_16(number: i32) -> [u8; 2] {
+    let [_, _, high, low] = number.to_be_bytes();
+    [high, low]
+}
+
+pub(super) fn put_int(out: &mut BytesMut, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn patch(out: &mut BytesMut, at: usize, bytes: &[u8]) {
+    out[at..at + bytes.len()].copy_from_slice(bytes);
+}

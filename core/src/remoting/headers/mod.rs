@@ -1,0 +1,180 @@
+//! One typed struct for every header of the protocol, in files by who uses them.
+
+mod admin;
+mod client;
+mod namesrv;
+mod pop;
+mod pull;
+mod send;
+
+pub use admin::*;
+pub use client::*;
+pub use namesrv::*;
+pub use pop::*;
+pub use pull::*;
+pub use send::*;
+
+use super::header::{FieldType, FieldValue};
+use alloc::borrow::Cow;
+
+/// Which end of a run of equal times a search by time gives. Java: `BoundaryType`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BoundaryType {
+    /// The first message stored at or after the time; what brokers take when nothing is said.
+    #[default]
+    Lower,
+    /// The last message stored at or before the time.
+    Upper,
+}
+
+/// As Java, only `upper` in any case is upper.
+impl<'a> FieldType<'a> for BoundaryType {
+    fn from_text(text: Cow<'a, str>) -> Option<Self> {
+        Some(if text.eq_ignore_ascii_case("upper") { Self::Upper } else { Self::Lower })
+    }
+
+    fn value(&self) -> FieldValue<'_> {
+        FieldValue::Str(match self {
+            Self::Lower => "LOWER",
+            Self::Upper => "UPPER",
+        })
+    }
+}
+
+#[cfg(test)]
+pub(super) use generate::{BOTH, Generate, generate, through_the_wire};
+
+/// Any value of a header, and its way over the wire, for the round-trip tests that `headers!` declares.
+#[cfg(test)]
+mod generate {
+    use super::{super::*, *};
+    use crate::rng::Rng;
+    use alloc::string::String;
+    use bytes::BytesMut;
+
+    pub(crate) const BOTH: [SerializeType; 2] = [SerializeType::Json, SerializeType::Rocketmq];
+
+    pub(crate) trait Generate {
+        fn generate(rng: &mut Rng) -> Self;
+    }
+
+    pub(crate) fn generate<T: Generate>(seed: u64) -> T {
+        T::generate(&mut Rng::new(seed))
+    }
+
+    pub(crate) fn through_the_wire<'a, H: Header<'a>>(
+        header: &H,
+        serialize: SerializeType,
+    ) -> RemotingCommand {
+        let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+        let encoder = Encoder { serialize, ..Encoder::default() };
+        let head = Head { code: 1, opaque: -7, flag: FLAG_ONEWAY, remark: Some("why \"not\"\u{1}") };
+        let size = encoder.encode(decoder.buffer_mut(), &head, header, &[("ext\u{2}ra", "\\")], 3);
+        decoder.buffer_mut().extend_from_slice(b"abc");
+        assert_eq!(decoder.buffered(), size);
+        let command = decoder.next_frame().unwrap().unwrap();
+        assert_eq!(decoder.buffer_mut(), &BytesMut::new());
+        assert_eq!((command.code, command.opaque, command.flag), (1, -7, FLAG_ONEWAY));
+        assert_eq!(command.remark.as_deref(), head.remark);
+        assert_eq!((command.language, command.version), (LanguageCode::Rust, VERSION));
+        assert_eq!(command.ext.get("ext\u{2}ra").as_deref(), Some("\\"));
+        assert_eq!(&command.body[..], b"abc");
+        command
+    }
+
+    /// Never empty: the binary form has no empty values.
+    impl Generate for Cow<'_, str> {
+        fn generate(rng: &mut Rng) -> Self {
+            const CHARS: [char; 16] = [
+                'a',
+                'Z',
+                '%',
+                ' ',
+                '"',
+                '\\',
+                '\'',
+                '\u{0}',
+                '\u{1}',
+                '\u{2}',
+                '\n',
+                '{',
+                ',',
+                'é',
+                '中',
+                '\u{1F600}',
+            ];
+            let len = 1 + rng.below(12);
+            (0..len).map(|_| CHARS[rng.below(16) as usize]).collect::<String>().into()
+        }
+    }
+
+    impl Generate for i32 {
+        fn generate(rng: &mut Rng) -> Self {
+            [0, 1, -1, Self::MAX, Self::MIN, rng.next_u32().cast_signed()][rng.below(6) as usize]
+        }
+    }
+
+    impl Generate for i64 {
+        fn generate(rng: &mut Rng) -> Self {
+            [0, 1, -1, Self::MAX, Self::MIN, rng.next_u64().cast_signed()][rng.below(6) as usize]
+        }
+    }
+
+    impl Generate for bool {
+        fn generate(rng: &mut Rng) -> Self {
+            rng.chance(1, 2)
+        }
+    }
+
+    impl Generate for BoundaryType {
+        fn generate(rng: &mut Rng) -> Self {
+            if rng.chance(1, 2) { Self::Lower } else { Self::Upper }
+        }
+    }
+
+    impl<T: Generate> Generate for Option<T> {
+        fn generate(rng: &mut Rng) -> Self {
+            rng.chance(1, 2).then(|| T::generate(rng))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::*, *};
+
+    #[test]
+    fn a_missing_required_field_is_named() {
+        let ext = [("topic", "T")].into_iter().collect();
+        let error = QueryConsumerOffsetRequestHeader::read_fields(&ext).unwrap_err();
+        assert_eq!((error.header, error.field), ("QueryConsumerOffsetRequestHeader", "consumerGroup"));
+        assert_eq!(error.problem, HeaderProblem::Missing);
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_named() {
+        for bad in ["abc", "1099511627776", "1e400", "1.5"] {
+            let ext = [("consumerGroup", "G"), ("topic", "T"), ("queueId", bad)].into_iter().collect();
+            let error = QueryConsumerOffsetRequestHeader::read_fields(&ext).unwrap_err();
+            assert_eq!((error.field, error.problem), ("queueId", HeaderProblem::Invalid), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_absent_field_with_a_default_reads_as_it() {
+        let ext = [("topic", "T"), ("queueId", "1")].into_iter().collect();
+        assert!(GetMaxOffsetRequestHeader::read_fields(&ext).unwrap().committed);
+        assert!(GetMaxOffsetRequestHeader::default().committed);
+    }
+
+    #[test]
+    fn empty_text_is_kept_in_json_and_empty_numbers_are_absent() {
+        let ext = [("msgId", ""), ("queueId", "1"), ("queueOffset", "2"), ("transactionId", "")]
+            .into_iter()
+            .collect();
+        let header = SendMessageResponseHeader::read_fields(&ext).unwrap();
+        assert_eq!((&*header.msg_id, header.transaction_id.as_deref()), ("", Some("")));
+        let ext = [("consumerGroup", "G"), ("queueId", "")].into_iter().collect();
+        assert!(UpdateConsumerOffsetRequestHeader::read_fields(&ext).is_err());
+    }
+}
