@@ -200,6 +200,19 @@ impl Shared {
         self.signal.raise();
     }
 
+    /// Puts in a command that has no outcome.
+    pub(crate) fn push_command(&self, command: Command) -> Result<(), Error> {
+        {
+            let mut state = lock(&self.state);
+            if let Some(error) = &state.ended {
+                return Err(error.clone());
+            }
+            state.mailbox.push_urgent(Urgent::Input(Input::Command(command)));
+        }
+        self.signal.raise();
+        Ok(())
+    }
+
     /// Puts something into the lane that never refuses. Dropped when the client has ended.
     pub(crate) fn push_urgent(&self, urgent: Urgent) {
         let refused = {
@@ -211,8 +224,10 @@ impl Shared {
                 None
             }
         };
-        drop(refused);
-        self.signal.raise();
+        match refused {
+            Some(Urgent::RunQueue(_, queue)) => queue.close(&mut Vec::new()),
+            _ => self.signal.raise(),
+        }
     }
 
     /// Puts many answers into the lane that never refuses, under one lock.
@@ -309,15 +324,16 @@ impl Shared {
         more
     }
 
-    /// The engine stops for good: whoever waits, and whoever asks later, is told `error`.
-    pub(crate) fn end(&self, error: &Error) {
+    /// The engine stops for good: whoever waits, and whoever asks later, is told `error`. Returns
+    /// what it will not look at any more.
+    pub(crate) fn end(&self, error: &Error) -> Vec<Urgent> {
         let mut wakers = Vec::new();
         let mut leftovers = Vec::new();
         let cleared = {
             let mut state = lock(&self.state);
             let state = &mut *state;
             if state.ended.is_some() {
-                return;
+                return Vec::new();
             }
             state.ended = Some(error.clone());
             for operation in state.slots.open() {
@@ -328,8 +344,10 @@ impl Shared {
             }
             state.mailbox.clear()
         };
-        drop((cleared, leftovers));
+        let (admitted, waiting, urgent) = cleared;
+        drop((admitted, waiting, leftovers));
         super::wake_all(&mut wakers);
+        urgent
     }
 
     /// Why the engine has stopped, if it has.

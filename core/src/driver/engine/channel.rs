@@ -131,10 +131,7 @@ impl Channel {
             if budget == 0 {
                 return Ok(Written::Budget);
             }
-            let slices: SmallVec<[IoSlice<'_>; WRITE_SLICES_MAX]> =
-                self.outgoing.iter().take(WRITE_SLICES_MAX).map(|chunk| IoSlice::new(chunk)).collect();
-            let mut cx = Context::from_waker(&self.waker);
-            match host.poll_write_vectored(self.id, &mut cx, &slices) {
+            match self.write_once(host) {
                 Poll::Pending => return Ok(Written::Blocked),
                 Poll::Ready(Ok(0)) => {
                     return Err(io::Error::new(io::ErrorKind::WriteZero, "the socket takes no more bytes"));
@@ -147,6 +144,12 @@ impl Channel {
             }
         }
         Ok(Written::All)
+    }
+
+    fn write_once(&self, host: &mut impl Host) -> Poll<io::Result<usize>> {
+        let chunks = self.outgoing.iter().take(WRITE_SLICES_MAX);
+        let slices: SmallVec<[IoSlice<'_>; WRITE_SLICES_MAX]> = chunks.map(|chunk| IoSlice::new(chunk)).collect();
+        host.poll_write_vectored(self.id, &mut Context::from_waker(&self.waker), &slices)
     }
 
     /// The core's bytes that the socket has taken since the connection came up.

@@ -469,20 +469,21 @@ impl<H: Host, M: Machine> Core<H, M> {
         for id in self.channels.drain() {
             self.host.close(id);
         }
+        if matches!(error, Error::Closed) {
+            // Whoever else asked to close got what he wanted.
+            self.outcomes.extend(self.closing.drain(..).map(|operation| (operation, Outcome::Done)));
+        }
         let mut wakers = Vec::new();
         self.shared.fill(&mut self.outcomes, &mut wakers);
         for (_, queue) in core::mem::take(&mut self.run_queues) {
             queue.close(&mut wakers);
         }
         // A consumer that was created while the engine ended has its queue still in the mailbox.
-        let mut batch = Batch::default();
-        self.shared.take(usize::MAX, &mut batch);
-        for urgent in batch.urgent.drain(..) {
+        for urgent in self.shared.end(error) {
             if let Urgent::RunQueue(_, queue) = urgent {
                 queue.close(&mut wakers);
             }
         }
-        self.shared.end(error);
         super::wake_all(&mut wakers);
         if let Error::Bug(text) = error {
             tracing::error!(text = &**text, "the client broke one of its own rules and has stopped");
@@ -493,4 +494,14 @@ impl<H: Host, M: Machine> Core<H, M> {
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without words").to_string()
+}
+
+impl Machine for crate::client::Client {
+    fn handle(&mut self, now: Instant, input: Input) {
+        Self::handle(self, now, input);
+    }
+
+    fn poll_output(&mut self, now: Instant) -> Output {
+        Self::poll_output(self, now)
+    }
 }
