@@ -6,6 +6,7 @@
 
 extern crate std;
 
+mod builder;
 mod client;
 pub mod compress;
 mod engine;
@@ -22,10 +23,12 @@ mod run_queue;
 mod shared;
 mod signal;
 mod slots;
+mod system;
 #[cfg(test)]
 mod tests;
 mod transform;
 
+pub use builder::{ClientBuilder, NAME_SERVERS_VARIABLE};
 pub use client::{Client, Options, start, start_machine};
 pub use engine::{Engine, Machine};
 pub use host::{BoxFuture, BoxTask, Host, Spawn};
@@ -35,6 +38,7 @@ pub use permits::Limits;
 pub use producer::{Producer, ProducerBuilder};
 pub use record::Tap;
 pub use resolve::{Answer, Resolved, Resolver, SystemResolver};
+pub use system::System;
 pub use transform::{Transform, TransformFactory};
 
 use alloc::vec::Vec;
