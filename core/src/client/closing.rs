@@ -36,7 +36,8 @@ impl Client {
             return closing.operations.push(operation);
         }
         let timer = self.shared.arm(deadline, TimerKey::Close);
-        self.closing = Some(Closing { operations: Vec::from([operation]), deadline, timer, stage: Stage::Consumers });
+        self.closing =
+            Some(Closing { operations: Vec::from([operation]), deadline, timer, stage: Stage::Consumers });
         self.connect_timed_out(now);
         self.consumers.close_all(&mut self.shared, now, deadline);
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::channel::Reply;
 use crate::consumer::Consumers;
 use crate::producer::Producers;
-use crate::remoting::{HeartbeatData, ProducerData, RequestCode, ResponseCode};
+use crate::remoting::{HeartbeatData, Json, ProducerData, RequestCode, ResponseCode};
 use crate::route::MASTER_ID;
 use crate::time::Instant;
 use crate::timer::{TimerId, Timers};
@@ -45,7 +45,12 @@ pub(super) struct Heard {
 }
 
 /// Sends a round to every broker: masters only while there is no consumer.
-pub(super) fn send_round(shared: &mut Shared, now: Instant, producers: &Producers, consumers: &Consumers) -> Option<bool> {
+pub(super) fn send_round(
+    shared: &mut Shared,
+    now: Instant,
+    producers: &Producers,
+    consumers: &Consumers,
+) -> Option<bool> {
     shared.heartbeats.timer = None;
     let next = now + shared.config.heartbeat_broker_interval;
     shared.heartbeats.due(&mut shared.timers, next);
@@ -72,7 +77,13 @@ pub(super) fn send_round(shared: &mut Shared, now: Instant, producers: &Producer
 }
 
 /// Sends one to a broker whose connection has just come up.
-pub(super) fn send_to(shared: &mut Shared, now: Instant, address: &Arc<str>, producers: &Producers, consumers: &Consumers) {
+pub(super) fn send_to(
+    shared: &mut Shared,
+    now: Instant,
+    address: &Arc<str>,
+    producers: &Producers,
+    consumers: &Consumers,
+) {
     if !(producers.is_empty() && consumers.is_empty()) && !shared.heartbeats.outstanding.contains(address) {
         let body = data(shared, producers, consumers);
         send(shared, now, address, body);
@@ -109,7 +120,10 @@ fn data(shared: &Shared, producers: &Producers, consumers: &Consumers) -> Bytes 
     let groups: BTreeSet<&Arc<str>> = producers.groups().collect();
     let data = HeartbeatData {
         client_id: shared.client_id.clone(),
-        producer_data_set: groups.into_iter().map(|group| ProducerData { group_name: group.clone() }).collect(),
+        producer_data_set: groups
+            .into_iter()
+            .map(|group| ProducerData { group_name: group.clone() })
+            .collect(),
         consumer_data_set: consumers.heartbeat_data(),
         ..HeartbeatData::default()
     };

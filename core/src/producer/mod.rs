@@ -92,7 +92,13 @@ impl Producers {
 
     /// Lets no more sends in; `operation` is completed when those under way have ended, at the latest at
     /// `deadline`, when they are given up with what is known of them.
-    pub fn close(&mut self, shared: &mut Shared, now: Instant, producer: ProducerId, closing: (Option<OperationId>, Instant)) {
+    pub fn close(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        producer: ProducerId,
+        closing: (Option<OperationId>, Instant),
+    ) {
         let (operation, deadline) = closing;
         let Some(state) = self.table.get_mut(&producer) else {
             return shared.complete_done(operation);

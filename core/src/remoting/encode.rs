@@ -43,6 +43,7 @@ impl Encoder {
     ///
     /// Gives the size of the whole frame. Beyond [`FRAME_BYTES_MAX`](super::FRAME_BYTES_MAX) the peer
     /// closes the connection without an answer.
+    #[expect(clippy::needless_lifetimes, reason = "the lifetime is part of the header's type")]
     pub fn encode<'a, H: Header<'a>>(
         &self,
         out: &mut BytesMut,

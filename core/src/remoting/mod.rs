@@ -4,6 +4,7 @@
 //! slices of the read buffer; a typed [`Header`] is read from a command when somebody asks. Outgoing commands
 //! are written by an [`Encoder`].
 
+mod body;
 mod code;
 mod command;
 mod encode;
@@ -14,6 +15,7 @@ mod headers;
 mod json;
 mod language;
 
+pub use body::*;
 pub use code::{RequestCode, ResponseCode};
 pub use command::{FLAG_ONEWAY, FLAG_RESPONSE, RemotingCommand};
 pub use encode::{Encoder, Head};
@@ -24,5 +26,5 @@ pub use header::{
     RpcRequestHeader, TopicRequestHeader,
 };
 pub use headers::*;
-pub use json::{JsonError, JsonProblem};
+pub use json::{Json, JsonError, JsonKey, JsonProblem};
 pub use language::{LanguageCode, SerializeType, VERSION};

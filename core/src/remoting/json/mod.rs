@@ -5,12 +5,16 @@
 
 mod escape;
 mod scan;
+mod value;
 
 pub(crate) use escape::{escape, unescape};
-pub(crate) use scan::{Scan, Text};
+pub use scan::Scan;
+pub(crate) use scan::Text;
+pub use value::{Json, JsonKey};
+pub(crate) use value::{bodies, body_default, read_object, read_text, take_null};
 
 /// How deep objects and arrays may nest.
-pub(crate) const DEPTH_MAX: u32 = 64;
+pub const DEPTH_MAX: u32 = 64;
 
 /// Why a text is not the JSON that was expected, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +40,7 @@ pub enum JsonProblem {
     /// A byte that can't stand there.
     #[error("expected {0}")]
     Expected(&'static str),
-    /// Objects and arrays nest deeper than 64 levels.
+    /// Objects and arrays nest deeper than [`DEPTH_MAX`].
     #[error("JSON nests deeper than {DEPTH_MAX} levels")]
     Depth,
     /// A number that is none or doesn't fit its field.
