@@ -67,7 +67,8 @@ fn a_power_loss_takes_the_tail_and_its_offsets_are_used_again() {
         world.sent(client, "T", 0, &[], body);
         world.advance(Duration::from_millis(10));
     }
-    let mut other = World { broker: world.broker.clone(), ..crate::world::world() };
+    let mut other = crate::world::world();
+    other.broker = world.broker.clone();
     other.now = world.now;
     world.crash(Durability::LoseRecords(2));
     assert_eq!(bodies(&world.broker.messages("T")), ["a"]);

@@ -123,8 +123,10 @@ fn one_way_sends_are_stored_and_never_answered() {
 fn a_batch_is_stored_whole_with_dense_offsets_and_its_own_properties_only() {
     let mut world = world();
     let client = world.connect(1);
-    let messages: Vec<_> =
-        (0..3).map(|n| Message::new("T", format!("m{n}")).tag("a").property(property::UNIQ_KEY, format!("U{n}"))).collect();
+    let mut messages: Vec<_> = (0..3).map(|n| Message::new("T", format!("m{n}")).tag("a")).collect();
+    for (n, message) in messages.iter_mut().enumerate() {
+        message.properties.set(property::UNIQ_KEY, &format!("U{n}")).unwrap();
+    }
     let mut body = bytes::BytesMut::new();
     encode_batch(&mut body, &messages).unwrap();
     let outer = text(&[("UNIQ_KEY", "BATCH"), ("WAIT", "true")]);

@@ -118,7 +118,7 @@ impl World {
                     let bytes = frames.into_parts().concat();
                     self.receive(connection, &bytes);
                 }
-                NameServerOutput::Close { connection } => self.closed.push(connection),
+                NameServerOutput::Close { .. } => {}
                 NameServerOutput::Wait(deadline) => return deadline,
             }
         }
@@ -224,7 +224,6 @@ impl World {
             code: answer.code,
             remark,
             next: header.next_begin_offset,
-            min: header.min_offset,
             max: header.max_offset,
             forbidden: header.forbidden_type,
             messages,
@@ -272,7 +271,6 @@ pub(crate) struct Pulled {
     pub(crate) code: i32,
     pub(crate) remark: String,
     pub(crate) next: i64,
-    pub(crate) min: i64,
     pub(crate) max: i64,
     pub(crate) forbidden: Option<i32>,
     pub(crate) messages: Vec<StoredMessage>,
