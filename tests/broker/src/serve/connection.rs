@@ -66,8 +66,9 @@ impl Connection {
         Self { stream, owner, decoder, out: VecDeque::new(), out_bytes: 0 }
     }
 
-    /// Reads what has arrived into the decoder's own buffer.
-    pub(super) fn fill(&mut self) -> ReadEnd {
+    /// Reads what has arrived into the decoder's own buffer. `to_the_end`: the peer has closed, and no
+    /// further event will tell.
+    pub(super) fn fill(&mut self, to_the_end: bool) -> ReadEnd {
         for _ in 0..READS_MAX {
             let buffer = self.decoder.buffer_mut();
             let before = buffer.len();
@@ -77,7 +78,7 @@ impl Connection {
             match read {
                 Ok(0) => return ReadEnd::Closed,
                 // A short read emptied the socket; bytes that come later make a new event.
-                Ok(bytes) if bytes < READ_BYTES => return ReadEnd::Drained,
+                Ok(bytes) if bytes < READ_BYTES && !to_the_end => return ReadEnd::Drained,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadEnd::Drained,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -39,7 +39,7 @@ pub(super) fn run(mut poll: Poll, shared: &Shared) {
         let now = world.clock.now();
         world.timeout(now);
         for id in std::mem::take(&mut unread) {
-            if world.read(now, id) {
+            if world.read(now, id, true) {
                 unread.push(id);
             }
         }
@@ -53,7 +53,7 @@ pub(super) fn run(mut poll: Poll, shared: &Shared) {
                     if event.is_writable() {
                         world.write(id);
                     }
-                    if event.is_readable() && world.read(now, id) {
+                    if event.is_readable() && world.read(now, id, event.is_read_closed()) {
                         unread.push(id);
                     }
                 }

@@ -70,7 +70,12 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn add_broker(&mut self, config: BrokerConfig, listener: TcpListener, seed: u64) -> io::Result<()> {
+    pub(super) fn add_broker(
+        &mut self,
+        config: BrokerConfig,
+        listener: TcpListener,
+        seed: u64,
+    ) -> io::Result<()> {
         let now = self.clock.now();
         let (addr, bound) = (config.addr, listener.local_addr()?);
         let machine = Broker::new(config, seed, now, self.clock.wall(now));
@@ -192,9 +197,9 @@ impl World {
     }
 
     /// Reads a connection and hands its frames over. True when there may be more to read.
-    pub(super) fn read(&mut self, now: Instant, id: ConnectionId) -> bool {
+    pub(super) fn read(&mut self, now: Instant, id: ConnectionId, to_the_end: bool) -> bool {
         let Some(connection) = self.connections.get_mut(&id) else { return false };
-        let end = connection.fill();
+        let end = connection.fill(to_the_end);
         loop {
             match connection.decoder.next_frame() {
                 Ok(Some(command)) => match connection.owner {

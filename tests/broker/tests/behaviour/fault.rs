@@ -113,7 +113,8 @@ fn a_delayed_message_after_a_lost_tail_is_still_delivered() {
 fn a_switched_on_answer_replaces_the_work() {
     let mut world = world();
     let client = world.connect(1);
-    let fault = Fault::Answer { code: ResponseCode::SYSTEM_BUSY, remark: "[REJECTREQUEST]system busy".to_owned() };
+    let fault =
+        Fault::Answer { code: ResponseCode::SYSTEM_BUSY, remark: "[REJECTREQUEST]system busy".to_owned() };
     world.broker.faults_mut().next(RequestCode::SEND_MESSAGE_V2, 1, fault);
     let busy = world.send(client, "T", 0, &[], "x");
     assert_eq!((busy.code, busy.remark.as_deref()), (2, Some("[REJECTREQUEST]system busy")));
