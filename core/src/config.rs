@@ -46,7 +46,7 @@ pub struct ClientConfig {
     /// After a failed connect, how long requests to that address fail at once; doubles up to
     /// [`reconnect_delay_max`](Self::reconnect_delay_max). Default 100 ms. Java has none.
     pub reconnect_delay_min: Duration,
-    /// The longest such pause. Default 3 s.
+    /// The longest such pause. Default 1 s.
     pub reconnect_delay_max: Duration,
     /// Requests without an answer that one connection may hold. Default 65,535.
     pub channel_pending_max: usize,
@@ -68,7 +68,7 @@ impl ClientConfig {
             request_timeout: Duration::from_secs(3),
             channel_idle_max: Duration::from_secs(120),
             reconnect_delay_min: Duration::from_millis(100),
-            reconnect_delay_max: Duration::from_secs(3),
+            reconnect_delay_max: Duration::from_secs(1),
             channel_pending_max: 65_535,
             serialize: SerializeType::Json,
         }
@@ -79,7 +79,8 @@ impl ClientConfig {
     /// # Errors
     /// [`UsageError::NameServerAddress`] names the part that is not `host:port`.
     pub fn parse(name_servers: &str) -> Result<Self, UsageError> {
-        let parts: Vec<&str> = name_servers.split(';').map(str::trim).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&str> =
+            name_servers.split(';').map(str::trim).filter(|part| !part.is_empty()).collect();
         let config = Self::new(parts);
         config.validate()?;
         Ok(config)
@@ -271,9 +272,11 @@ impl RoomRule {
     #[must_use]
     pub fn room(&self, name: &str) -> Option<Arc<str>> {
         match self {
-            Self::Before(separator) => {
-                name.split_once(*separator).map(|(room, _)| room).filter(|room| !room.is_empty()).map(Arc::from)
-            }
+            Self::Before(separator) => name
+                .split_once(*separator)
+                .map(|(room, _)| room)
+                .filter(|room| !room.is_empty())
+                .map(Arc::from),
             Self::Table(rooms) => rooms.get(name).cloned(),
         }
     }
@@ -312,7 +315,12 @@ impl PushConsumerConfig {
             return Err(UsageError::NoSubscription { group: self.group.clone() });
         }
         in_range("pull_threshold_for_queue", as_i64(self.pull_threshold_for_queue), 1, 65_535)?;
-        in_range("pull_threshold_bytes_for_queue", as_i64(self.pull_threshold_bytes_for_queue), 1, 1_024 << 20)?;
+        in_range(
+            "pull_threshold_bytes_for_queue",
+            as_i64(self.pull_threshold_bytes_for_queue),
+            1,
+            1_024 << 20,
+        )?;
         in_range("consume_concurrently_max_span", self.consume_concurrently_max_span, 1, 65_535)?;
         in_range("pull_batch_size", i64::from(self.pull_batch_size), 1, 1_024)?;
         in_range("max_reconsume_times", i64::from(self.max_reconsume_times), 1, i64::from(i32::MAX))
@@ -331,7 +339,11 @@ fn as_i64(value: usize) -> i64 {
 }
 
 fn in_range(setting: &'static str, value: i64, min: i64, max: i64) -> Result<(), UsageError> {
-    if (min..=max).contains(&value) { Ok(()) } else { Err(UsageError::OutOfRange { setting, value, min, max }) }
+    if (min..=max).contains(&value) {
+        Ok(())
+    } else {
+        Err(UsageError::OutOfRange { setting, value, min, max })
+    }
 }
 
 #[cfg(test)]
@@ -343,7 +355,9 @@ mod tests {
         assert_eq!(split_address("127.0.0.1:9876"), Some(("127.0.0.1", 9876)));
         assert_eq!(split_address("[::1]:9876"), Some(("::1", 9876)));
         assert_eq!(split_address("mq.example:1"), Some(("mq.example", 1)));
-        for wrong in ["", "localhost", ":9876", "host:", "host:0", "host:99999", "ho st:1", "http://h:1", "[::1:1"] {
+        for wrong in
+            ["", "localhost", ":9876", "host:", "host:0", "host:99999", "ho st:1", "http://h:1", "[::1:1"]
+        {
             assert_eq!(split_address(wrong), None, "{wrong}");
         }
     }
@@ -353,6 +367,8 @@ mod tests {
         let config = ClientConfig::parse("a:1; b:2;").expect("two addresses");
         assert_eq!(config.name_servers, [Arc::from("a:1"), Arc::from("b:2")]);
         assert_eq!(ClientConfig::parse(" ; "), Err(UsageError::NoNameServer));
-        assert!(matches!(ClientConfig::parse("a:1;b"), Err(UsageError::NameServerAddress { address }) if &*address == "b"));
+        assert!(
+            matches!(ClientConfig::parse("a:1;b"), Err(UsageError::NameServerAddress { address }) if &*address == "b")
+        );
     }
 }

@@ -48,9 +48,10 @@ impl Error {
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::NotSent(failure) | Self::Unknown(failure) | Self::Refused(failure) | Self::Unreachable(failure) => {
-                Some(failure)
-            }
+            Self::NotSent(failure)
+            | Self::Unknown(failure)
+            | Self::Refused(failure)
+            | Self::Unreachable(failure) => Some(failure),
             _ => None,
         }
     }
@@ -91,7 +92,13 @@ impl fmt::Display for Failure {
         if let Some(peer) = &self.peer {
             write!(f, " at {}", peer.escape_debug())?;
         }
-        write!(f, " failed after {} attempt(s) in {} ms: {}", self.attempts, self.elapsed.as_millis(), self.cause)?;
+        write!(
+            f,
+            " failed after {} attempt(s) in {} ms: {}",
+            self.attempts,
+            self.elapsed.as_millis(),
+            self.cause
+        )?;
         match self.cause.hint() {
             Some(hint) => write!(f, " ({hint})"),
             None => Ok(()),
@@ -186,7 +193,9 @@ fn answered_hint(code: ResponseCode) -> Option<&'static str> {
     Some(match code {
         ResponseCode::SYSTEM_BUSY => "the broker sheds load; send again later",
         ResponseCode::NO_PERMISSION => "check the topic's permission and the client's access key",
-        ResponseCode::TOPIC_NOT_EXIST => "create the topic, or let the broker create it: autoCreateTopicEnable=true",
+        ResponseCode::TOPIC_NOT_EXIST => {
+            "create the topic, or let the broker create it: autoCreateTopicEnable=true"
+        }
         ResponseCode::MESSAGE_ILLEGAL => "the broker's own limits refuse the message; see its maxMessageSize",
         ResponseCode::SERVICE_NOT_AVAILABLE => "the broker can't store now: disk full, or it is not a master",
         _ => return None,

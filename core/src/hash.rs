@@ -32,9 +32,8 @@ pub struct SeededHasher {
 }
 
 impl SeededHasher {
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves of a product are folded together")]
     const fn mix(&mut self, word: u64) {
-        let product = (self.state ^ word) as u128 * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+        let product = (self.state ^ word) as u128 * 0x9E37_79B9_7F4A_7C15;
         self.state = (product >> 64) as u64 ^ product as u64;
     }
 }

@@ -9,7 +9,21 @@
 
 extern crate alloc;
 
+pub mod channel;
+pub mod client;
+pub mod config;
+pub mod consumer;
+#[cfg(feature = "std")]
+pub mod driver;
+pub mod error;
+pub mod hash;
+pub mod id;
+pub mod latency;
 pub mod message;
+pub mod namesrv;
+pub mod producer;
 pub mod remoting;
 pub mod rng;
+pub mod route;
 pub mod time;
+pub mod timer;

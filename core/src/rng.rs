@@ -26,13 +26,11 @@ impl Rng {
     }
 
     /// The next 32 bits.
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half of 64 bits is what is wanted")]
     pub const fn next_u32(&mut self) -> u32 {
         (self.next_u64() >> 32) as u32
     }
 
     /// A number below `bound`; 0 when `bound` is 0. The bias is below 2^-32 for bounds below 2^32.
-    #[expect(clippy::cast_possible_truncation, reason = "the product is shifted down below `bound`")]
     pub const fn below(&mut self, bound: u64) -> u64 {
         ((self.next_u64() as u128 * bound as u128) >> 64) as u64
     }

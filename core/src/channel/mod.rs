@@ -32,7 +32,10 @@ use crate::config::{ClientConfig, split_address};
 use crate::error::Cause;
 use crate::hash::SeededState;
 use crate::id::{Arena, ChannelId, ResolveToken};
-use crate::remoting::{Encoder, Head, RemotingCommand, RequestCode, RequestHeader, ResponseCode};
+use crate::remoting::{
+    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, NoHeader, RemotingCommand, RequestCode, RequestHeader,
+    ResponseCode,
+};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::timer::{TimerId, Timers};
@@ -40,11 +43,6 @@ use crate::timer::{TimerId, Timers};
 use backoff::BackOff;
 use outbox::Outbox;
 use pending::{Pending, PendingTable};
-
-/// Bit 0 of a command's flag: it is a response.
-const FLAG_RESPONSE: i32 = 1;
-/// Bit 1 of a command's flag: no response is wanted.
-const FLAG_ONEWAY: i32 = 2;
 
 /// The answer to a request: the peer's command, whatever its code, or why there is none.
 pub type Reply = Result<RemotingCommand, RequestFailure>;
@@ -204,8 +202,23 @@ impl<P: Clone> Channels<P> {
         deadline: Instant,
         purpose: P,
     ) {
+        self.request_with_code(now, address, H::CODE, header, body, deadline, purpose);
+    }
+
+    /// As [`request`](Self::request), for a code that shares its header with others or has none.
+    #[expect(clippy::too_many_arguments, reason = "they are what a request consists of")]
+    pub fn request_with_code<'h, H: Header<'h>>(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        code: RequestCode,
+        header: &H,
+        body: Bytes,
+        deadline: Instant,
+        purpose: P,
+    ) {
         let opaque = self.take_opaque(address);
-        let head = Head { code: H::CODE.0, opaque, flag: 0, remark: None };
+        let head = Head { code: code.0, opaque, flag: 0, remark: None };
         let id = match self.channel_for(now, address, true) {
             Ok(id) => id,
             Err(cause) => return self.fail(address.clone(), purpose, cause),
@@ -248,8 +261,9 @@ impl<P: Clone> Channels<P> {
         let channel = self.arena.get_mut(id).expect("channel_for gives one that is alive");
         channel.last_active = now;
         if channel.is_open() {
-            let end =
-                channel.outbox.push_frame(&body, |out| self.encoder.encode(out, &head, header, &[], body.len()));
+            let end = channel
+                .outbox
+                .push_frame(&body, |out| self.encoder.encode(out, &head, header, &[], body.len()));
             if let Some(purpose) = purpose {
                 channel.oneways.push_back((end, purpose));
             }
@@ -261,17 +275,21 @@ impl<P: Clone> Channels<P> {
     }
 
     /// Answers a request of the peer. Nothing happens when its connection is gone.
-    pub fn respond(&mut self, now: Instant, id: ChannelId, request: &RemotingCommand, code: ResponseCode, remark: &str) {
+    pub fn respond(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        request: &RemotingCommand,
+        code: ResponseCode,
+        remark: &str,
+    ) {
         if request.is_oneway() {
             return;
         }
-        let head =
-            Head { code: code.0, opaque: request.opaque, flag: FLAG_RESPONSE, remark: Some(remark) };
+        let head = Head { code: code.0, opaque: request.opaque, flag: FLAG_RESPONSE, remark: Some(remark) };
         let Some(channel) = self.arena.get_mut(id) else { return };
         channel.last_active = now;
-        channel.outbox.push_frame(&Bytes::new(), |out| {
-            self.encoder.encode(out, &head, &crate::remoting::NoHeader, &[], 0);
-        });
+        channel.outbox.push_frame(&Bytes::new(), |out| self.encoder.encode(out, &head, &NoHeader, &[], 0));
         self.mark_dirty(id);
     }
 
@@ -459,7 +477,12 @@ impl<P: Clone> Channels<P> {
         }
     }
 
-    fn channel_for(&mut self, now: Instant, address: &Arc<str>, for_request: bool) -> Result<ChannelId, Cause> {
+    fn channel_for(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        for_request: bool,
+    ) -> Result<ChannelId, Cause> {
         if let Some(id) = self.by_address.get(address) {
             let channel = self.arena.get(*id).expect("by_address names channels that are alive");
             let pending = channel.pending.len();
@@ -468,10 +491,8 @@ impl<P: Clone> Channels<P> {
             }
             return Ok(*id);
         }
-        if let Some(back_off) = self.back_off.get(address) {
-            if now < back_off.until {
-                return Err(back_off.cause.clone());
-            }
+        if let Some(back_off) = self.back_off.get(address).filter(|back_off| now < back_off.until) {
+            return Err(back_off.cause.clone());
         }
         self.open(now, address)
     }
@@ -593,12 +614,10 @@ impl<P: Clone> Channels<P> {
 
     /// The connection is gone for a reason that counts against the address.
     fn end(&mut self, now: Instant, id: ChannelId, cause: &Cause) {
-        if let Some(channel) = self.arena.get(id) {
-            if !channel.received_any {
-                let entry = self.back_off.entry(channel.address.clone());
-                let back_off = entry.or_insert_with(|| BackOff::new(cause.clone()));
-                back_off.failed(now, cause.clone(), self.limits.delay_min, self.limits.delay_max);
-            }
+        if let Some(channel) = self.arena.get(id).filter(|channel| !channel.received_any) {
+            let entry = self.back_off.entry(channel.address.clone());
+            let back_off = entry.or_insert_with(|| BackOff::new(cause.clone()));
+            back_off.failed(now, cause.clone(), self.limits.delay_min, self.limits.delay_max);
         }
         self.finish(id, cause);
     }
@@ -690,18 +709,5 @@ impl<P> Channel<P> {
     }
 }
 
-/// Requests without header fields, for [`Channels::request`].
-#[derive(Clone, Copy, Debug)]
-pub struct Bare<const CODE: i32>;
-
-impl<'a, const CODE: i32> crate::remoting::Header<'a> for Bare<CODE> {
-    fn write_fields(&self, _sink: &mut impl crate::remoting::FieldSink) {}
-
-    fn read_fields(_ext: &'a crate::remoting::ExtFields) -> Result<Self, crate::remoting::HeaderError> {
-        Ok(Self)
-    }
-}
-
-impl<const CODE: i32> RequestHeader<'_> for Bare<CODE> {
-    const CODE: RequestCode = RequestCode(CODE);
-}
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Writes a frame's head by `encode`, puts `body` behind it, and returns the position of its end.
-    pub(super) fn push_frame(&mut self, body: &Bytes, encode: impl FnOnce(&mut BytesMut)) -> u64 {
+    pub(super) fn push_frame(&mut self, body: &Bytes, encode: impl FnOnce(&mut BytesMut) -> usize) -> u64 {
         if self.arena.capacity() == self.arena.len() {
             self.arena.reserve(ARENA_BYTES);
         }
@@ -68,7 +68,7 @@ impl Outbox {
 }
 
 /// Encodes a head on its own, for a connection that is not up yet.
-pub(super) fn encode_apart(encode: impl FnOnce(&mut BytesMut)) -> Bytes {
+pub(super) fn encode_apart(encode: impl FnOnce(&mut BytesMut) -> usize) -> Bytes {
     let mut out = BytesMut::with_capacity(256);
     encode(&mut out);
     out.freeze()
@@ -79,16 +79,21 @@ mod tests {
     use super::*;
     use alloc::vec;
 
+    fn append(out: &mut BytesMut, bytes: &[u8]) -> usize {
+        out.extend_from_slice(bytes);
+        bytes.len()
+    }
+
     #[test]
     fn positions_count_every_byte_in_writing_order() {
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.push_frame(&Bytes::from_static(b"bb"), |out| out.extend_from_slice(b"aa")), 4);
+        assert_eq!(outbox.push_frame(&Bytes::from_static(b"bb"), |out| append(out, b"aa")), 4);
         let large = Bytes::from(vec![7; COPIED_BYTES_MAX + 1]);
-        let end = outbox.push_frame(&large, |out| out.extend_from_slice(b"cc"));
+        let end = outbox.push_frame(&large, |out| append(out, b"cc"));
         assert_eq!(end, 4 + 2 + large.len() as u64);
         let chunks = outbox.take();
         assert_eq!(chunks.iter().map(Bytes::len).sum::<usize>() as u64, end);
         assert_eq!(&chunks[0][..], b"aabbcc");
-        assert_eq!(outbox.push_frame(&Bytes::new(), |out| out.extend_from_slice(b"d")), end + 1);
+        assert_eq!(outbox.push_frame(&Bytes::new(), |out| append(out, b"d")), end + 1);
     }
 }

@@ -36,7 +36,8 @@ impl Client {
             return closing.operations.push(operation);
         }
         let timer = self.shared.arm(deadline, TimerKey::Close);
-        self.closing = Some(Closing { operations: Vec::from([operation]), deadline, timer, stage: Stage::Consumers });
+        self.closing =
+            Some(Closing { operations: Vec::from([operation]), deadline, timer, stage: Stage::Consumers });
         self.connect_timed_out(now);
         self.consumers.close_all(&mut self.shared, now, deadline);
     }
@@ -66,7 +67,7 @@ impl Client {
     /// Time is up: whatever is left is dropped.
     pub(super) fn close_timed_out(&mut self, now: Instant) {
         self.consumers.abandon_all(&mut self.shared, now);
-        self.producers.close_all(&mut self.shared, now, now);
+        self.producers.abandon_all(&mut self.shared, now);
         self.finish_closing();
     }
 

@@ -45,7 +45,12 @@ pub(super) struct Heard {
 }
 
 /// Sends a round to every broker: masters only while there is no consumer.
-pub(super) fn send_round(shared: &mut Shared, now: Instant, producers: &Producers, consumers: &Consumers) -> Option<bool> {
+pub(super) fn send_round(
+    shared: &mut Shared,
+    now: Instant,
+    producers: &Producers,
+    consumers: &Consumers,
+) -> Option<bool> {
     shared.heartbeats.timer = None;
     let next = now + shared.config.heartbeat_broker_interval;
     shared.heartbeats.due(&mut shared.timers, next);
@@ -72,8 +77,15 @@ pub(super) fn send_round(shared: &mut Shared, now: Instant, producers: &Producer
 }
 
 /// Sends one to a broker whose connection has just come up.
-pub(super) fn send_to(shared: &mut Shared, now: Instant, address: &Arc<str>, producers: &Producers, consumers: &Consumers) {
-    if !(producers.is_empty() && consumers.is_empty()) && !shared.heartbeats.outstanding.contains(address) {
+pub(super) fn send_to(
+    shared: &mut Shared,
+    now: Instant,
+    address: &Arc<str>,
+    producers: &Producers,
+    consumers: &Consumers,
+) {
+    let nobody = producers.is_empty() && consumers.is_empty();
+    if !nobody && !shared.heartbeats.outstanding.contains(address) {
         let body = data(shared, producers, consumers);
         send(shared, now, address, body);
     }
@@ -109,7 +121,10 @@ fn data(shared: &Shared, producers: &Producers, consumers: &Consumers) -> Bytes 
     let groups: BTreeSet<&Arc<str>> = producers.groups().collect();
     let data = HeartbeatData {
         client_id: shared.client_id.clone(),
-        producer_data_set: groups.into_iter().map(|group| ProducerData { group_name: group.clone() }).collect(),
+        producer_data_set: groups
+            .into_iter()
+            .map(|group| ProducerData { group_name: group.clone() })
+            .collect(),
         consumer_data_set: consumers.heartbeat_data(),
         ..HeartbeatData::default()
     };

@@ -48,7 +48,13 @@ pub struct Client {
 impl Client {
     /// A client that knows nothing and nobody yet. `seed` decides all its randomness.
     #[must_use]
-    pub fn new(config: Arc<ClientConfig>, facts: &HostFacts, seed: u64, now: Instant, wall: Timestamp) -> Self {
+    pub fn new(
+        config: Arc<ClientConfig>,
+        facts: &HostFacts,
+        seed: u64,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Self {
         let mut shared = Shared::new(config, facts, seed, now, wall);
         shared.arm(now + shared.config.poll_name_server_interval, TimerKey::PollRoutes);
         shared.heartbeats.due(&mut shared.timers, now + shared.config.heartbeat_broker_interval);
@@ -91,7 +97,9 @@ impl Client {
         match input {
             Input::Resolved { token, result } => self.shared.channels.handle_resolved(now, token, result),
             Input::Connected { channel } => self.shared.channels.handle_connected(now, channel),
-            Input::Received { channel, command } => self.shared.channels.handle_received(now, channel, command),
+            Input::Received { channel, command } => {
+                self.shared.channels.handle_received(now, channel, command)
+            }
             Input::Transmitted { channel, bytes_total } => {
                 self.shared.channels.handle_transmitted(now, channel, bytes_total);
             }
@@ -210,7 +218,9 @@ impl Client {
         let Self { shared, producers, consumers, .. } = self;
         match purpose {
             Purpose::Send(send) => producers.handle_reply(shared, now, send, reply),
-            Purpose::Consumer(consumer, request) => consumers.handle_reply(shared, now, consumer, request, reply),
+            Purpose::Consumer(consumer, request) => {
+                consumers.handle_reply(shared, now, consumer, request, reply)
+            }
             Purpose::Route(topic) => self.handle_route_reply(now, &topic, reply),
             Purpose::Heartbeat(address) => {
                 let heard = heartbeat::handle_reply(shared, &address, &reply);
@@ -266,3 +276,6 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,7 +93,9 @@ impl Client {
     pub(super) fn handle_route_reply(&mut self, now: Instant, topic: &Arc<str>, reply: Reply) {
         let Some(step) = self.shared.routes.lookups.get(topic).map(|lookup| lookup.step) else { return };
         match reply {
-            Ok(command) if command.code == ResponseCode::SUCCESS.0 => self.take_route(now, topic, step, &command),
+            Ok(command) if command.code == ResponseCode::SUCCESS.0 => {
+                self.take_route(now, topic, step, &command)
+            }
             Ok(command) if command.code == ResponseCode::TOPIC_NOT_EXIST.0 => self.no_route(now, topic, step),
             Ok(command) => {
                 let cause = Cause::Answered {
@@ -125,7 +127,8 @@ impl Client {
                 entry.write_queue_nums = nums;
             }
         }
-        let brokers_before: BTreeSet<Arc<str>> = self.shared.routes.brokers().map(|(_, _, a)| a.clone()).collect();
+        let brokers_before: BTreeSet<Arc<str>> =
+            self.shared.routes.brokers().map(|(_, _, a)| a.clone()).collect();
         let changed = self.shared.routes.apply(topic, data, from_default);
         if self.shared.routes.brokers().any(|(_, _, address)| !brokers_before.contains(address)) {
             // A broker that has not heard of this client can't tell it of changes in its groups.

@@ -1,19 +1,24 @@
 //! What the machines of a client have in common: connections, routes, timers, and the way out.
 
+use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::channel::{Bare, Channels};
+use crate::channel::Channels;
 use crate::config::{ClientConfig, HostFacts};
 use crate::consumer::{ConsumerRequest, ConsumerTimer};
 use crate::error::Cause;
 use crate::id::{ConsumerId, OperationId, ProducerId, SendId};
 use crate::message::id::UniqKeyGenerator;
 use crate::namesrv::NameServers;
-use crate::remoting::{GetRouteInfoRequestHeader, RequestCode, RequestHeader, UnregisterClientRequestHeader};
+use crate::remoting::{
+    GetRouteInfoRequestHeader, NoHeader, RequestCode, RequestHeader, RpcRequestHeader,
+    UnregisterClientRequestHeader,
+};
 use crate::rng::Rng;
 use crate::route::{AUTO_CREATE_TOPIC_KEY, Lookup, LookupStep, RouteOutcome, Routes};
 use crate::time::{Instant, Timestamp, WallClock};
@@ -93,7 +98,13 @@ pub struct Shared {
 
 impl Shared {
     /// Nothing known, nobody connected.
-    pub fn new(config: Arc<ClientConfig>, facts: &HostFacts, seed: u64, now: Instant, wall: Timestamp) -> Self {
+    pub fn new(
+        config: Arc<ClientConfig>,
+        facts: &HostFacts,
+        seed: u64,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Self {
         let mut rng = Rng::new(seed);
         let client_id = client_id(&config, facts, &mut rng);
         let clock = WallClock::new(now, wall);
@@ -139,11 +150,17 @@ impl Shared {
         deadline: Instant,
         purpose: Purpose,
     ) {
-        self.channels.request(now, address, &Bare(code), body, deadline, purpose);
+        self.channels.request_with_code(now, address, code, &NoHeader, body, deadline, purpose);
     }
 
     /// Queues a request whose answer nobody wants.
-    pub fn oneway<'h, H: RequestHeader<'h>>(&mut self, now: Instant, address: &Arc<str>, header: &H, body: Bytes) {
+    pub fn oneway<'h, H: RequestHeader<'h>>(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        header: &H,
+        body: Bytes,
+    ) {
         self.channels.oneway(now, address, header, body, None);
     }
 
@@ -188,14 +205,16 @@ impl Shared {
 
     /// Tells every broker that a producer group has left this client.
     pub(crate) fn unregister_producer(&mut self, now: Instant, group: &str) {
+        let client_id = self.client_id.clone();
         let header = UnregisterClientRequestHeader {
-            client_id: self.client_id.to_string().into(),
-            producer_group: Some(group.to_string().into()),
+            client_id: Cow::Borrowed(&client_id),
+            producer_group: Some(Cow::Borrowed(group)),
             consumer_group: None,
-            ..UnregisterClientRequestHeader::default()
+            rpc: RpcRequestHeader::default(),
         };
-        let known: alloc::vec::Vec<Arc<str>> = self.routes.brokers().map(|(_, _, address)| address.clone()).collect();
-        for address in known.into_iter().filter(|address| self.channels.is_open(address)) {
+        let known = self.routes.brokers().map(|(_, _, address)| address.clone());
+        let open: Vec<Arc<str>> = known.filter(|address| self.channels.is_open(address)).collect();
+        for address in open {
             let deadline = now + self.config.request_timeout;
             self.channels.request(now, &address, &header, Bytes::new(), deadline, Purpose::Farewell);
         }
@@ -240,8 +259,13 @@ fn client_id(config: &ClientConfig, facts: &HostFacts, rng: &mut Rng) -> Arc<str
 }
 
 /// What a command is told when nobody can be reached.
-pub(crate) fn unreachable(config: &ClientConfig, attempts: usize, elapsed: core::time::Duration, cause: Cause) -> Outcome {
-    let names: alloc::vec::Vec<&str> = config.name_servers.iter().map(|name| &**name).collect();
+pub(crate) fn unreachable(
+    config: &ClientConfig,
+    attempts: usize,
+    elapsed: core::time::Duration,
+    cause: Cause,
+) -> Outcome {
+    let names: Vec<&str> = config.name_servers.iter().map(|name| &**name).collect();
     Outcome::Failed(crate::error::Error::Unreachable(alloc::boxed::Box::new(crate::error::Failure {
         action: "reach a name server",
         topic: None,

@@ -26,7 +26,14 @@ struct FaultItem {
 
 impl LatencyFaultTolerance {
     /// Records how an attempt went. A penalty is never shortened by a later success, as in Java.
-    pub fn update(&mut self, now: Instant, broker: &Arc<str>, latency: Duration, isolate: bool, reachable: bool) {
+    pub fn update(
+        &mut self,
+        now: Instant,
+        broker: &Arc<str>,
+        latency: Duration,
+        isolate: bool,
+        reachable: bool,
+    ) {
         let penalty = penalty(latency, isolate);
         let item = self
             .items
@@ -63,7 +70,15 @@ mod tests {
 
     #[test]
     fn penalties_follow_the_table_of_the_java_client() {
-        let rows = [(0, 0), (549, 0), (550, 2_000), (1_799, 2_000), (1_800, 5_000), (3_000, 6_000), (20_000, 30_000)];
+        let rows = [
+            (0, 0),
+            (549, 0),
+            (550, 2_000),
+            (1_799, 2_000),
+            (1_800, 5_000),
+            (3_000, 6_000),
+            (20_000, 30_000),
+        ];
         for (latency, expected) in rows {
             assert_eq!(penalty(Duration::from_millis(latency), false).as_millis(), expected, "{latency} ms");
         }

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +24,7 @@ use crate::time::Timestamp;
 /// let message = Message::new("orders", "a body").tag("paid").key("4711").property("shop", "north");
 /// assert!(message.validate(4 * 1024 * 1024).is_ok());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// The topic.
     pub topic: Arc<str>,
@@ -167,6 +168,18 @@ impl Message {
     fn refuse(mut self, error: InvalidMessage) -> Self {
         self.refused.get_or_insert_with(|| Box::new(error));
         self
+    }
+}
+
+impl fmt::Debug for Message {
+    /// The body's length stands for the body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("topic", &self.topic)
+            .field("body_bytes", &self.body.len())
+            .field("flag", &self.flag)
+            .field("properties", &self.properties)
+            .finish_non_exhaustive()
     }
 }
 

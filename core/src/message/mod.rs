@@ -5,20 +5,29 @@
 
 pub mod batch;
 mod bytes_at;
+#[doc(hidden)]
+pub mod fuzz;
+#[cfg(test)]
+mod golden;
 mod hash;
 pub mod id;
 #[expect(clippy::module_inception, reason = "the file is named after the one type it holds")]
 mod message;
 pub mod names;
+pub mod pop;
 pub mod properties;
 pub mod property;
 mod queue;
 pub mod stored;
 pub mod sys_flag;
+pub mod trace;
 pub mod validate;
 
 pub use batch::{batch_item_len, decode_batch, encode_batch};
 pub use hash::{body_crc, java_string_hash, tags_code};
+pub use id::{
+    HexId, OffsetMsgId, RecallHandle, UniqKey, UniqKeyGenerator, offset_msg_id, parse_offset_msg_id,
+};
 pub use message::Message;
 pub use properties::Properties;
 pub use queue::MessageQueue;

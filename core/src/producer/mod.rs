@@ -52,7 +52,6 @@ struct Producer {
 #[derive(Clone, Copy, Debug)]
 struct Closing {
     operation: Option<OperationId>,
-    deadline: Instant,
 }
 
 impl Producers {
@@ -92,7 +91,13 @@ impl Producers {
 
     /// Lets no more sends in; `operation` is completed when those under way have ended, at the latest at
     /// `deadline`, when they are given up with what is known of them.
-    pub fn close(&mut self, shared: &mut Shared, now: Instant, producer: ProducerId, closing: (Option<OperationId>, Instant)) {
+    pub fn close(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        producer: ProducerId,
+        closing: (Option<OperationId>, Instant),
+    ) {
         let (operation, deadline) = closing;
         let Some(state) = self.table.get_mut(&producer) else {
             return shared.complete_done(operation);
@@ -100,7 +105,7 @@ impl Producers {
         if state.closing.is_some() {
             return shared.complete_done(operation);
         }
-        state.closing = Some(Closing { operation, deadline });
+        state.closing = Some(Closing { operation });
         if state.under_way == 0 {
             return self.forget(shared, now, producer);
         }
@@ -112,6 +117,15 @@ impl Producers {
         let producers: Vec<ProducerId> = self.table.keys().copied().collect();
         for producer in producers {
             self.close(shared, now, producer, (None, deadline));
+        }
+    }
+
+    /// Gives up every send under way with what is known of it, and forgets all producers.
+    pub fn abandon_all(&mut self, shared: &mut Shared, now: Instant) {
+        self.close_all(shared, now, now);
+        let producers: Vec<ProducerId> = self.table.keys().copied().collect();
+        for producer in producers {
+            self.handle_close_timeout(shared, now, producer);
         }
     }
 

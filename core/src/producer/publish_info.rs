@@ -97,13 +97,21 @@ mod tests {
         let queues: Vec<Arc<MessageQueue>> = queues
             .iter()
             .map(|(broker, queue_id)| {
-                Arc::new(MessageQueue { topic: "T".into(), broker_name: (*broker).into(), queue_id: *queue_id })
+                Arc::new(MessageQueue {
+                    topic: "T".into(),
+                    broker_name: (*broker).into(),
+                    queue_id: *queue_id,
+                })
             })
             .collect();
         TopicPublishInfo { queues: queues.into(), route_version: 1, index: 0 }
     }
 
-    fn brokers(info: &mut TopicPublishInfo, last: Option<&str>, faults: Option<&LatencyFaultTolerance>) -> Vec<Arc<str>> {
+    fn brokers(
+        info: &mut TopicPublishInfo,
+        last: Option<&str>,
+        faults: Option<&LatencyFaultTolerance>,
+    ) -> Vec<Arc<str>> {
         (0..info.queues.len() * 2)
             .map(|_| {
                 let queue = info.select(Instant::ZERO, &QueueChoice::RoundRobin, last, faults);

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::channel::Reply;
-use crate::client::{Outcome, OutboundMessage, Purpose, QueueChoice, Shared, TimerKey};
+use crate::client::{OutboundMessage, Outcome, Purpose, QueueChoice, Shared, TimerKey};
 use crate::error::{Cause, Error, Failure};
 use crate::id::{OperationId, ProducerId, SendId};
 use crate::message::id::HexId;
@@ -82,7 +82,9 @@ impl Send {
 impl Producers {
     /// A user sends.
     pub fn send(&mut self, shared: &mut Shared, now: Instant, mut order: SendOrder) {
-        let Some(producer) = self.table.get_mut(&order.producer).filter(|producer| producer.closing.is_none()) else {
+        let Some(producer) =
+            self.table.get_mut(&order.producer).filter(|producer| producer.closing.is_none())
+        else {
             return shared.complete(order.operation, Outcome::Failed(Error::Closed));
         };
         let deadline = now + order.timeout.unwrap_or(producer.config.send_timeout);
@@ -106,7 +108,13 @@ impl Producers {
     }
 
     /// A look-up has ended; sends that waited for it go on.
-    pub fn handle_route(&mut self, shared: &mut Shared, now: Instant, topic: &Arc<str>, outcome: &RouteOutcome) {
+    pub fn handle_route(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        topic: &Arc<str>,
+        outcome: &RouteOutcome,
+    ) {
         let Some(waiting) = self.routing.remove(topic) else { return };
         for id in waiting {
             let Some(send) = self.sends.get_mut(id) else { continue };
@@ -222,7 +230,8 @@ impl Producers {
             shared.look_up_route(now, &send.order.message.topic.clone(), None);
             return self.failed(shared, now, id, (false, true), Cause::NoAddress);
         };
-        let deadline = attempt_deadline(now, send, producer, info.has_broker_besides(&queue.broker_name));
+        let another = info.has_broker_besides(&queue.broker_name);
+        let deadline = attempt_deadline(now, send, producer, another);
         send.queue = Some(queue.clone());
         send.attempts += 1;
         send.attempt_started = now;
@@ -249,7 +258,8 @@ impl Producers {
             let topic = topic.clone();
             shared.look_up_route(now, &topic, None);
         }
-        let may_retry = producer.config.retry_when_not_store_ok && send.attempts <= producer.config.retry_times;
+        let may_retry =
+            producer.config.retry_when_not_store_ok && send.attempts <= producer.config.retry_times;
         if receipt.status != SendStatus::SendOk && may_retry && now < send.deadline {
             send.earlier = Some(receipt);
             return self.attempt(shared, now, id);

@@ -4,6 +4,7 @@
 //! slices of the read buffer; a typed [`Header`] is read from a command when somebody asks. Outgoing commands
 //! are written by an [`Encoder`].
 
+mod body;
 mod code;
 mod command;
 mod encode;
@@ -14,6 +15,7 @@ mod headers;
 mod json;
 mod language;
 
+pub use body::*;
 pub use code::{RequestCode, ResponseCode};
 pub use command::{FLAG_ONEWAY, FLAG_RESPONSE, RemotingCommand};
 pub use encode::{Encoder, Head};
@@ -26,3 +28,12 @@ pub use header::{
 pub use headers::*;
 pub use json::{JsonError, JsonProblem};
 pub use language::{LanguageCode, SerializeType, VERSION};
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    pub(super) fn unhex(hex: &str) -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+}

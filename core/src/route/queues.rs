@@ -28,7 +28,7 @@ pub(super) fn publish(topic: &Arc<str>, data: &TopicRouteData) -> Vec<Arc<Messag
     let writable = data
         .queue_datas
         .iter()
-        .filter(|entry| perm::is_writable(entry.perm) && masters.contains(&*entry.broker_name));
+        .filter(|entry| perm::is_writeable(entry.perm) && masters.contains(&*entry.broker_name));
     writable.flat_map(|entry| queues(topic, &entry.broker_name, entry.write_queue_nums)).collect()
 }
 
@@ -49,7 +49,11 @@ fn ordered(topic: &Arc<str>, conf: &str) -> Vec<Arc<MessageQueue>> {
         .collect()
 }
 
-fn queues(topic: &Arc<str>, broker: &Arc<str>, count: i32) -> impl Iterator<Item = Arc<MessageQueue>> + use<> {
+fn queues(
+    topic: &Arc<str>,
+    broker: &Arc<str>,
+    count: i32,
+) -> impl Iterator<Item = Arc<MessageQueue>> + use<> {
     let (topic, broker) = (topic.clone(), broker.clone());
     (0..count.clamp(0, QUEUES_PER_BROKER_MAX)).map(move |queue_id| {
         Arc::new(MessageQueue { topic: topic.clone(), broker_name: broker.clone(), queue_id })

@@ -57,7 +57,9 @@ pub fn allocate(
         (AllocateStrategy::AveragelyByCircle, Some(index)) => {
             queues.iter().skip(index).step_by(members.len()).cloned().collect()
         }
-        (AllocateStrategy::MachineRoom { rooms }, Some(index)) => machine_room(index, queues, members.len(), rooms),
+        (AllocateStrategy::MachineRoom { rooms }, Some(index)) => {
+            machine_room(index, queues, members.len(), rooms)
+        }
         (AllocateStrategy::MachineRoomNearby { inner, brokers, consumers }, Some(_)) => {
             machine_room_nearby(own, queues, members, inner, brokers, consumers)?
         }
@@ -96,7 +98,8 @@ fn machine_room(
     };
     let near: Vec<&Arc<MessageQueue>> = queues.iter().filter(in_room).collect();
     let (share, rest) = (near.len() / members, near.len() % members);
-    let mut own: Vec<_> = near.iter().skip(share * index).take(share).map(|queue| Arc::clone(queue)).collect();
+    let mut own: Vec<_> =
+        near.iter().skip(share * index).take(share).map(|queue| Arc::clone(queue)).collect();
     if index < rest {
         own.extend(near.get(index + share * members).map(|queue| Arc::clone(queue)));
     }
@@ -169,6 +172,8 @@ fn md5_32(text: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
     use proptest::prelude::*;
     use serde_json::Value;
@@ -189,7 +194,9 @@ mod tests {
             "AVG_BY_CIRCLE" => AllocateStrategy::AveragelyByCircle,
             "CONSISTENT_HASH" => {
                 let virtual_nodes = line["virtual_nodes"].as_u64().unwrap_or(10);
-                AllocateStrategy::ConsistentHash { virtual_nodes: u32::try_from(virtual_nodes).expect("small") }
+                AllocateStrategy::ConsistentHash {
+                    virtual_nodes: u32::try_from(virtual_nodes).expect("small"),
+                }
             }
             "MACHINE_ROOM" => {
                 let rooms = array(&line["consumer_idcs"]).iter().map(|room| Arc::from(text(room))).collect();
@@ -233,7 +240,9 @@ mod tests {
             for (own, expected) in result {
                 let expected: Vec<_> = array(expected)
                     .iter()
-                    .map(|index| queues[usize::try_from(index.as_u64().expect("an index")).expect("small")].clone())
+                    .map(|index| {
+                        queues[usize::try_from(index.as_u64().expect("an index")).expect("small")].clone()
+                    })
                     .collect();
                 assert_eq!(allocate(&strategy, own, &queues, &members), Ok(expected), "{own} in {line}");
                 count.1 += 1;
@@ -253,7 +262,8 @@ mod tests {
         let mut queues: Vec<_> =
             (0..brokers).flat_map(|broker| (0..per_broker).map(move |id| queue(broker, id))).collect();
         queues.sort();
-        let mut ids: Vec<Arc<str>> = (0..members).map(|id| format!("room{}@10.0.0.{id}", id % 2).into()).collect();
+        let mut ids: Vec<Arc<str>> =
+            (0..members).map(|id| format!("room{}@10.0.0.{id}", id % 2).into()).collect();
         sort_members(&mut ids);
         (queues, ids)
     }
@@ -263,7 +273,10 @@ mod tests {
         queues: &[Arc<MessageQueue>],
         members: &[Arc<str>],
     ) -> Vec<Vec<Arc<MessageQueue>>> {
-        members.iter().map(|own| allocate(strategy, own, queues, members).expect("both lists have entries")).collect()
+        members
+            .iter()
+            .map(|own| allocate(strategy, own, queues, members).expect("both lists have entries"))
+            .collect()
     }
 
     fn strategy() -> impl Strategy<Value = AllocateStrategy> {
@@ -330,7 +343,9 @@ mod tests {
         };
         let names: Vec<Vec<String>> = shares(&nearby, &queues, &members)
             .iter()
-            .map(|share| share.iter().map(|queue| format!("{}:{}", queue.broker_name, queue.queue_id)).collect())
+            .map(|share| {
+                share.iter().map(|queue| format!("{}:{}", queue.broker_name, queue.queue_id)).collect()
+            })
             .collect();
         // Room 2 has no member, so all share it.
         assert_eq!(names[0], ["room0@broker-0:0", "room0@broker-0:1", "room2@broker-2:0"]);
@@ -345,7 +360,10 @@ mod tests {
             allocate(&strategy, "x", &[], &members),
             Err(AllocateError::Nothing { queues: 0, members: 2 })
         );
-        assert_eq!(allocate(&strategy, "x", &queues, &[]), Err(AllocateError::Nothing { queues: 2, members: 0 }));
+        assert_eq!(
+            allocate(&strategy, "x", &queues, &[]),
+            Err(AllocateError::Nothing { queues: 2, members: 0 })
+        );
         assert_eq!(allocate(&strategy, "not a member", &queues, &members), Ok(Vec::new()));
         let lost = AllocateStrategy::MachineRoomNearby {
             inner: alloc::boxed::Box::new(AllocateStrategy::Averagely),

@@ -4,10 +4,15 @@
 //! Nothing recurses on input and nesting is bounded by [`DEPTH_MAX`].
 
 mod escape;
+mod reader;
 mod scan;
+mod value;
+mod writer;
 
 pub(crate) use escape::{escape, unescape};
+pub(crate) use reader::{FromJson, JsonReader};
 pub(crate) use scan::{Scan, Text};
+pub(crate) use writer::{JsonWriter, ToJson};
 
 /// How deep objects and arrays may nest.
 pub(crate) const DEPTH_MAX: u32 = 64;
