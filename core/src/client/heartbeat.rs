@@ -84,7 +84,8 @@ pub(super) fn send_to(
     producers: &Producers,
     consumers: &Consumers,
 ) {
-    if !(producers.is_empty() && consumers.is_empty()) && !shared.heartbeats.outstanding.contains(address) {
+    let nobody = producers.is_empty() && consumers.is_empty();
+    if !nobody && !shared.heartbeats.outstanding.contains(address) {
         let body = data(shared, producers, consumers);
         send(shared, now, address, body);
     }
