@@ -46,7 +46,7 @@ pub struct ClientConfig {
     /// After a failed connect, how long requests to that address fail at once; doubles up to
     /// [`reconnect_delay_max`](Self::reconnect_delay_max). Default 100 ms. Java has none.
     pub reconnect_delay_min: Duration,
-    /// The longest such pause. Default 3 s.
+    /// The longest such pause. Default 1 s.
     pub reconnect_delay_max: Duration,
     /// Requests without an answer that one connection may hold. Default 65,535.
     pub channel_pending_max: usize,
@@ -68,7 +68,7 @@ impl ClientConfig {
             request_timeout: Duration::from_secs(3),
             channel_idle_max: Duration::from_secs(120),
             reconnect_delay_min: Duration::from_millis(100),
-            reconnect_delay_max: Duration::from_secs(3),
+            reconnect_delay_max: Duration::from_secs(1),
             channel_pending_max: 65_535,
             serialize: SerializeType::Json,
         }

@@ -24,7 +24,9 @@ use tokio::runtime::Handle;
 
 pub use rocketmq_client_core as core;
 pub use rocketmq_client_core::client::QueueChoice;
-pub use rocketmq_client_core::config::{AllocateStrategy, ClientConfig, ConsumeFrom, ProducerConfig, PushConsumerConfig};
+pub use rocketmq_client_core::config::{
+    AllocateStrategy, ClientConfig, ConsumeFrom, ProducerConfig, PushConsumerConfig,
+};
 pub use rocketmq_client_core::consumer::{Ack, CloseReport};
 pub use rocketmq_client_core::driver::{
     ClientBuilder, Delivered, DetachedCounts, Limits, MessageStream, Operation, Producer, ProducerBuilder,

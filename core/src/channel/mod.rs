@@ -491,10 +491,8 @@ impl<P: Clone> Channels<P> {
             }
             return Ok(*id);
         }
-        if let Some(back_off) = self.back_off.get(address) {
-            if now < back_off.until {
-                return Err(back_off.cause.clone());
-            }
+        if let Some(back_off) = self.back_off.get(address).filter(|back_off| now < back_off.until) {
+            return Err(back_off.cause.clone());
         }
         self.open(now, address)
     }
@@ -616,12 +614,10 @@ impl<P: Clone> Channels<P> {
 
     /// The connection is gone for a reason that counts against the address.
     fn end(&mut self, now: Instant, id: ChannelId, cause: &Cause) {
-        if let Some(channel) = self.arena.get(id) {
-            if !channel.received_any {
-                let entry = self.back_off.entry(channel.address.clone());
-                let back_off = entry.or_insert_with(|| BackOff::new(cause.clone()));
-                back_off.failed(now, cause.clone(), self.limits.delay_min, self.limits.delay_max);
-            }
+        if let Some(channel) = self.arena.get(id).filter(|channel| !channel.received_any) {
+            let entry = self.back_off.entry(channel.address.clone());
+            let back_off = entry.or_insert_with(|| BackOff::new(cause.clone()));
+            back_off.failed(now, cause.clone(), self.limits.delay_min, self.limits.delay_max);
         }
         self.finish(id, cause);
     }

@@ -67,7 +67,7 @@ impl Client {
     /// Time is up: whatever is left is dropped.
     pub(super) fn close_timed_out(&mut self, now: Instant) {
         self.consumers.abandon_all(&mut self.shared, now);
-        self.producers.close_all(&mut self.shared, now, now);
+        self.producers.abandon_all(&mut self.shared, now);
         self.finish_closing();
     }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::channel::Reply;
 use crate::consumer::Consumers;
 use crate::producer::Producers;
-use crate::remoting::{HeartbeatData, Json, ProducerData, RequestCode, ResponseCode};
+use crate::remoting::{HeartbeatData, ProducerData, RequestCode, ResponseCode};
 use crate::route::MASTER_ID;
 use crate::time::Instant;
 use crate::timer::{TimerId, Timers};
@@ -84,7 +84,8 @@ pub(super) fn send_to(
     producers: &Producers,
     consumers: &Consumers,
 ) {
-    if !(producers.is_empty() && consumers.is_empty()) && !shared.heartbeats.outstanding.contains(address) {
+    let nobody = producers.is_empty() && consumers.is_empty();
+    if !nobody && !shared.heartbeats.outstanding.contains(address) {
         let body = data(shared, producers, consumers);
         send(shared, now, address, body);
     }

@@ -276,3 +276,6 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

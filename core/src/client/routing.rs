@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use crate::channel::{Reply, RequestFailure};
 use crate::error::Cause;
 use crate::id::OperationId;
-use crate::remoting::{Json, RemotingCommand, ResponseCode, TopicRouteData};
+use crate::remoting::{RemotingCommand, ResponseCode, TopicRouteData};
 use crate::route::{LookupStep, RouteOutcome};
 use crate::time::Instant;
 use crate::timer::TimerId;

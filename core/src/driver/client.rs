@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
+use super::DetachedCounts;
 use super::engine::{Engine, Machine, Parts};
 use super::host::Host;
 use super::operation::Operation;
@@ -15,7 +16,6 @@ use super::record::Tap;
 use super::resolve::{Resolver, SystemResolver};
 use super::shared::{Alive, Shared};
 use super::transform::TransformFactory;
-use super::DetachedCounts;
 use crate::client::{Client as ClientMachine, Command};
 use crate::config::{ClientConfig, HostFacts};
 use crate::error::{Error, UsageError};
@@ -51,7 +51,10 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("limits", &self.limits).field("seed", &self.seed).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("limits", &self.limits)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,7 +69,9 @@ pub fn start<H: Host>(
 ) -> Result<(Client, Engine<H, ClientMachine>), UsageError> {
     config.validate()?;
     let config = Arc::new(config);
-    Ok(start_machine(host, options, |facts, seed, now, wall| ClientMachine::new(config, &facts, seed, now, wall)))
+    Ok(start_machine(host, options, |facts, seed, now, wall| {
+        ClientMachine::new(config, &facts, seed, now, wall)
+    }))
 }
 
 /// As [`start`], around any machine.
@@ -82,8 +87,7 @@ pub fn start_machine<H: Host, M: Machine>(
     let resolver = options.resolver.unwrap_or_else(|| Box::new(SystemResolver::new(spawn.clone())));
     let shared = Arc::new(Shared::new(options.limits, spawn));
     let client = Client { alive: Arc::new(Alive(shared.clone())) };
-    let parts =
-        Parts { shared, resolver, transforms: options.transforms, tap: options.tap, started, wall };
+    let parts = Parts { shared, resolver, transforms: options.transforms, tap: options.tap, started, wall };
     (client, Engine::new(host, machine, parts))
 }
 

@@ -85,7 +85,9 @@ impl FromOutcome for CloseReport {
 fn unexpected(outcome: Outcome) -> Error {
     match outcome {
         Outcome::Failed(error) => error,
-        other => Error::Bug(alloc::format!("a command ended with {other:?}, which belongs to another").into()),
+        other => {
+            Error::Bug(alloc::format!("a command ended with {other:?}, which belongs to another").into())
+        }
     }
 }
 

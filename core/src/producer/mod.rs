@@ -52,7 +52,6 @@ struct Producer {
 #[derive(Clone, Copy, Debug)]
 struct Closing {
     operation: Option<OperationId>,
-    deadline: Instant,
 }
 
 impl Producers {
@@ -106,7 +105,7 @@ impl Producers {
         if state.closing.is_some() {
             return shared.complete_done(operation);
         }
-        state.closing = Some(Closing { operation, deadline });
+        state.closing = Some(Closing { operation });
         if state.under_way == 0 {
             return self.forget(shared, now, producer);
         }
@@ -118,6 +117,15 @@ impl Producers {
         let producers: Vec<ProducerId> = self.table.keys().copied().collect();
         for producer in producers {
             self.close(shared, now, producer, (None, deadline));
+        }
+    }
+
+    /// Gives up every send under way with what is known of it, and forgets all producers.
+    pub fn abandon_all(&mut self, shared: &mut Shared, now: Instant) {
+        self.close_all(shared, now, now);
+        let producers: Vec<ProducerId> = self.table.keys().copied().collect();
+        for producer in producers {
+            self.handle_close_timeout(shared, now, producer);
         }
     }
 

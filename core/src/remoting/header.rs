@@ -304,7 +304,6 @@ macro_rules! headers {
                 #[inline]
                 #[allow(unused_variables, reason = "some headers have no fields of their own")]
                 fn write_fields(&self, sink: &mut impl $crate::remoting::FieldSink) {
-                    use $crate::remoting::header::FieldType as _;
                     $($crate::remoting::header::header_field!(@write $mode $wire (&self.$field) sink);)*
                     $($crate::remoting::header::header_field!(@super $super self.rpc.write_super_fields(sink));)?
                 }
@@ -379,10 +378,10 @@ macro_rules! header_field {
     (@default $mode:ident) => { Default::default() };
     (@write optional $wire:literal ($field:expr) $sink:ident) => {
         if let Some(value) = $field {
-            $sink.field($wire, value.value());
+            $sink.field($wire, $crate::remoting::header::FieldType::value(value));
         }
     };
-    (@write $mode:ident $wire:literal ($field:expr) $sink:ident) => { $sink.field($wire, ($field).value()) };
+    (@write $mode:ident $wire:literal ($field:expr) $sink:ident) => { $sink.field($wire, $crate::remoting::header::FieldType::value($field)) };
     (@read required $slot:ident, $header:expr, $wire:literal) => {
         $crate::remoting::header::required($slot, $header, $wire)?
     };

@@ -10,10 +10,13 @@ mod command;
 mod encode;
 mod ext_fields;
 mod frame;
+mod fuzz;
 mod header;
 mod headers;
 mod json;
 mod language;
+mod sign;
+mod template;
 
 pub use body::*;
 pub use code::{RequestCode, ResponseCode};
@@ -21,10 +24,26 @@ pub use command::{FLAG_ONEWAY, FLAG_RESPONSE, RemotingCommand};
 pub use encode::{Encoder, Head};
 pub use ext_fields::{ExtFields, ExtFieldsIter};
 pub use frame::{FRAME_BYTES_MAX, FrameDecoder, FrameError};
+#[doc(hidden)]
+pub use fuzz::{fuzz_body, fuzz_frame, fuzz_roundtrip};
 pub use header::{
     FieldSink, FieldType, FieldValue, Header, HeaderError, HeaderProblem, NoHeader, RequestHeader,
     RpcRequestHeader, TopicRequestHeader,
 };
 pub use headers::*;
-pub use json::{Json, JsonError, JsonKey, JsonProblem};
+pub use json::{JsonError, JsonProblem};
 pub use language::{LanguageCode, SerializeType, VERSION};
+pub use sign::{ACCESS_KEY, SECURITY_TOKEN, SIGNATURE, Signer};
+pub use template::{SendFields, SendTemplate};
+
+#[cfg(test)]
+mod golden;
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    pub(super) fn unhex(hex: &str) -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+}

@@ -111,10 +111,9 @@ impl Routes {
         for broker in &data.broker_datas {
             self.brokers.insert(broker.broker_name.clone(), broker.broker_addrs.clone());
         }
-        if let Some(known) = self.topics.get(topic) {
-            if known.data == data && known.from_default == from_default {
-                return false;
-            }
+        let known = self.topics.get(topic);
+        if known.is_some_and(|known| known.data == data && known.from_default == from_default) {
+            return false;
         }
         self.version += 1;
         let publish = queues::publish(topic, &data).into();

@@ -1,108 +1,89 @@
-//! What a consumer wants of a topic. Java: `SubscriptionData`, `FilterAPI`.
+//! Subscriptions.
 
-use super::super::json::bodies;
-use crate::message::java_string_hash;
-use alloc::{sync::Arc, vec::Vec};
+use super::bodies;
+use crate::{message::java_string_hash, time::Timestamp};
+use alloc::{collections::BTreeSet, sync::Arc};
 
-/// The expression that takes everything.
+/// The type of expressions that select by tag, the default.
+pub const TAG: &str = "TAG";
+/// The type of expressions that select by properties.
+pub const SQL92: &str = "SQL92";
+/// The expression that selects everything.
 pub const SUB_ALL: &str = "*";
-/// Expressions of tags.
-pub const EXPRESSION_TYPE_TAG: &str = "TAG";
-/// Expressions over properties.
-pub const EXPRESSION_TYPE_SQL92: &str = "SQL92";
 
 bodies! {
-    /// A subscription to one topic.
-    SubscriptionData {
-        /// A legacy.
+    /// What a group wants of a topic.
+    SubscriptionData [Eq, PartialOrd, Ord, Hash] {
+        /// Whether a class filters; no longer supported by brokers.
         class_filter_mode: "classFilterMode" bool,
-        /// The hash codes of the tags.
-        code_set: "codeSet" Vec<i32>,
-        /// `TAG` or `SQL92`.
-        expression_type: "expressionType" Arc<str> = EXPRESSION_TYPE_TAG.into(),
-        /// The expression as written.
-        sub_string: "subString" Arc<str> = SUB_ALL.into(),
-        /// Grows with each change; wall time in milliseconds in Java.
+        /// The tags' hashes, by which brokers select.
+        code_set: "codeSet" BTreeSet<i32>,
+        /// [`TAG`] or [`SQL92`].
+        expression_type: "expressionType" Arc<str> = Arc::from(TAG),
+        /// The expression as it was given; `*` selects everything.
+        sub_string: "subString" Arc<str>,
+        /// When it was made, in Unix milliseconds; the newest counts.
         sub_version: "subVersion" i64,
         /// The tags.
-        tags_set: "tagsSet" Vec<Arc<str>>,
+        tags_set: "tagsSet" BTreeSet<Arc<str>>,
         /// The topic.
-        topic: "topic" Arc<str> = "".into(),
+        topic: "topic" Arc<str>,
     }
 }
 
-/// An expression made of separators only, or an empty one where none may stand.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the expression {expression:?} names no tag; write \"*\" for everything, or tags as \"a || b\"")]
-pub struct InvalidExpression {
-    /// The expression.
-    pub expression: Arc<str>,
+/// An expression that can't be subscribed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscriptionError {
+    /// Only separators.
+    #[error("the tag expression names no tag: write tags like `a || b`, or `*` for all")]
+    NoTags,
+    /// An expression of another type than `TAG` is empty.
+    #[error("an expression of this type can't be empty: only tag expressions can")]
+    Empty,
 }
 
 impl SubscriptionData {
-    /// A subscription by tags: empty and `*` take everything, `a || b` either tag.
+    /// The subscription of `topic` to `expression`. For tags no expression, an empty one and `*` select
+    /// everything, and `||` separates tags. Java: `FilterAPI#build`.
     ///
     /// # Errors
-    /// [`InvalidExpression`] for a text of separators only, as in Java.
-    pub fn build(topic: Arc<str>, expression: &str, sub_version: i64) -> Result<Self, InvalidExpression> {
-        let mut data = Self { topic, sub_version, ..Self::default() };
+    /// [`SubscriptionError`] when the expression names nothing.
+    pub fn build(
+        topic: impl Into<Arc<str>>,
+        expression: Option<&str>,
+        expression_type: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Self, SubscriptionError> {
+        let expression_type = expression_type.filter(|name| !name.is_empty()).unwrap_or(TAG);
+        let expression = expression.unwrap_or_default();
+        let mut data = Self {
+            topic: topic.into(),
+            expression_type: Arc::from(expression_type),
+            sub_string: Arc::from(expression),
+            sub_version: now.as_millis(),
+            ..Self::default()
+        };
+        if expression_type != TAG {
+            return if expression.is_empty() { Err(SubscriptionError::Empty) } else { Ok(data) };
+        }
         if expression.is_empty() || expression == SUB_ALL {
+            data.sub_string = Arc::from(SUB_ALL);
             return Ok(data);
         }
-        data.sub_string = expression.into();
-        if java_split(expression).next().is_none() {
-            return Err(InvalidExpression { expression: data.sub_string });
+        // Java's `split` gives nothing for a text of separators only, and that is its error.
+        if expression.split("||").all(str::is_empty) {
+            return Err(SubscriptionError::NoTags);
         }
-        for tag in java_split(expression).map(str::trim).filter(|tag| !tag.is_empty()) {
-            if !data.tags_set.iter().any(|known| &**known == tag) {
-                data.tags_set.push(tag.into());
-                data.code_set.push(java_string_hash(tag));
-            }
+        for tag in expression.split("||").map(java_trim).filter(|tag| !tag.is_empty()) {
+            data.tags_set.insert(Arc::from(tag));
+            data.code_set.insert(java_string_hash(tag));
         }
         Ok(data)
     }
-
-    /// Whether a message with this tag is wanted. Brokers filter by hash only, so tags are compared again.
-    #[must_use]
-    pub fn takes(&self, tag: Option<&str>) -> bool {
-        self.tags_set.is_empty() || tag.is_some_and(|tag| self.tags_set.iter().any(|wanted| &**wanted == tag))
-    }
 }
 
-/// As Java's `split("\\|\\|")`: empty pieces at the end don't count.
-fn java_split(expression: &str) -> impl Iterator<Item = &str> {
-    expression.trim_end_matches("||").split("||").take(if expression.replace("||", "").is_empty() {
-        0
-    } else {
-        usize::MAX
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::string::String;
-
-    #[test]
-    fn expressions_become_what_java_makes_of_them() {
-        let golden = include_str!("../../../../tests/golden/subscription.jsonl");
-        let mut checked = 0;
-        for line in golden.lines() {
-            let case: serde_json::Value = serde_json::from_str(line).expect("golden JSON");
-            if case["type"].as_str().is_some_and(|kind| kind != EXPRESSION_TYPE_TAG) {
-                continue;
-            }
-            let expression = case["sub_string"].as_str().unwrap_or_default();
-            let built = SubscriptionData::build("TopicGolden".into(), expression, 1_700_000_000_000);
-            assert_eq!(built.is_ok(), case["ok"].as_bool().expect("ok"), "{expression:?}");
-            if let Ok(data) = built {
-                let mut tags: Vec<String> = data.tags_set.iter().map(|tag| String::from(&**tag)).collect();
-                tags.sort();
-                assert_eq!(serde_json::json!(tags), case["tags_set_sorted"], "{expression:?}");
-                assert_eq!(*data.sub_string, *case["out_sub_string"].as_str().expect("text"));
-            }
-            checked += 1;
-        }
-        assert!(checked > 10, "only {checked} vectors");
-    }
+/// Java: `String#trim`, which takes away everything up to the blank and no other white space.
+fn java_trim(text: &str) -> &str {
+    text.trim_matches(|char: char| char <= ' ')
 }

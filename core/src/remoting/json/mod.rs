@@ -4,17 +4,18 @@
 //! Nothing recurses on input and nesting is bounded by [`DEPTH_MAX`].
 
 mod escape;
+mod reader;
 mod scan;
 mod value;
+mod writer;
 
 pub(crate) use escape::{escape, unescape};
-pub use scan::Scan;
-pub(crate) use scan::Text;
-pub use value::{Json, JsonKey};
-pub(crate) use value::{bodies, body_default, read_object, read_text, take_null};
+pub(crate) use reader::{FromJson, JsonReader};
+pub(crate) use scan::{Scan, Text};
+pub(crate) use writer::{JsonWriter, ToJson};
 
 /// How deep objects and arrays may nest.
-pub const DEPTH_MAX: u32 = 64;
+pub(crate) const DEPTH_MAX: u32 = 64;
 
 /// Why a text is not the JSON that was expected, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +41,7 @@ pub enum JsonProblem {
     /// A byte that can't stand there.
     #[error("expected {0}")]
     Expected(&'static str),
-    /// Objects and arrays nest deeper than [`DEPTH_MAX`].
+    /// Objects and arrays nest deeper than 64 levels.
     #[error("JSON nests deeper than {DEPTH_MAX} levels")]
     Depth,
     /// A number that is none or doesn't fit its field.

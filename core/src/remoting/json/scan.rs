@@ -9,7 +9,7 @@ use alloc::borrow::Cow;
 
 /// A cursor over JSON text. Every method leaves it behind what it read.
 #[derive(Clone, Debug)]
-pub struct Scan<'a> {
+pub(crate) struct Scan<'a> {
     text: &'a str,
     at: usize,
 }

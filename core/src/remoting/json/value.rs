@@ -1,381 +1,310 @@
-//! Typed values in fastjson's dialect: what bodies are made of.
-//!
-//! Only types nest here, never the input: a value that is deeper than its type is an error or is passed
-//! over by the scanner, which does not recurse.
-#![cfg_attr(
-    not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
-)]
+//! How plain values, lists and maps are read and written.
 
-use super::{JsonError, JsonProblem, Scan, escape};
-use alloc::{borrow::Cow, collections::BTreeMap, string::String, sync::Arc, vec::Vec};
-use bytes::{Bytes, BytesMut};
+use super::{FromJson, JsonError, JsonProblem, JsonReader, JsonWriter, ToJson};
+use crate::message::MessageQueue;
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+    sync::Arc,
+    vec::Vec,
+};
 
-/// A list may take this many times the bytes of its text.
-const GROWTH_MAX: usize = 8;
-/// And this much in any case.
-const GROWTH_FREE_BYTES: usize = 4_096;
-
-/// A value that can be read from JSON and written as JSON.
-pub trait Json: Sized {
-    /// Reads the value at the cursor.
-    ///
-    /// # Errors
-    /// [`JsonError`] when the text is not the JSON of such a value.
-    #[doc(hidden)]
-    fn read(scan: &mut Scan<'_>) -> Result<Self, JsonError>;
-
-    /// Appends the value.
-    #[doc(hidden)]
-    fn write(&self, out: &mut BytesMut);
-
-    /// Whether the field that holds it is left out.
-    #[doc(hidden)]
-    fn is_absent(&self) -> bool {
-        false
-    }
-
-    /// Reads a body.
-    ///
-    /// # Errors
-    /// [`JsonError`] when the bytes are not the JSON of such a value, and nothing else.
-    fn decode(body: &[u8]) -> Result<Self, JsonError> {
-        let text = core::str::from_utf8(body)
-            .map_err(|error| JsonError { at: error.valid_up_to(), problem: JsonProblem::Utf8 })?;
-        let mut scan = Scan::new(text);
-        let value = Self::read(&mut scan)?;
-        if scan.peek().is_some() { Err(scan.error(JsonProblem::Trailing)) } else { Ok(value) }
-    }
-
-    /// Writes a body.
-    fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(256);
-        self.write(&mut out);
-        out.freeze()
-    }
-}
-
-/// A value that can be the key of a map: text, a bare number, or an object.
-pub trait JsonKey: Ord + Sized {
-    #[doc(hidden)]
-    fn read_key(scan: &mut Scan<'_>) -> Result<Self, JsonError>;
-
-    #[doc(hidden)]
-    fn write_key(&self, out: &mut BytesMut);
-}
-
-/// A string, or a number or boolean as its text.
-pub(crate) fn read_text<'a>(scan: &mut Scan<'a>) -> Result<Cow<'a, str>, JsonError> {
-    match scan.peek() {
-        Some(quote @ (b'"' | b'\'')) => {
-            scan.take(quote);
-            Ok(scan.string_body(quote)?.unescaped())
-        }
-        _ => scan.word().map(Cow::Borrowed),
-    }
-}
-
-/// Takes `null` if it comes next.
-pub(crate) fn take_null(scan: &mut Scan<'_>) -> bool {
-    let mut ahead = scan.clone();
-    let null = ahead.peek() == Some(b'n') && ahead.word() == Ok("null");
-    if null {
-        *scan = ahead;
-    }
-    null
-}
-
-/// Reads `{key: value, …}`; `field` reads each value.
-pub(crate) fn read_object<K>(
-    scan: &mut Scan<'_>,
-    mut key: impl FnMut(&mut Scan<'_>) -> Result<K, JsonError>,
-    mut field: impl FnMut(K, &mut Scan<'_>) -> Result<(), JsonError>,
-) -> Result<(), JsonError> {
-    scan.expect(b'{', "an object")?;
-    if scan.take(b'}') {
-        return Ok(());
-    }
-    loop {
-        let name = key(scan)?;
-        scan.expect(b':', "':'")?;
-        field(name, scan)?;
-        if scan.take(b'}') {
-            return Ok(());
-        }
-        scan.expect(b',', "',' or '}'")?;
-    }
-}
-
-pub(crate) fn write_text(out: &mut BytesMut, text: &str) {
-    out.extend_from_slice(b"\"");
-    escape(out, text);
-    out.extend_from_slice(b"\"");
-}
-
-impl Json for Arc<str> {
-    fn read(scan: &mut Scan<'_>) -> Result<Self, JsonError> {
-        Ok(read_text(scan)?.into())
-    }
-
-    fn write(&self, out: &mut BytesMut) {
-        write_text(out, self);
-    }
-}
-
-impl Json for String {
-    fn read(scan: &mut Scan<'_>) -> Result<Self, JsonError> {
-        Ok(read_text(scan)?.into_owned())
-    }
-
-    fn write(&self, out: &mut BytesMut) {
-        write_text(out, self);
-    }
-}
-
-impl Json for bool {
-    fn read(scan: &mut Scan<'_>) -> Result<Self, JsonError> {
-        Ok(read_text(scan)?.eq_ignore_ascii_case("true"))
-    }
-
-    fn write(&self, out: &mut BytesMut) {
-        out.extend_from_slice(if *self { b"true" } else { b"false" });
-    }
-}
-
-macro_rules! numbers {
-    ($($type:ident)*) => {$(
-        impl Json for $type {
-            fn read(scan: &mut Scan<'_>) -> Result<Self, JsonError> {
-                let text = read_text(scan)?;
-                text.parse().map_err(|_| scan.error(JsonProblem::Number(stringify!($type))))
+macro_rules! integers {
+    ($($type:ty: $fits:literal),*) => {$(
+        impl FromJson for $type {
+            fn from_json(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
+                if reader.null() { Ok(0) } else { reader.number($fits) }
             }
+        }
 
-            fn write(&self, out: &mut BytesMut) {
-                out.extend_from_slice(itoa::Buffer::new().format(*self).as_bytes());
+        impl ToJson for $type {
+            fn to_json(&self, writer: &mut JsonWriter) {
+                writer.int(*self);
             }
         }
 
         impl JsonKey for $type {
-            fn read_key(scan: &mut Scan<'_>) -> Result<Self, JsonError> {
-                Self::read(scan)
+            fn read_key(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
+                reader.number($fits)
             }
 
-            fn write_key(&self, out: &mut BytesMut) {
-                self.write(out);
+            fn write_key(&self, writer: &mut JsonWriter) {
+                writer.int_key(*self);
             }
         }
     )*};
 }
-numbers!(i32 i64);
 
-impl Json for f64 {
-    fn read(scan: &mut Scan<'_>) -> Result<Self, JsonError> {
-        let text = read_text(scan)?;
-        text.parse().map_err(|_| scan.error(JsonProblem::Number("f64")))
-    }
+integers!(i32: "32 bits", i64: "64 bits");
 
-    fn write(&self, out: &mut BytesMut) {
-        let text = if self.is_finite() { alloc::format!("{self:?}") } else { "null".into() };
-        out.extend_from_slice(text.as_bytes());
-    }
-}
-
-impl JsonKey for Arc<str> {
-    fn read_key(scan: &mut Scan<'_>) -> Result<Self, JsonError> {
-        Self::read(scan)
-    }
-
-    fn write_key(&self, out: &mut BytesMut) {
-        self.write(out);
+impl FromJson for f64 {
+    fn from_json(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
+        if reader.null() {
+            return Ok(0.0);
+        }
+        let number: Self = reader.number("a double")?;
+        if number.is_infinite() { Err(reader.error(JsonProblem::Number("a double"))) } else { Ok(number) }
     }
 }
 
-impl<T: Json> Json for Option<T> {
-    fn read(scan: &mut Scan<'_>) -> Result<Self, JsonError> {
-        if take_null(scan) { Ok(None) } else { T::read(scan).map(Some) }
+/// JSON has no infinities and no NaN; they become null.
+impl ToJson for f64 {
+    fn to_json(&self, writer: &mut JsonWriter) {
+        if self.is_finite() { writer.raw(&format!("{self:?}")) } else { writer.raw("null") }
     }
+}
 
-    fn write(&self, out: &mut BytesMut) {
+impl FromJson for bool {
+    fn from_json(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
+        if reader.null() {
+            return Ok(false);
+        }
+        let text = reader.text()?;
+        if text.eq_ignore_ascii_case("true") || text == "1" {
+            Ok(true)
+        } else if text.eq_ignore_ascii_case("false") || text == "0" || text.is_empty() {
+            Ok(false)
+        } else {
+            Err(reader.error(JsonProblem::Expected("true or false")))
+        }
+    }
+}
+
+impl ToJson for bool {
+    fn to_json(&self, writer: &mut JsonWriter) {
+        writer.raw(if *self { "true" } else { "false" });
+    }
+}
+
+impl FromJson for Arc<str> {
+    fn from_json(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
+        if reader.null() {
+            return Ok(Self::default());
+        }
+        let text = reader.text()?;
+        reader.charge(text.len())?;
+        Ok(Self::from(&*text))
+    }
+}
+
+impl ToJson for Arc<str> {
+    fn to_json(&self, writer: &mut JsonWriter) {
+        writer.text(self);
+    }
+}
+
+impl FromJson for String {
+    fn from_json(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
+        if reader.null() {
+            return Ok(Self::new());
+        }
+        let text = reader.text()?;
+        reader.charge(text.len())?;
+        Ok(text.into_owned())
+    }
+}
+
+impl ToJson for String {
+    fn to_json(&self, writer: &mut JsonWriter) {
+        writer.text(self);
+    }
+}
+
+impl<T: FromJson> FromJson for Option<T> {
+    fn from_json(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
+        if reader.null() { Ok(None) } else { T::from_json(reader).map(Some) }
+    }
+}
+
+impl<T: ToJson> ToJson for Option<T> {
+    fn to_json(&self, writer: &mut JsonWriter) {
         match self {
-            Some(value) => value.write(out),
-            None => out.extend_from_slice(b"null"),
+            Some(value) => value.to_json(writer),
+            None => writer.raw("null"),
         }
     }
 
-    fn is_absent(&self) -> bool {
+    fn is_null(&self) -> bool {
         self.is_none()
     }
 }
 
-impl<T: Json> Json for Vec<T> {
-    fn read(scan: &mut Scan<'_>) -> Result<Self, JsonError> {
-        scan.expect(b'[', "a list")?;
-        let mut list = Self::new();
-        if scan.take(b']') {
-            return Ok(list);
-        }
-        let from = scan.at();
-        loop {
-            list.push(T::read(scan)?);
-            let text_bytes = scan.at() - from;
-            if list.len() * size_of::<T>() > text_bytes * GROWTH_MAX + GROWTH_FREE_BYTES {
-                return Err(scan.error(JsonProblem::Memory));
-            }
-            if scan.take(b']') {
-                return Ok(list);
-            }
-            scan.expect(b',', "',' or ']'")?;
-        }
-    }
-
-    fn write(&self, out: &mut BytesMut) {
-        out.extend_from_slice(b"[");
-        for (index, value) in self.iter().enumerate() {
-            if index > 0 {
-                out.extend_from_slice(b",");
-            }
-            value.write(out);
-        }
-        out.extend_from_slice(b"]");
+impl<T: FromJson> FromJson for Vec<T> {
+    fn from_json(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
+        let mut items = Self::new();
+        reader.array(|reader| {
+            reader.charge(size_of::<T>())?;
+            items.push(T::from_json(reader)?);
+            Ok(())
+        })?;
+        Ok(items)
     }
 }
 
-impl<K: JsonKey, V: Json> Json for BTreeMap<K, V> {
-    fn read(scan: &mut Scan<'_>) -> Result<Self, JsonError> {
+impl<T: ToJson> ToJson for Vec<T> {
+    fn to_json(&self, writer: &mut JsonWriter) {
+        writer.array(|writer| self.iter().for_each(|item| writer.item(item)));
+    }
+}
+
+impl<T: FromJson + Ord> FromJson for BTreeSet<T> {
+    fn from_json(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
+        let mut items = Self::new();
+        reader.array(|reader| {
+            reader.charge(size_of::<T>())?;
+            items.insert(T::from_json(reader)?);
+            Ok(())
+        })?;
+        Ok(items)
+    }
+}
+
+impl<T: ToJson> ToJson for BTreeSet<T> {
+    fn to_json(&self, writer: &mut JsonWriter) {
+        writer.array(|writer| self.iter().for_each(|item| writer.item(item)));
+    }
+}
+
+/// What can be the key of a map.
+pub(crate) trait JsonKey: Ord + Sized {
+    fn read_key(reader: &mut JsonReader<'_>) -> Result<Self, JsonError>;
+
+    fn write_key(&self, writer: &mut JsonWriter);
+}
+
+impl JsonKey for Arc<str> {
+    fn read_key(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
+        let text = reader.text()?;
+        reader.charge(text.len())?;
+        Ok(Self::from(&*text))
+    }
+
+    fn write_key(&self, writer: &mut JsonWriter) {
+        writer.text(self);
+    }
+}
+
+/// Java writes a queue as a whole object where a key stands, and reads nothing else there.
+impl JsonKey for MessageQueue {
+    fn read_key(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
+        Self::from_json(reader)
+    }
+
+    fn write_key(&self, writer: &mut JsonWriter) {
+        self.to_json(writer);
+    }
+}
+
+impl<K: JsonKey, V: FromJson> FromJson for BTreeMap<K, V> {
+    fn from_json(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
         let mut map = Self::new();
-        let from = scan.at();
-        read_object(scan, K::read_key, |key, scan| {
-            map.insert(key, V::read(scan)?);
-            let text_bytes = scan.at() - from;
-            if map.len() * (size_of::<K>() + size_of::<V>()) > text_bytes * GROWTH_MAX + GROWTH_FREE_BYTES {
-                return Err(scan.error(JsonProblem::Memory));
-            }
+        reader.entries(|reader| {
+            reader.charge(size_of::<K>() + size_of::<V>())?;
+            let key = K::read_key(reader)?;
+            reader.colon()?;
+            map.insert(key, V::from_json(reader)?);
             Ok(())
         })?;
         Ok(map)
     }
+}
 
-    fn write(&self, out: &mut BytesMut) {
-        out.extend_from_slice(b"{");
-        for (index, (key, value)) in self.iter().enumerate() {
-            if index > 0 {
-                out.extend_from_slice(b",");
+impl<K: JsonKey, V: ToJson> ToJson for BTreeMap<K, V> {
+    fn to_json(&self, writer: &mut JsonWriter) {
+        writer.object(|writer| {
+            for (key, value) in self {
+                writer.entry(|writer| key.write_key(writer), value);
             }
-            key.write_key(out);
-            out.extend_from_slice(b":");
-            value.write(out);
-        }
-        out.extend_from_slice(b"}");
+        });
     }
 }
 
-/// Declares bodies: one declaration gives the struct, its defaults, and both directions. Fields that are
-/// absent or `null` keep their default; fields that are not known are passed over.
-macro_rules! bodies {
-    ($(
-        $(#[$doc:meta])*
-        $name:ident {
-            $($(#[$field_doc:meta])* $field:ident: $wire:literal $type:ty $(= $default:expr)?,)*
-        }
-    )*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq)]
-        pub struct $name {
-            $(
-                $(#[$field_doc])*
-                #[doc = concat!("\n\n`", $wire, "` on the wire.")]
-                pub $field: $type,
-            )*
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self { $($field: $crate::remoting::json::body_default!($($default)?),)* }
-            }
-        }
-
-        impl $crate::remoting::Json for $name {
-            fn read(
-                scan: &mut $crate::remoting::json::Scan<'_>,
-            ) -> Result<Self, $crate::remoting::JsonError> {
-                use $crate::remoting::json::{read_object, read_text, take_null};
-                let mut body = Self::default();
-                read_object(scan, |scan| Ok(alloc::string::String::from(read_text(scan)?)), |key, scan| {
-                    match key.as_str() {
-                        $($wire => if !take_null(scan) {
-                            body.$field = $crate::remoting::Json::read(scan)?;
-                        },)*
-                        _ => scan.skip_value()?,
-                    }
-                    Ok(())
-                })?;
-                Ok(body)
-            }
-
-            fn write(&self, out: &mut bytes::BytesMut) {
-                let start = out.len();
-                $(
-                    if !$crate::remoting::Json::is_absent(&self.$field) {
-                        out.extend_from_slice(if out.len() == start { b"{" } else { b"," });
-                        out.extend_from_slice(concat!("\"", $wire, "\":").as_bytes());
-                        $crate::remoting::Json::write(&self.$field, out);
-                    }
-                )*
-                out.extend_from_slice(if out.len() == start { b"{}" } else { b"}" });
-            }
-        }
-    )*};
+impl Default for MessageQueue {
+    fn default() -> Self {
+        Self::new("", "", 0)
+    }
 }
 
-macro_rules! body_default {
-    () => {
-        Default::default()
-    };
-    ($default:expr) => {
-        $default
-    };
+impl FromJson for MessageQueue {
+    fn from_json(reader: &mut JsonReader<'_>) -> Result<Self, JsonError> {
+        let mut queue = Self::default();
+        reader.object(|reader, key| {
+            match key {
+                "topic" => queue.topic = FromJson::from_json(reader)?,
+                "brokerName" => queue.broker_name = FromJson::from_json(reader)?,
+                "queueId" => queue.queue_id = FromJson::from_json(reader)?,
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(queue)
+    }
 }
 
-pub(crate) use {bodies, body_default};
+impl ToJson for MessageQueue {
+    fn to_json(&self, writer: &mut JsonWriter) {
+        writer.object(|writer| {
+            writer.field("brokerName", &self.broker_name);
+            writer.field("queueId", &self.queue_id);
+            writer.field("topic", &self.topic);
+        });
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
-    bodies! {
-        /// One.
-        One {
-            /// A.
-            a: "a" i64 = 7,
-            /// B.
-            b: "b" Option<Arc<str>>,
-            /// M.
-            m: "m" BTreeMap<i64, Vec<i32>>,
+    fn read<T: FromJson>(text: &str) -> Result<T, JsonProblem> {
+        JsonReader::whole(text.as_bytes()).map_err(|error| error.problem)
+    }
+
+    #[test]
+    fn fastjson_keys_are_read() {
+        let queue = MessageQueue::new("T", "b", 1);
+        let object = r#"{{"topic":"T","brokerName":"b","queueId":1}:7}"#;
+        assert_eq!(read(object), Ok(BTreeMap::from([(queue, 7_i64)])));
+        assert_eq!(read("{0:1,\"-2\":3, '4' : 5}"), Ok(BTreeMap::from([(0_i64, 1), (-2, 3), (4, 5)])));
+    }
+
+    #[test]
+    fn numbers_and_booleans_are_read_in_any_dress() {
+        assert_eq!(read(r#"["1",2,'3',null]"#), Ok(vec![1_i32, 2, 3, 0]));
+        assert_eq!(read(r#"["true",false,1,"0",null]"#), Ok(vec![true, false, true, false, false]));
+        assert_eq!(read::<i64>("9007199254740993"), Ok(9_007_199_254_740_993));
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_are_errors() {
+        for text in ["1099511627776", "1e400", "\"abc\"", "1.5", "{}", ""] {
+            assert!(read::<i32>(text).is_err(), "{text}");
         }
+        assert_eq!(read::<f64>("1e400"), Err(JsonProblem::Number("a double")));
     }
 
     #[test]
-    fn the_dialect_is_read_and_the_plain_form_is_written() {
-        let one =
-            One::decode(b" {'b':\"x\\n\", m:{0:[1,2],\"-1\":[]}, \"other\":{{\"k\":[1]}:2}, \"a\":\"12\"} ");
-        let one = one.expect("fastjson's dialect");
-        assert_eq!(&one.encode()[..], br#"{"a":12,"b":"x\n","m":{-1:[],0:[1,2]}}"#);
-        assert_eq!(One::decode(b"{\"a\":null}").expect("null").a, 7);
+    fn a_text_can_not_take_many_times_its_length() {
+        let small = format!("[{}]", vec!["\"\""; 1_000].join(","));
+        assert_eq!(read::<Vec<MessageQueue>>(&small.replace("\"\"", "{}")).map(|all| all.len()), Ok(1_000));
+        let bomb = format!("[{}]", vec!["{}"; 100_000].join(","));
+        assert_eq!(read::<Vec<MessageQueue>>(&bomb), Err(JsonProblem::Memory));
     }
 
     #[test]
-    fn what_is_not_such_a_value_is_an_error() {
-        for text in ["", "{", "[]", "{\"a\":1}x", "{\"a\":1e400}", "{\"a\":}", "{\"m\":{x:[]}}", "{\"a\" 1}"]
-        {
-            assert!(One::decode(text.as_bytes()).is_err(), "{text}");
+    fn broken_texts_are_errors() {
+        for text in ["[1", "[1 2]", "[1}", "{\"a\"}", "{\"a\":}", "[1]x", "nul", "[,]", "{:1}"] {
+            assert!(
+                read::<Vec<i32>>(text).is_err() && read::<BTreeMap<Arc<str>, i32>>(text).is_err(),
+                "{text}"
+            );
         }
-        assert!(One::decode(b"\xff").is_err());
-    }
-
-    #[test]
-    fn a_list_of_nothings_may_not_take_far_more_memory_than_its_text() {
-        let text = alloc::format!("[{}{{}}]", "{},".repeat(100_000));
-        let result: Result<Vec<One>, JsonError> = Vec::decode(text.as_bytes());
-        assert_eq!(result.map_err(|error| error.problem).map(|list| list.len()), Err(JsonProblem::Memory));
+        let deep = format!("{{\"x\":{}", "[".repeat(200_000));
+        assert_eq!(read::<MessageQueue>(&deep), Err(JsonProblem::Depth));
+        assert_eq!(
+            JsonReader::whole::<i32>(b"\"\xff\"").map_err(|error| error.problem),
+            Err(JsonProblem::Utf8)
+        );
     }
 }

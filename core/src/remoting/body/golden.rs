@@ -1,0 +1,183 @@
+//! The bodies against what Java writes and reads.
+
+extern crate std;
+use super::*;
+use crate::time::Timestamp;
+use alloc::{
+    collections::BTreeMap,
+    string::{String, ToString},
+    vec::Vec,
+};
+use serde_json::Value;
+
+const BODIES: &str = include_str!("../../../../tests/golden/bodies.jsonl");
+const SUBSCRIPTIONS: &str = include_str!("../../../../tests/golden/subscription.jsonl");
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The text without Java's `Properties`, whose order is that of a hash table.
+fn without_properties(json: &str) -> String {
+    let Some((before, rest)) = json.split_once(r#""properties":{"#) else { return json.into() };
+    let (inside, after) = rest.split_once('}').unwrap();
+    std::format!("{before}{}{after}", inside.len())
+}
+
+/// Reads a body and writes it again, as the class's name says.
+fn rewrite(class: &str, json: &str, standard: bool) -> Option<String> {
+    macro_rules! classes {
+        ($($name:ident)*) => {
+            match class {
+                $(stringify!($name) => {
+                    let body = $name::decode(json.as_bytes()).unwrap_or_else(|error| panic!("{class}: {error}: {json}"));
+                    let bytes = if standard { body.encode_standard() } else { body.encode() };
+                    Some(String::from_utf8(bytes.to_vec()).unwrap())
+                })*
+                _ => None,
+            }
+        };
+    }
+    classes! {
+        HeartbeatData TopicRouteData ConsumerRunningInfo ConsumeMessageDirectlyResult LockBatchRequestBody
+        LockBatchResponseBody ResetOffsetBody GetConsumerStatusBody ConsumeStats TopicStatsTable ClusterInfo
+        RegisterBrokerBody TopicConfig KVTable TopicList QueryAssignmentResponseBody SubscriptionGroupConfig UserInfo
+        AclInfo GetConsumerListByGroupResponseBody BatchAckMessageRequestBody CheckClientRequestBody
+    }
+}
+
+#[test]
+fn every_body_java_writes_is_read_and_written_alike() {
+    let mut counts = BTreeMap::<String, usize>::new();
+    for line in lines(BODIES) {
+        let Some(json) = line["json"].as_str() else { continue };
+        let class = line["class"].as_str().unwrap();
+        let standard = line["note"].as_str().is_some_and(|note| note.starts_with("standard JSON"));
+        let again = rewrite(class, json, standard).unwrap_or_else(|| panic!("no body for {class}"));
+        assert_eq!(without_properties(&again), without_properties(json), "{class}");
+        assert_eq!(rewrite(class, json, standard), rewrite(class, &again, standard), "{class}");
+        *counts.entry(class.to_string()).or_default() += 1;
+    }
+    std::println!("bodies.jsonl: {counts:?}");
+    assert_eq!(counts.values().sum::<usize>(), 32);
+}
+
+#[test]
+fn a_heartbeats_fingerprint_is_javas() {
+    let mut seen = 0;
+    for line in lines(BODIES) {
+        if let Some(fingerprint) = line["fingerprint"].as_i64() {
+            let data = HeartbeatData::decode(line["json"].as_str().unwrap().as_bytes()).unwrap();
+            assert_eq!(i64::from(data.fingerprint()), fingerprint);
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 1);
+}
+
+#[test]
+fn bit_sets_are_javas() {
+    let mut seen = 0;
+    for line in lines(BODIES) {
+        let Some(bits) = line["bits"].as_array() else { continue };
+        let bits: Vec<u32> = bits.iter().map(|bit| bit.as_u64().unwrap().try_into().unwrap()).collect();
+        let body = BatchAckMessageRequestBody::decode(line["json"].as_str().unwrap().as_bytes()).unwrap();
+        assert_eq!(body.acks[0].bit_set.iter().collect::<Vec<_>>(), bits);
+        assert_eq!(body.acks[0].bit_set, bits.into_iter().collect());
+        seen += 1;
+    }
+    assert_eq!(seen, 7);
+}
+
+#[test]
+fn topic_lines_are_javas() {
+    let mut seen = 0;
+    for line in lines(BODIES) {
+        let Some(text) = line["line"].as_str() else { continue };
+        assert_eq!(TopicConfig::from_line(text).unwrap().to_line(), text);
+        seen += 1;
+    }
+    assert_eq!(seen, 1);
+    assert_eq!(TopicConfig::from_line("T 4 4"), None);
+}
+
+#[cfg(feature = "std")]
+#[test]
+fn a_compressed_registration_is_read_once_inflated() {
+    use std::io::Read as _;
+    let mut seen = 0;
+    for line in lines(BODIES) {
+        let Some(hex) = line["hex"].as_str() else { continue };
+        let mut inflated = Vec::new();
+        let bytes = crate::remoting::tests::unhex(hex);
+        flate2::read::ZlibDecoder::new(&bytes[..]).read_to_end(&mut inflated).unwrap();
+        let body = RegisterBrokerBody::decode_inflated(&inflated, crate::remoting::VERSION).unwrap();
+        let topics: Vec<_> =
+            body.topic_config_serialize_wrapper.topic_config_table.keys().map(|name| &**name).collect();
+        assert_eq!(topics, ["T1", "T2"]);
+        assert_eq!(body.topic_config_serialize_wrapper.data_version.counter, 3);
+        let again = RegisterBrokerBody::decode_inflated(&body.encode_inflated(), crate::remoting::VERSION);
+        assert_eq!(again, Ok(body));
+        for len in 0..inflated.len() {
+            assert!(RegisterBrokerBody::decode_inflated(&inflated[..len], crate::remoting::VERSION).is_err());
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 1);
+}
+
+#[test]
+fn subscriptions_are_built_as_java_builds_them() {
+    let (mut good, mut bad) = (0, 0);
+    for line in lines(SUBSCRIPTIONS) {
+        let built = SubscriptionData::build(
+            "TopicGolden",
+            line["sub_string"].as_str(),
+            line["type"].as_str(),
+            Timestamp::from_millis(1_700_000_000_000),
+        );
+        if line["ok"] == false {
+            assert!(built.is_err(), "{line}");
+            bad += 1;
+            continue;
+        }
+        let built = built.unwrap_or_else(|error| panic!("{line}: {error}"));
+        let strings = |key: &str| {
+            line[key].as_array().unwrap().iter().map(|tag| tag.as_str().unwrap().into()).collect()
+        };
+        assert_eq!(built.tags_set, strings("tags_set_sorted"), "{line}");
+        let codes: Vec<i64> =
+            line["code_set_sorted"].as_array().unwrap().iter().map(|code| code.as_i64().unwrap()).collect();
+        assert_eq!(built.code_set.iter().map(|&code| i64::from(code)).collect::<Vec<_>>(), codes, "{line}");
+        assert_eq!(&*built.sub_string, line["out_sub_string"].as_str().unwrap(), "{line}");
+        assert_eq!(&*built.expression_type, line["expression_type"].as_str().unwrap(), "{line}");
+        if let Some(json) = line["json"].as_str() {
+            assert_eq!(SubscriptionData::decode(json.as_bytes()), Ok(built), "{line}");
+        }
+        good += 1;
+    }
+    std::println!("subscription.jsonl: {good} good, {bad} bad");
+    assert_eq!(good + bad, 21);
+    assert!(good > 0 && bad > 0);
+}
+
+#[test]
+fn nulls_leave_the_defaults() {
+    let group =
+        SubscriptionGroupConfig::decode(br#"{"groupName":"g","retryMaxTimes":null,"unknown":[{}]}"#).unwrap();
+    assert_eq!((group.retry_max_times, group.consume_enable), (16, true));
+}
+
+#[test]
+fn an_offset_reset_is_read_in_both_forms() {
+    let list = br#"{"offsetTable":[{"brokerName":"b","offset":4,"queueId":0,"topic":"T"}]}"#;
+    let map = br#"{"offsetTable":{{"brokerName":"b","queueId":0,"topic":"T"}:4}}"#;
+    assert_eq!(ResetOffsetBody::decode_any(list), ResetOffsetBody::decode_any(map));
+    assert_eq!(ResetOffsetBody::decode_any(map), ResetOffsetBody::decode(map));
+}
+
+#[test]
+fn a_password_is_not_in_debug() {
+    let user = UserInfo::decode(br#"{"password":"p4ss","username":"u"}"#).unwrap();
+    assert!(!std::format!("{user:?}").contains("p4ss"));
+}
