@@ -90,7 +90,7 @@ impl World {
                 Output::Close { channel } => drop(self.addresses.remove(&channel)),
                 Output::Complete { operation, outcome } => self.outcomes.push((operation.index(), outcome)),
                 Output::Wait(deadline) => return assert!(deadline > self.now, "a stale deadline"),
-                Output::ConsumerClosed { .. } => {}
+                Output::ConsumerClosed { .. } | Output::Revoke { .. } => {}
                 other => panic!("unexpected {other:?}"),
             }
         }
