@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use rocketmq_client_core::message::names;
+
 use crate::store::Store;
 use crate::store::consume_queue::ConsumeQueue;
-use crate::topic::HALF_TOPIC;
 
 /// Progress over the half queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,5 +48,5 @@ impl TransactionService {
 
 /// The one queue of half messages.
 pub(crate) fn half_queue(store: &Store) -> Option<&ConsumeQueue> {
-    store.queue_of(HALF_TOPIC, 0)
+    store.queue_of(names::TRANS_HALF_TOPIC, 0)
 }

@@ -83,7 +83,7 @@ impl Broker {
             Durability::LoseMillis(millis) => {
                 let lost = std::time::Duration::from_millis(millis);
                 let mut newest = after.store.log.iter().rev();
-                next - newest.by_ref().take_while(|record| self.now - record.stored_at < lost).count() as u64
+                next - newest.by_ref().take_while(|record| now - record.stored_at < lost).count() as u64
             }
         };
         after.store.truncate(cut);

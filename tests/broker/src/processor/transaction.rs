@@ -1,7 +1,7 @@
 //! The second half of transactions. Java: `EndTransactionProcessor`, `TransactionalMessageServiceImpl#check`.
 
 use bytes::BytesMut;
-use rocketmq_client_core::message::{StoredMessage, StoredRecord, encode_stored, property, sys_flag};
+use rocketmq_client_core::message::{StoredMessage, StoredRecord, encode_stored, names, property, sys_flag};
 use rocketmq_client_core::remoting::{
     CheckTransactionStateRequestHeader, EndTransactionRequestHeader, RemotingCommand, ResponseCode,
     RpcRequestHeader,
@@ -13,7 +13,6 @@ use super::text::{Scan, copy_without, pair};
 use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
 use crate::store::{Appended, Inner};
-use crate::topic::{CHECK_MAX_TIME_TOPIC, HALF_TOPIC};
 use crate::transaction::half_queue;
 
 /// Java: `fileReservedTime`, 72 h: what is older is discarded unasked.
@@ -134,7 +133,8 @@ impl Broker {
         }
         // A half message doesn't wait for its delay before it is committed.
         let scan = Scan { delay_level: 0, is_timer: false, ..Scan::of(text) };
-        let inner = Inner { topic: HALF_TOPIC, queue_id: 0, ..inner_of(half, &properties, &scan) };
+        let inner =
+            Inner { topic: names::TRANS_HALF_TOPIC, queue_id: 0, ..inner_of(half, &properties, &scan) };
         match self.put(now, &inner, &scan) {
             Ok(appended) => Some((appended, properties)),
             Err(refusal) => {
@@ -147,10 +147,11 @@ impl Broker {
     fn discard(&mut self, now: Instant, half: &StoredMessage) {
         tracing::warn!(offset = half.queue_offset, "a half message was never decided, and is discarded");
         let wall = self.wall(now);
-        self.topics.ensure(wall, CHECK_MAX_TIME_TOPIC, 1, false);
+        self.topics.ensure(wall, names::TRANS_CHECK_MAX_TIME_TOPIC, 1, false);
         let text = half.properties_text();
         let scan = Scan { delay_level: 0, is_timer: false, ..Scan::of(text) };
-        let inner = Inner { topic: CHECK_MAX_TIME_TOPIC, queue_id: 0, ..inner_of(half, text, &scan) };
+        let inner =
+            Inner { topic: names::TRANS_CHECK_MAX_TIME_TOPIC, queue_id: 0, ..inner_of(half, text, &scan) };
         if let Err(refusal) = self.put(now, &inner, &scan) {
             tracing::warn!(remark = %refusal.remark, "a discarded half message could not be kept");
         }
@@ -191,7 +192,7 @@ impl Broker {
         let id = rocketmq_client_core::message::id::offset_msg_id(self.config.addr, again.position_i64());
         let uniq_key = half.uniq_key().unwrap_or_default();
         let header = CheckTransactionStateRequestHeader {
-            topic: Some(HALF_TOPIC.into()),
+            topic: Some(names::TRANS_HALF_TOPIC.into()),
             tran_state_table_offset: again.queue_offset,
             commit_log_offset: again.position_i64(),
             msg_id: Some(uniq_key.into()),
