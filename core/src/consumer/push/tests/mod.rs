@@ -1,0 +1,8 @@
+//! The consumer as part of a client, against scripted servers.
+
+mod consuming;
+mod ending;
+mod membership;
+mod peer;
+mod retrying;
+mod world;
