@@ -29,7 +29,8 @@ pub use rocketmq_client_core::config::{
 };
 pub use rocketmq_client_core::consumer::{Ack, CloseReport};
 pub use rocketmq_client_core::driver::{
-    ClientBuilder, DetachedCounts, Limits, Operation, Producer, ProducerBuilder, Starting,
+    ClientBuilder, Delivered, DetachedCounts, Limits, MessageStream, Operation, Producer, ProducerBuilder,
+    PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, Starting, UndecodableBody,
 };
 pub use rocketmq_client_core::error::{Cause, Error, Failure, Result, UsageError};
 pub use rocketmq_client_core::message::{Message, MessageQueue};

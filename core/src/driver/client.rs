@@ -11,6 +11,7 @@ use super::host::Host;
 use super::operation::Operation;
 use super::permits::Limits;
 use super::producer::ProducerBuilder;
+use super::push_consumer::PushConsumerBuilder;
 use super::record::Tap;
 use super::resolve::{Resolver, SystemResolver};
 use super::shared::{Alive, Shared};
@@ -99,9 +100,13 @@ impl Client {
     }
 
     /// A producer of this group, once [built](ProducerBuilder::build).
-    #[must_use]
     pub fn producer(&self, group: impl Into<Arc<str>>) -> ProducerBuilder {
         ProducerBuilder::new(self.alive.clone(), group.into())
+    }
+
+    /// A push consumer of this group, once it [runs](PushConsumerBuilder::run).
+    pub fn push_consumer(&self, group: impl Into<Arc<str>>) -> PushConsumerBuilder {
+        PushConsumerBuilder::new(self.alive.clone(), group.into())
     }
 
     /// Ends everything in order, within 30 s: consumers finish what their handlers began and commit,
@@ -124,9 +129,5 @@ impl Client {
     #[must_use]
     pub fn detached_counts(&self) -> DetachedCounts {
         self.alive.0.detached_counts()
-    }
-
-    pub(crate) fn alive(&self) -> &Arc<Alive> {
-        &self.alive
     }
 }
