@@ -1,5 +1,6 @@
 //! The consumer as part of a client, against scripted servers.
 
+mod chaos;
 mod consuming;
 mod ending;
 mod membership;

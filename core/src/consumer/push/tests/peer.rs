@@ -1,17 +1,19 @@
 //! What the servers of the [`World`] answer.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::world::{Arrived, BROKER_A, RETRY, World, records};
+use super::world::{Arrived, BROKER_A, RETRY, World, at_commit_log_offset, records};
+use crate::message::Properties;
 use crate::remoting::{
-    BrokerData, GetConsumerListByGroupResponseBody, GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader,
-    GetRouteInfoRequestHeader, HeartbeatData, NoHeader, PullMessageRequestHeader, PullMessageResponseHeader,
-    QueryConsumerOffsetRequestHeader, QueryConsumerOffsetResponseHeader, QueueData, RequestCode,
-    ResponseCode, SearchOffsetRequestHeader, SendMessageResponseHeader, TopicRouteData,
-    UpdateConsumerOffsetRequestHeader,
+    BrokerData, ConsumerSendMsgBackRequestHeader, GetConsumerListByGroupResponseBody,
+    GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, GetRouteInfoRequestHeader, HeartbeatData,
+    NoHeader, PullMessageRequestHeader, PullMessageResponseHeader, QueryConsumerOffsetRequestHeader,
+    QueryConsumerOffsetResponseHeader, QueueData, RequestCode, ResponseCode, SearchOffsetRequestHeader,
+    SendMessageRequestHeaderV2, SendMessageResponseHeader, TopicRouteData, UpdateConsumerOffsetRequestHeader,
 };
 
 impl World {
@@ -34,14 +36,28 @@ impl World {
             }
             RequestCode::UPDATE_CONSUMER_OFFSET => {
                 let header: UpdateConsumerOffsetRequestHeader<'_> = arrived.header();
-                self.log(&header.topic, header.queue_id).committed = Some(header.commit_offset);
+                self.commit(&header.topic, header.queue_id, header.commit_offset);
                 self.answer(&arrived, ResponseCode::SUCCESS, &NoHeader, &[]);
             }
-            RequestCode::PULL_MESSAGE => self.serve_pull(arrived),
-            RequestCode::CONSUMER_SEND_MSG_BACK | RequestCode::UNREGISTER_CLIENT => {
+            RequestCode::PULL_MESSAGE => self.serve_pull(arrived, true),
+            RequestCode::CONSUMER_SEND_MSG_BACK => {
+                let header: ConsumerSendMsgBackRequestHeader<'_> = arrived.header();
+                let (topic, queue_id, offset) = at_commit_log_offset(header.offset);
+                let log = self.log(topic, queue_id);
+                let index = usize::try_from(offset - log.min).expect("stored");
+                let properties = log.records[index].clone();
+                self.finish(&properties);
+                self.answer(&arrived, ResponseCode::SUCCESS, &NoHeader, &[]);
+            }
+            RequestCode::UNREGISTER_CLIENT => {
                 self.answer(&arrived, ResponseCode::SUCCESS, &NoHeader, &[]);
             }
             RequestCode::SEND_MESSAGE_V2 => {
+                let header: SendMessageRequestHeaderV2<'_> = arrived.header();
+                let properties = Properties::parse(&header.properties.unwrap_or_default());
+                if let Some(id) = properties.get("ID") {
+                    self.finish(&format!("ID\u{1}{id}\u{2}"));
+                }
                 let header =
                     SendMessageResponseHeader { msg_id: "7F".into(), queue_offset: 1, ..Default::default() };
                 self.answer(&arrived, ResponseCode::SUCCESS, &header, &[]);
@@ -112,7 +128,8 @@ impl World {
         }
     }
 
-    fn serve_pull(&mut self, arrived: Arrived) {
+    /// A pull commits when it comes, not when it was held and goes on.
+    pub(super) fn serve_pull(&mut self, arrived: Arrived, first: bool) {
         let header: PullMessageRequestHeader<'_> = arrived.header();
         let (topic, queue_id, offset) = (String::from(&*header.topic), header.queue_id, header.queue_offset);
         let most = usize::try_from(header.max_msg_nums).expect("positive");
@@ -120,12 +137,12 @@ impl World {
             return self.answer(&arrived, ResponseCode::SUBSCRIPTION_NOT_EXIST, &NoHeader, &[]);
         }
         let impatient = self.impatient;
-        let committing = header.sys_flag & 1 != 0;
+        let committing = first && header.sys_flag & 1 != 0;
         let commit_offset = header.commit_offset;
-        let log = self.log(&topic, queue_id);
         if committing {
-            log.committed = Some(commit_offset);
+            self.commit(&topic, queue_id, commit_offset);
         }
+        let log = self.log(&topic, queue_id);
         let (min, max) = (log.min, log.max());
         let answer = |next_begin_offset| PullMessageResponseHeader {
             suggest_which_broker_id: 0,

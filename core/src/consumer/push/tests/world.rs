@@ -87,6 +87,8 @@ pub(super) struct World {
     pub(super) revoked: Vec<ProcessQueueId>,
     pub(super) closed: bool,
     pub(super) outcomes: BTreeMap<u32, Outcome>,
+    /// Messages that were dealt with, by their `ID`, if that is to be watched.
+    pub(super) finished: Option<BTreeSet<String>>,
 }
 
 impl World {
@@ -124,6 +126,7 @@ impl World {
             revoked: Vec::new(),
             closed: false,
             outcomes: BTreeMap::new(),
+            finished: None,
         }
     }
 
@@ -187,7 +190,7 @@ impl World {
     pub(super) fn publish_to(&mut self, topic: &str, queue_id: i32, properties: Vec<String>) {
         self.log(topic, queue_id).records.extend(properties);
         for pull in core::mem::take(&mut self.held) {
-            self.serve(pull);
+            self.serve_pull(pull, false);
         }
         self.run();
     }
@@ -232,6 +235,8 @@ impl World {
                 }
                 Output::Deliver { deliveries, .. } => {
                     assert!(!self.closed, "a delivery after the end");
+                    let gone = |delivery: &Delivery| self.revoked.contains(&delivery.token.queue);
+                    assert!(!deliveries.iter().any(gone), "a delivery of a queue that was given up");
                     self.deliveries.extend(deliveries);
                 }
                 Output::Revoke { queue, .. } => {
@@ -337,6 +342,28 @@ impl World {
         }
     }
 
+    /// Every commit comes through here.
+    pub(super) fn commit(&mut self, topic: &str, queue_id: i32, offset: i64) {
+        let finished = self.finished.take();
+        let log = self.log(topic, queue_id);
+        if let Some(finished) = &finished {
+            assert!(Some(offset) >= log.committed, "{topic}:{queue_id} went back to {offset}");
+            let below = usize::try_from(offset - log.min).expect("not below the first");
+            for properties in log.records.iter().take(below) {
+                assert!(finished.contains(properties), "{topic}:{queue_id}: {offset} passes {properties}");
+            }
+        }
+        log.committed = Some(offset);
+        self.finished = finished;
+    }
+
+    /// A message was dealt with.
+    pub(super) fn finish(&mut self, properties: &str) {
+        if let Some(finished) = &mut self.finished {
+            finished.insert(properties.into());
+        }
+    }
+
     pub(super) fn requests(&self, code: RequestCode) -> Vec<&Arrived> {
         self.seen.iter().filter(|arrived| arrived.command.code == code.0).collect()
     }
@@ -355,7 +382,7 @@ pub(super) fn records(topic: &str, queue_id: i32, begin: i64, properties: &[Stri
             queue_id,
             flag: 0,
             queue_offset: offset,
-            commit_log_offset: 1_000 + offset,
+            commit_log_offset: commit_log_offset(topic, queue_id, offset),
             sys_flag: 0,
             born_timestamp: Timestamp::from_millis(1),
             born_host: host,
@@ -370,4 +397,17 @@ pub(super) fn records(topic: &str, queue_id: i32, begin: i64, properties: &[Stri
         encode_stored(&mut out, &record).expect("small");
     }
     out
+}
+
+/// Offsets of a commit log that tell the queue: the topic's first queue begins at 1,000.
+fn commit_log_offset(topic: &str, queue_id: i32, offset: i64) -> i64 {
+    let queue = i64::from(queue_id) + if topic == RETRY { 100 } else { 0 };
+    queue * 1_000_000 + 1_000 + offset
+}
+
+/// The message at an offset of the commit log.
+pub(super) fn at_commit_log_offset(commit_log_offset: i64) -> (&'static str, i32, i64) {
+    let queue = commit_log_offset / 1_000_000;
+    let (topic, queue) = if queue >= 100 { (RETRY, queue - 100) } else { (TOPIC, queue) };
+    (topic, i32::try_from(queue).expect("few"), commit_log_offset % 1_000_000 - 1_000)
 }
