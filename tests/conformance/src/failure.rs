@@ -45,14 +45,16 @@ macro_rules! ensure_eq {
 
 /// Ends the scenario unless the value is of this shape.
 macro_rules! ensure_matches {
-    ($actual:expr, $pattern:pat $(if $guard:expr)?, $what:literal) => {{
-        let actual = $actual;
-        if !matches!(&actual, $pattern $(if $guard)?) {
-            return Err($crate::Failure::Failed(format!(
-                "{}: {actual:?}, expected {}", $what, stringify!($pattern $(if $guard)?)
-            )));
+    ($actual:expr, $pattern:pat $(if $guard:expr)?, $what:literal) => {
+        match &$actual {
+            $pattern $(if $guard)? => {}
+            actual => {
+                let expected = stringify!($pattern $(if $guard)?);
+                let words = format!("{}: {actual:?}, expected {expected}", $what);
+                return Err($crate::Failure::Failed(words));
+            }
         }
-    }};
+    };
 }
 
 pub(crate) use {ensure, ensure_eq, ensure_matches};

@@ -1,6 +1,11 @@
 //! The scenarios, by what they are about.
 
+mod close;
+mod consume;
 mod errors;
+mod group;
+mod network;
+mod retry;
 mod send;
 
 use crate::suite::Entry;
@@ -27,4 +32,33 @@ scenarios! {
     errors::an_unknown_topic_without_template,
     errors::an_invalid_topic_name,
     errors::a_body_too_large,
+    consume::from_the_first_offset,
+    consume::a_new_group_on_a_young_topic_begins_at_zero,
+    consume::only_the_tags_that_were_subscribed,
+    consume::a_message_arrives_as_it_was_sent,
+    consume::handlers_inside_a_future_until_it_is_told_to_stop,
+    consume::handlers_on_threads,
+    consume::two_topics_in_one_group,
+    consume::a_new_message_ends_the_wait_for_one,
+    retry::a_message_comes_again_under_its_own_topic,
+    retry::a_handler_that_panics_gets_its_message_again,
+    retry::a_delivery_without_an_answer_comes_again,
+    retry::after_the_last_try_it_is_a_dead_letter,
+    retry::a_handler_can_ask_for_the_dead_letters,
+    group::two_members_share_and_nothing_comes_twice,
+    group::a_member_joins_midway,
+    group::a_member_leaves_and_the_rest_goes_on,
+    group::a_member_dies_and_its_messages_come_again,
+    close::the_next_consumer_goes_on_where_the_last_one_ended,
+    close::closing_under_load_loses_nothing_and_adds_up,
+    close::closing_lets_handlers_end,
+    close::two_clients_have_nothing_to_do_with_each_other,
+    close::closing_tells_every_send_how_it_ended,
+    network::sends_go_on_after_the_connection_was_cut,
+    network::consuming_goes_on_after_the_connection_was_cut,
+    network::a_broker_out_of_reach_is_named_and_comes_back,
+    network::a_broker_that_refuses_connections_is_named,
+    network::sends_go_on_without_a_name_server,
+    network::a_name_server_that_is_not_there,
+    network::a_name_server_that_has_no_address,
 }
