@@ -26,7 +26,7 @@ impl PushConsumer {
         let in_hand = self.cached(id, offset).is_some_and(|cached| cached.fate == Fate::InHand);
         if !in_hand {
             // The queue went to another member meanwhile, who gets the message again.
-            self.late += 1;
+            self.late += u64::from(ack != Ack::HandBack);
             return;
         }
         match ack {
