@@ -14,7 +14,7 @@ use super::producer::ProducerBuilder;
 use super::push_consumer::PushConsumerBuilder;
 use super::record::Tap;
 use super::resolve::{Resolver, SystemResolver};
-use super::shared::{Alive, Shared};
+use super::shared::{Alive, Shared, Turn};
 use super::transform::TransformFactory;
 use crate::client::{Client as ClientMachine, Command};
 use crate::config::{ClientConfig, HostFacts};
@@ -95,7 +95,7 @@ impl Client {
     /// Reaches one of the name servers, so that a wrong address is told at once and not by the first
     /// send. Not needed otherwise.
     pub fn connect(&self) -> Operation<()> {
-        let submitted = self.alive.0.submit(None, |operation| Command::Connect { operation });
+        let submitted = self.alive.0.submit(Turn::Now, |operation| Command::Connect { operation });
         Operation::new(&self.alive, submitted)
     }
 
@@ -129,5 +129,11 @@ impl Client {
     #[must_use]
     pub fn detached_counts(&self) -> DetachedCounts {
         self.alive.0.detached_counts()
+    }
+
+    /// Slots in use, and whether all permits are back.
+    #[cfg(test)]
+    pub(crate) fn alive_at_rest(&self) -> (usize, bool) {
+        self.alive.0.at_rest()
     }
 }
