@@ -131,6 +131,10 @@ impl Client {
         self.alive.0.detached_counts()
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.alive.0
+    }
+
     /// Slots in use, and whether all permits are back.
     #[cfg(test)]
     pub(crate) fn alive_at_rest(&self) -> (usize, bool) {

@@ -125,7 +125,7 @@ impl<T: FromOutcome> Operation<T> {
     /// As awaiting it.
     pub fn wait(mut self) -> Result<T> {
         let shared = self.shared().cloned();
-        park::block_on(shared.as_deref(), &mut self)
+        park::wait_for(shared.as_deref(), &mut self)
     }
 }
 
@@ -179,7 +179,7 @@ impl<T: Unpin> Starting<T> {
     /// As awaiting it.
     pub fn wait(mut self) -> Result<T> {
         let shared = self.operation.shared().cloned();
-        park::block_on(shared.as_deref(), &mut self)
+        park::wait_for(shared.as_deref(), &mut self)
     }
 }
 

@@ -370,15 +370,10 @@ impl Shared {
             }
             state.mailbox.clear()
         };
-        let (admitted, waiting, urgent) = cleared;
-        drop((admitted, waiting, leftovers));
+        let (commands, urgent) = cleared;
+        drop((commands, leftovers));
         super::wake_all(&mut wakers);
         urgent
-    }
-
-    /// Why the engine has stopped, if it has.
-    pub(crate) fn ended(&self) -> Option<Error> {
-        lock(&self.state).ended.clone()
     }
 
     /// How operations ended that nobody waited for.

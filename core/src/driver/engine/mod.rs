@@ -175,9 +175,8 @@ impl<H: Host, M: Machine> Engine<H, M> {
         self.core.deadline
     }
 
-    /// Whether it has ended.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.core.finished
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.core.shared
     }
 
     /// The host, for adapters that wait by themselves.
