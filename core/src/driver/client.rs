@@ -18,7 +18,7 @@ use super::shared::{Alive, Shared, Turn};
 use super::transform::TransformFactory;
 use crate::client::{Client as ClientMachine, Command};
 use crate::config::{ClientConfig, HostFacts};
-use crate::error::{Error, UsageError};
+use crate::error::UsageError;
 use crate::time::{Instant, Timestamp};
 
 /// How long [`Client::close`] lets everything end.
@@ -119,10 +119,10 @@ impl Client {
 
     /// As [`close`](Self::close), within `timeout`.
     pub fn close_within(&self, timeout: Duration) -> Operation<()> {
-        match self.alive.0.submit_urgent(|operation| Command::Close { operation, timeout }) {
-            Err(Error::Closed) => Operation::done(),
-            submitted => Operation::new(&self.alive, submitted),
-        }
+        Operation::closing(
+            &self.alive,
+            self.alive.0.submit_urgent(|operation| Command::Close { operation, timeout }),
+        )
     }
 
     /// How operations ended that nobody waited for.

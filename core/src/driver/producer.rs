@@ -112,10 +112,7 @@ impl Producer {
     pub fn close(&self) -> Operation<()> {
         let (producer, timeout) = (self.inner.id, self.inner.config.send_timeout);
         let command = |operation| Command::CloseProducer { operation, producer, timeout };
-        match self.inner.alive.0.submit(Turn::Behind, command) {
-            Err(Error::Closed) => Operation::done(),
-            submitted => Operation::new(&self.inner.alive, submitted),
-        }
+        Operation::closing(&self.inner.alive, self.inner.alive.0.submit(Turn::Behind, command))
     }
 
     /// Its settings.

@@ -468,10 +468,6 @@ impl<H: Host, M: Machine> Core<H, M> {
         for id in self.channels.drain() {
             self.host.close(id);
         }
-        if matches!(error, Error::Closed) {
-            // Whoever else asked to close got what he wanted.
-            self.outcomes.extend(self.closing.drain(..).map(|operation| (operation, Outcome::Done)));
-        }
         let mut wakers = Vec::new();
         self.shared.fill(&mut self.outcomes, &mut wakers);
         for (_, queue) in core::mem::take(&mut self.run_queues) {
