@@ -231,7 +231,7 @@ impl Client {
                     consumers.handle_heartbeat_done(shared, now, ok);
                 }
             }
-            Purpose::Farewell => {}
+            Purpose::Farewell => shared.farewells -= 1,
         }
     }
 
