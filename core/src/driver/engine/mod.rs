@@ -175,9 +175,8 @@ impl<H: Host, M: Machine> Engine<H, M> {
         self.core.deadline
     }
 
-    /// Whether it has ended.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.core.finished
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.core.shared
     }
 
     /// The host, for adapters that wait by themselves.
@@ -468,10 +467,6 @@ impl<H: Host, M: Machine> Core<H, M> {
         self.finished = true;
         for id in self.channels.drain() {
             self.host.close(id);
-        }
-        if matches!(error, Error::Closed) {
-            // Whoever else asked to close got what he wanted.
-            self.outcomes.extend(self.closing.drain(..).map(|operation| (operation, Outcome::Done)));
         }
         let mut wakers = Vec::new();
         self.shared.fill(&mut self.outcomes, &mut wakers);
