@@ -41,7 +41,7 @@ use super::run_queue::RunQueue;
 use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
 use crate::client::{Chunks, Command, Input, Outcome, Output};
-use crate::consumer::{Ack, ConsumeToken, Delivery};
+use crate::consumer::{ConsumeToken, Delivery};
 use crate::error::Error;
 use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ResolveToken};
 use crate::time::{Instant, Timestamp, WallClock};
@@ -363,7 +363,7 @@ impl<H: Host, M: Machine> Core<H, M> {
                 Output::Revoke { consumer, queue } => {
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.get(&consumer) {
-                        run_queue.revoke(queue);
+                        run_queue.revoke(queue, &mut self.refused);
                     }
                 }
                 Output::ConsumerClosed { consumer } => {
@@ -418,7 +418,7 @@ impl<H: Host, M: Machine> Core<H, M> {
         let mut refused = core::mem::take(&mut self.refused);
         let any = !refused.is_empty();
         for token in refused.drain(..) {
-            self.handle(now, Input::Settled { token, ack: Ack::Retry });
+            self.handle(now, Input::HandedBack { token });
         }
         self.refused = refused;
         any

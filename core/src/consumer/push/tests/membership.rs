@@ -80,7 +80,7 @@ fn a_queue_is_committed_when_it_is_given_up_and_its_late_answers_count_for_nothi
     world.settle(tokens[1], Ack::Done);
     world.pass(20_000);
     assert_eq!(world.log(TOPIC, 0).committed, Some(1), "the next owner has it");
-    world.settle(tokens[1], Ack::HandBack);
+    world.hand_back(tokens[1]);
     assert_eq!(world.consumer().late_count(), 1, "what was never begun isn't late");
 }
 
