@@ -38,7 +38,10 @@ async fn sends_are_stored_in_order_of_their_queue() {
     assert_eq!(places.len(), 201, "each message has a place of its own");
     soon("close", client.close()).await.expect("closed");
     soon("close again", client.close()).await.expect("closed is closed");
-    assert!(matches!(soon("send", producer.send(rmq::Message::new("TopicTest", "x"))).await, Err(rmq::Error::Closed)));
+    assert!(matches!(
+        soon("send", producer.send(rmq::Message::new("TopicTest", "x"))).await,
+        Err(rmq::Error::Closed)
+    ));
 }
 
 #[tokio::test]
@@ -70,7 +73,8 @@ async fn a_host_name_is_looked_up() {
 #[test]
 fn a_runtime_that_is_shut_down_leaves_nobody_waiting() {
     let broker = DevBroker::start().expect("a broker");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("tokio");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("tokio");
     let client = runtime.block_on(rmq::Client::connect(broker.addr())).expect("a client");
     let producer = client.producer("producers").build().expect("a producer");
     runtime.shutdown_background();
