@@ -6,7 +6,7 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use rocketmq_client_core::driver::{Client, ClientBuilder, Parker};
+use rocketmq_client_core::driver::{Client, ClientBuilder, FromOutcome, Operation, Parker, Starting};
 use rocketmq_client_core::error::Result;
 
 /// One way to drive the core.
@@ -16,11 +16,13 @@ pub enum Adapter {
     TokioCurrentThread,
     /// tokio, engine and handlers on two workers.
     TokioMultiThread,
+    /// No runtime: who waits drives the client, otherwise a thread in the background.
+    Blocking,
 }
 
 impl Adapter {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::TokioCurrentThread, Self::TokioMultiThread];
+    pub const ALL: &[Self] = &[Self::TokioCurrentThread, Self::TokioMultiThread, Self::Blocking];
 
     /// Runs a scenario to its end on this thread.
     ///
@@ -34,8 +36,17 @@ impl Adapter {
                 builder.worker_threads(2);
                 builder
             }
+            Self::Blocking => return Ok(block_on(scenario)),
         };
         Ok(builder.enable_all().build()?.block_on(scenario))
+    }
+
+    /// What `command` ends with; waited for in the adapter's own way, without a bound.
+    pub(crate) async fn end<C: Command>(self, command: C) -> Result<C::Ended> {
+        match self {
+            Self::TokioCurrentThread | Self::TokioMultiThread => command.await,
+            Self::Blocking => command.wait(),
+        }
     }
 
     /// Connects a client; to be called inside of [`run`](Self::run).
@@ -47,6 +58,7 @@ impl Adapter {
             Self::TokioCurrentThread | Self::TokioMultiThread => {
                 Ok((*rocketmq_client_tokio::Client::connect(settings).await?).clone())
             }
+            Self::Blocking => Ok((*rocketmq_client_blocking::Client::connect(settings)?).clone()),
         }
     }
 }
@@ -56,7 +68,33 @@ impl fmt::Display for Adapter {
         f.pad(match self {
             Self::TokioCurrentThread => "tokio current-thread",
             Self::TokioMultiThread => "tokio multi-thread",
+            Self::Blocking => "blocking",
         })
+    }
+}
+
+/// What can be awaited, or waited for by a thread.
+pub(crate) trait Command: Future<Output = Result<Self::Ended>> {
+    /// What it ends with.
+    type Ended;
+
+    /// Blocks this thread until it has ended.
+    fn wait(self) -> Result<Self::Ended>;
+}
+
+impl<T: FromOutcome> Command for Operation<T> {
+    type Ended = T;
+
+    fn wait(self) -> Result<T> {
+        Operation::wait(self)
+    }
+}
+
+impl<T: Unpin> Command for Starting<T> {
+    type Ended = T;
+
+    fn wait(self) -> Result<T> {
+        Starting::wait(self)
     }
 }
 

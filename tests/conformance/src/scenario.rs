@@ -8,9 +8,11 @@ use std::time::Duration;
 use rocketmq_client_core::config::ConsumeFrom;
 use rocketmq_client_core::consumer::Ack;
 use rocketmq_client_core::driver::{Client, ClientBuilder, Producer, PushConsumer, PushConsumerBuilder};
+use rocketmq_client_core::error::Result;
 use rocketmq_client_core::message::Message;
 use rocketmq_client_core::producer::SendReceipt;
 
+use crate::adapter::Command;
 use crate::{Adapter, Admin, Detour, Inbox, Place, Verdict, timer};
 
 /// How long anything may take that a scenario waits for.
@@ -134,7 +136,7 @@ impl Scenario {
             bodies(label, count).map(|body| producer.send(Message::new(topic, body))).collect();
         let mut receipts = Vec::with_capacity(count);
         for send in sends {
-            receipts.push(self.within("a send", send).await??);
+            receipts.push(self.end("a send", send).await??);
         }
         Ok(receipts)
     }
@@ -176,7 +178,7 @@ impl Scenario {
                 answer(&message)
             }
         });
-        Ok(self.within("the consumer to start", starting).await??)
+        Ok(self.end("the consumer to start", starting).await??)
     }
 
     /// Waits until the distinct bodies in `inbox` are exactly `expected`.
@@ -213,6 +215,14 @@ impl Scenario {
         }
     }
 
+    /// What `command` ends with, within half a minute; a thread that has no runtime blocks for it.
+    ///
+    /// # Errors
+    /// It took longer.
+    pub(crate) async fn end<C: Command>(&self, what: &str, command: C) -> Verdict<Result<C::Ended>> {
+        self.within(what, self.adapter.end(command)).await
+    }
+
     /// Looks at the broker's state until it fits.
     ///
     /// # Errors
@@ -235,7 +245,7 @@ impl Scenario {
         let clients = self.clients.take();
         for client in clients {
             // One that could not say goodbye to its broker has closed as well.
-            let _ = self.within("a client to close", client.close_within(Duration::from_secs(1))).await?;
+            let _ = self.end("a client to close", client.close_within(Duration::from_secs(1))).await?;
         }
         Ok(())
     }

@@ -16,8 +16,8 @@ pub(super) async fn the_next_consumer_goes_on_where_the_last_one_ended(s: &Scena
     let first = s.client().await?;
     let consumer = s.consume(s.group(&first, &group, &topic), "first", &inbox).await?;
     s.all_seen(&inbox, bodies("old", 100)).await?;
-    s.within("the consumer to close", consumer.close()).await??;
-    s.within("the client to close", first.close()).await??;
+    s.end("the consumer to close", consumer.close()).await??;
+    s.end("the client to close", first.close()).await??;
     let mut committed = 0;
     for queue_id in 0..4 {
         committed += s.admin().committed_offset(&group, &topic, queue_id)?.unwrap_or(0);
@@ -37,7 +37,7 @@ pub(super) async fn closing_under_load_loses_nothing_and_adds_up(s: &Scenario) -
     s.send(&s.producer(&client)?, &topic, "m", 1_000).await?;
     let consumer = s.consume(s.group(&client, &group, &topic), "first", &inbox).await?;
     s.within("some messages", inbox.until(|seen| seen.len() >= 50)).await?;
-    let report = s.within("the consumer to close", consumer.close()).await??;
+    let report = s.end("the consumer to close", consumer.close()).await??;
     ensure_eq!(report.settled as usize, inbox.len(), "settled, against calls");
     ensure_eq!((report.abandoned, report.sent_back), (0, 0), "abandoned and sent back");
     ensure_eq!(report.queues_uncommitted, 0, "queues that were not committed");
@@ -54,11 +54,11 @@ pub(super) async fn closing_lets_handlers_end(s: &Scenario) -> Verdict {
     let client = s.client().await?;
     s.send(&s.producer(&client)?, &topic, "m", 10).await?;
     let starting = s.group(&client, &group, &topic).stream();
-    let mut stream = s.within("the consumer to start", starting).await??;
+    let mut stream = s.end("the consumer to start", starting).await??;
     let in_hand = s.within("a message", stream.next()).await?.ok_or("the stream ended")?;
     let closing = stream.close();
     in_hand.ack();
-    let report = s.within("the stream to close", closing).await??;
+    let report = s.end("the stream to close", closing).await??;
     ensure_eq!(report.settled, 1, "settled");
     ensure_eq!(report.abandoned, 0, "abandoned");
     ensure_eq!(s.admin().committed_offset(&group, &topic, 0)?, Some(1), "committed offset");
@@ -72,9 +72,8 @@ pub(super) async fn two_clients_have_nothing_to_do_with_each_other(s: &Scenario)
     s.send(&producer_one, &topic, "one", 10).await?;
     s.send(&producer_two, &topic, "two", 10).await?;
     let _consumer = s.consume(s.group(&two, &s.name("group"), &topic), "two", &inbox).await?;
-    s.within("the first client to close", one.close()).await??;
-    let refused =
-        s.within("a send of the closed client", producer_one.send(Message::new(&*topic, "x"))).await?;
+    s.end("the first client to close", one.close()).await??;
+    let refused = s.end("a send of the closed client", producer_one.send(Message::new(&*topic, "x"))).await?;
     ensure_matches!(refused, Err(Error::Closed), "a send of the closed client");
     s.send(&producer_two, &topic, "later", 10).await?;
     let expected = bodies("one", 10).chain(bodies("two", 10)).chain(bodies("later", 10));
@@ -86,10 +85,10 @@ pub(super) async fn closing_tells_every_send_how_it_ended(s: &Scenario) -> Verdi
     let client = s.client().await?;
     let producer = s.producer(&client)?;
     let sends: Vec<_> = bodies("m", 500).map(|body| producer.send(Message::new(&*topic, body))).collect();
-    s.within("the client to close", client.close()).await??;
+    s.end("the client to close", client.close()).await??;
     let mut places = BTreeSet::new();
     for send in sends {
-        match s.within("a send", send).await? {
+        match s.end("a send", send).await? {
             Ok(receipt) => ensure!(
                 places.insert((receipt.queue.queue_id, receipt.queue_offset)),
                 "two sends were told the same place"

@@ -16,10 +16,11 @@ pub(super) async fn from_the_first_offset(s: &Scenario) -> Verdict {
     s.send(&s.producer(&client)?, &topic, "m", 100).await?;
     let consumer = s.consume(s.group(&client, &s.name("group"), &topic), "one", &inbox).await?;
     s.all_seen(&inbox, bodies("m", 100)).await?;
-    let report = s.within("the consumer to close", consumer.close()).await??;
+    let report = s.end("the consumer to close", consumer.close()).await??;
     ensure_eq!(inbox.len(), 100, "calls");
     ensure_eq!(report.settled, 100, "settled");
-    ensure_eq!(report.queues_committed, 4, "queues committed");
+    // The group's own retry topic may be among them by then.
+    ensure!(report.queues_committed >= 4, "{} queues committed", report.queues_committed);
     ensure!(inbox.seen().iter().all(|seen| *seen.topic == *topic), "a message of another topic came");
     Ok(())
 }
@@ -50,13 +51,13 @@ pub(super) async fn only_the_tags_that_were_subscribed(s: &Scenario) -> Verdict 
         sends.push(producer.send(Message::new(&*topic, format!("none-{number}"))));
     }
     for send in sends {
-        s.within("a send", send).await??;
+        s.end("a send", send).await??;
     }
     let group = client.push_consumer(s.name("group")).subscribe(&*topic, "a || b");
     let group = group.consume_from(ConsumeFrom::FirstOffset);
     let consumer = s.consume(group, "one", &inbox).await?;
     s.all_seen(&inbox, bodies("a", 10).chain(bodies("b", 10))).await?;
-    s.within("the consumer to close", consumer.close()).await??;
+    s.end("the consumer to close", consumer.close()).await??;
     ensure_eq!(inbox.len(), 20, "calls");
     Ok(())
 }
@@ -67,9 +68,9 @@ pub(super) async fn a_message_arrives_as_it_was_sent(s: &Scenario) -> Verdict {
     let producer = s.producer(&client)?;
     let body = "rocketmq ".repeat(10_000);
     let message = Message::new(&*topic, body.clone()).tag("t").keys(["k1", "k2"]).property("p", "v").flag(7);
-    let receipt = s.within("the send", producer.send(message)).await??;
+    let receipt = s.end("the send", producer.send(message)).await??;
     let starting = s.group(&client, &s.name("group"), &topic).stream();
-    let mut stream = s.within("the consumer to start", starting).await??;
+    let mut stream = s.end("the consumer to start", starting).await??;
     let delivered = s.within("the message", stream.next()).await?.ok_or("the stream ended")?;
     ensure!(delivered.body()? == &body, "the body is another");
     ensure_eq!(**delivered.topic(), *topic, "topic");
@@ -82,7 +83,7 @@ pub(super) async fn a_message_arrives_as_it_was_sent(s: &Scenario) -> Verdict {
     ensure_eq!(delivered.queue_offset(), receipt.queue_offset, "offset");
     ensure_eq!(delivered.reconsume_times(), 0, "reconsume times");
     delivered.ack();
-    let report = s.within("the stream to close", stream.close()).await??;
+    let report = s.end("the stream to close", stream.close()).await??;
     ensure_eq!(report.settled, 1, "settled");
     Ok(())
 }
@@ -113,9 +114,9 @@ pub(super) async fn handlers_on_threads(s: &Scenario) -> Verdict {
         seen.put("one", &message);
         Ack::Done
     });
-    let consumer = s.within("the consumer to start", starting).await??;
+    let consumer = s.end("the consumer to start", starting).await??;
     s.all_seen(&inbox, bodies("m", 100)).await?;
-    let report = s.within("the consumer to close", consumer.close()).await??;
+    let report = s.end("the consumer to close", consumer.close()).await??;
     ensure_eq!(report.settled, 100, "settled");
     Ok(())
 }
@@ -142,7 +143,7 @@ pub(super) async fn a_new_message_ends_the_wait_for_one(s: &Scenario) -> Verdict
     let _consumer = s.consume(s.group(&client, &s.name("group"), &topic), "one", &inbox).await?;
     for number in 0..20 {
         let began = std::time::Instant::now();
-        s.within("a send", producer.send(Message::new(&*topic, format!("m-{number}")))).await??;
+        s.end("a send", producer.send(Message::new(&*topic, format!("m-{number}")))).await??;
         s.within("its delivery", inbox.until(|seen| seen.len() > number)).await?;
         // The broker holds a pull for 15 s, and looks at what it holds every 5 s.
         let took = began.elapsed();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use rocketmq_client_core::driver::{ClientBuilder, Producer};
 use rocketmq_client_core::error::{Cause, Error};
@@ -10,6 +11,9 @@ use rocketmq_client_core::message::Message;
 use crate::failure::{ensure, ensure_matches};
 use crate::scenario::bodies;
 use crate::{Inbox, Scenario, Verdict};
+
+/// Of sends that are to fail.
+const SHORT_TIMEOUT: Duration = Duration::from_millis(600);
 
 pub(super) async fn sends_go_on_after_the_connection_was_cut(s: &Scenario) -> Verdict {
     let (topic, inbox) = (s.topic(4).await?, Inbox::default());
@@ -21,7 +25,7 @@ pub(super) async fn sends_go_on_after_the_connection_was_cut(s: &Scenario) -> Ve
     ensure!(detour.cut_brokers() > 0, "there was no connection to cut");
     let mut stored: BTreeSet<String> = bodies("before", 100).collect();
     for (body, send) in bodies("during", 300).zip(sends) {
-        match s.within("a send", send).await? {
+        match s.end("a send", send).await? {
             Ok(_) => {
                 stored.insert(body);
             }
@@ -57,10 +61,11 @@ pub(super) async fn consuming_goes_on_after_the_connection_was_cut(s: &Scenario)
 pub(super) async fn a_broker_out_of_reach_is_named_and_comes_back(s: &Scenario) -> Verdict {
     let topic = s.topic(2).await?;
     let detour = s.detour()?;
-    let producer = s.producer(&s.client_by(&detour).await?)?;
+    let producer = s.client_by(&detour).await?.producer(s.name("producers"));
+    let producer = producer.send_timeout(SHORT_TIMEOUT).build()?;
     s.send(&producer, &topic, "before", 10).await?;
     ensure!(detour.shut_brokers() > 0, "there was no connection to cut");
-    let sent = s.within("a send", producer.send(Message::new(&*topic, "meanwhile"))).await?;
+    let sent = s.end("a send", producer.send(Message::new(&*topic, "meanwhile"))).await?;
     ensure!(sent.is_err(), "a send worked while the broker was out of reach");
     detour.unshut_brokers();
     until_sent(s, &producer, &topic, "after").await
@@ -69,12 +74,13 @@ pub(super) async fn a_broker_out_of_reach_is_named_and_comes_back(s: &Scenario) 
 pub(super) async fn a_broker_that_refuses_connections_is_named(s: &Scenario) -> Verdict {
     let topic = s.topic(2).await?;
     let detour = s.detour()?;
-    let producer = s.producer(&s.client_by(&detour).await?)?;
+    let producer = s.client_by(&detour).await?.producer(s.name("producers"));
+    let producer = producer.send_timeout(SHORT_TIMEOUT).build()?;
     s.send(&producer, &topic, "before", 1).await?;
     detour.remove_brokers();
     // The first send may still find the old connection, and is told that it was lost.
-    let _ = s.within("a send", producer.send(Message::new(&*topic, "first"))).await?;
-    let sent = s.within("a send", producer.send(Message::new(&*topic, "second"))).await?;
+    let _ = s.end("a send", producer.send(Message::new(&*topic, "first"))).await?;
+    let sent = s.end("a send", producer.send(Message::new(&*topic, "second"))).await?;
     let Err(error) = sent else { return Err("a send worked without a broker".into()) };
     ensure_matches!(error, Error::NotSent(_) | Error::Unreachable(_), "the kind of failure");
     let failure = error.failure().ok_or("nothing is told of the attempt")?;
@@ -122,7 +128,7 @@ pub(super) async fn a_name_server_that_has_no_address(s: &Scenario) -> Verdict {
 /// Sends until it works.
 async fn until_sent(s: &Scenario, producer: &Producer, topic: &str, body: &'static str) -> Verdict {
     s.within("a send to work again", async {
-        while producer.send(Message::new(topic, body)).await.is_err() {}
+        while s.adapter().end(producer.send(Message::new(topic, body))).await.is_err() {}
     })
     .await
 }

@@ -21,7 +21,7 @@ pub(super) async fn a_message_comes_again_under_its_own_topic(s: &Scenario) -> V
     ensure_eq!(*again.topic, *topic, "topic of the second delivery");
     ensure_eq!(*again.queue.topic, *names::retry_topic(&group), "topic of its queue");
     ensure_eq!(again.reconsume_times, 1, "reconsume times");
-    let report = s.within("the consumer to close", consumer.close()).await??;
+    let report = s.end("the consumer to close", consumer.close()).await??;
     ensure_eq!((report.settled, report.sent_back), (1, 1), "settled and sent back");
     ensure_eq!(inbox.len(), 2, "calls");
     Ok(())
@@ -50,14 +50,14 @@ pub(super) async fn a_delivery_without_an_answer_comes_again(s: &Scenario) -> Ve
     let client = s.client().await?;
     send_one(s, &client, &topic).await?;
     let starting = s.group(&client, &s.name("group"), &topic).stream();
-    let mut stream = s.within("the consumer to start", starting).await??;
+    let mut stream = s.end("the consumer to start", starting).await??;
     let first = s.within("the message", stream.next()).await?.ok_or("the stream ended")?;
     ensure_eq!(first.reconsume_times(), 0, "reconsume times at first");
     drop(first);
     let again = s.within("the second delivery", stream.next()).await?.ok_or("the stream ended")?;
     ensure_eq!(again.reconsume_times(), 1, "reconsume times");
     again.ack();
-    let report = s.within("the stream to close", stream.close()).await??;
+    let report = s.end("the stream to close", stream.close()).await??;
     ensure_eq!((report.settled, report.sent_back), (1, 1), "settled and sent back");
     Ok(())
 }
@@ -81,7 +81,7 @@ pub(super) async fn a_handler_can_ask_for_the_dead_letters(s: &Scenario) -> Verd
         s.consume_with(s.group(&client, &group, &topic), "one", &inbox, |_| Ack::DeadLetter).await?;
     send_one(s, &client, &topic).await?;
     dead_letter(s, &group).await?;
-    let report = s.within("the consumer to close", consumer.close()).await??;
+    let report = s.end("the consumer to close", consumer.close()).await??;
     ensure_eq!((report.settled, report.sent_back), (0, 1), "settled and sent back");
     ensure_eq!(inbox.len(), 1, "calls");
     ensure_eq!(s.admin().committed_offset(&group, &topic, 0)?, Some(1), "committed offset");
@@ -90,7 +90,7 @@ pub(super) async fn a_handler_can_ask_for_the_dead_letters(s: &Scenario) -> Verd
 
 async fn send_one(s: &Scenario, client: &rocketmq_client_core::driver::Client, topic: &str) -> Verdict {
     let message = Message::new(topic, "work").tag("t").key("k").property("mine", "kept");
-    s.within("the send", s.producer(client)?.send(message)).await??;
+    s.end("the send", s.producer(client)?.send(message)).await??;
     Ok(())
 }
 

@@ -16,7 +16,7 @@ const IN_FLIGHT: usize = 1_000;
 pub(super) async fn a_receipt_names_queue_and_offset(s: &Scenario) -> Verdict {
     let (admin, topic) = (s.admin(), s.topic(4).await?);
     let producer = s.producer(&s.client().await?)?;
-    let receipt = s.within("the send", producer.send(Message::new(&*topic, "hello"))).await??;
+    let receipt = s.end("the send", producer.send(Message::new(&*topic, "hello"))).await??;
     ensure_eq!(receipt.status, SendStatus::SendOk, "status");
     ensure_eq!(*receipt.queue.topic, *topic, "topic");
     ensure_eq!(*receipt.queue.broker_name, *admin.broker_name()?, "broker");
@@ -56,7 +56,7 @@ pub(super) async fn one_way_arrives(s: &Scenario) -> Verdict {
     let (admin, topic) = (s.admin(), s.topic(1).await?);
     let producer = s.producer(&s.client().await?)?;
     for body in bodies("oneway", 10) {
-        s.within("a one-way send", producer.send_oneway(Message::new(&*topic, body))).await??;
+        s.end("a one-way send", producer.send_oneway(Message::new(&*topic, body))).await??;
     }
     s.eventually("ten one-way messages", || Ok(admin.max_offset(&topic, 0)? >= 10)).await?;
     let stored: Vec<_> = admin.messages(&topic)?.iter().map(|m| m.raw_body().clone()).collect();
@@ -74,7 +74,7 @@ pub(super) async fn a_key_goes_to_one_queue(s: &Scenario) -> Verdict {
         let sends: Vec<_> = (0..5).map(|_| producer.send_hashed(Message::new(&*topic, key), key)).collect();
         let mut of_key = BTreeSet::new();
         for send in sends {
-            of_key.insert(s.within("a send", send).await??.queue.queue_id);
+            of_key.insert(s.end("a send", send).await??.queue.queue_id);
         }
         ensure_eq!(of_key.len(), 1, "queues of one key");
         queues.extend(of_key);
@@ -90,7 +90,7 @@ pub(super) async fn a_fixed_queue_is_kept(s: &Scenario) -> Verdict {
         MessageQueue { topic: (&*topic).into(), broker_name: admin.broker_name()?.into(), queue_id: 2 };
     for offset in 0..5 {
         let send = producer.send_to(Message::new(&*topic, "here"), queue.clone());
-        let receipt = s.within("a send", send).await??;
+        let receipt = s.end("a send", send).await??;
         ensure_eq!(*receipt.queue, queue, "queue");
         ensure_eq!(receipt.queue_offset, offset, "offset");
     }
@@ -107,7 +107,7 @@ pub(super) async fn tags_keys_properties_and_flag_arrive(s: &Scenario) -> Verdic
         .property("shop", "north")
         .property("straße", "grüße 你好 \" \\ {}")
         .flag(-7);
-    s.within("the send", producer.send(message)).await??;
+    s.end("the send", producer.send(message)).await??;
     let stored = s.admin().messages(&topic)?;
     let message = stored.first().ok_or("nothing was stored")?;
     ensure_eq!(message.tags(), Some("paid"), "tag");
@@ -122,7 +122,7 @@ pub(super) async fn a_large_body_is_compressed_on_the_way(s: &Scenario) -> Verdi
     let topic = s.topic(1).await?;
     let producer = s.producer(&s.client().await?)?;
     let body = "rocketmq ".repeat(10_000);
-    s.within("the send", producer.send(Message::new(&*topic, body.clone()))).await??;
+    s.end("the send", producer.send(Message::new(&*topic, body.clone()))).await??;
     let stored = s.admin().messages(&topic)?;
     let message = stored.first().ok_or("nothing was stored")?;
     ensure!(message.is_compressed(), "the body was not compressed");
