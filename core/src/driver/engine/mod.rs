@@ -90,6 +90,7 @@ struct Core<H, M> {
     outcomes: Vec<(OperationId, Outcome)>,
     deliveries: Vec<(ConsumerId, Vec<Delivery>)>,
     refused: Vec<ConsumeToken>,
+    revoked: Vec<ConsumeToken>,
     closing: Vec<OperationId>,
     finished: bool,
 }
@@ -129,6 +130,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             outcomes: Vec::new(),
             deliveries: Vec::new(),
             refused: Vec::new(),
+            revoked: Vec::new(),
             closing: Vec::new(),
             finished: false,
         };
@@ -363,14 +365,17 @@ impl<H: Host, M: Machine> Core<H, M> {
                 Output::Revoke { consumer, queue } => {
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.get(&consumer) {
-                        run_queue.revoke(queue);
+                        let tokens = run_queue.revoke(queue);
+                        self.revoked.extend(tokens);
                     }
                 }
                 Output::ConsumerClosed { consumer } => {
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.remove(&consumer) {
-                        run_queue.close(wakers);
+                        self.refused.extend(run_queue.close(wakers));
                     }
+                    // What a closing consumer had fetched goes back; what a rebalance took is not ours.
+                    self.refused.extend(self.revoked.extract_if(.., |token| token.consumer == consumer));
                 }
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
@@ -379,6 +384,7 @@ impl<H: Host, M: Machine> Core<H, M> {
             }
         }
         self.deliver(wakers);
+        self.revoked.clear();
     }
 
     fn resolve(&mut self, token: ResolveToken, host: Arc<str>, port: u16) {
@@ -403,7 +409,7 @@ impl<H: Host, M: Machine> Core<H, M> {
         self.host.close(id);
     }
 
-    /// Puts deliveries into run queues; those that nobody takes come again.
+    /// Puts deliveries into run queues; those that nobody takes are handed back.
     fn deliver(&mut self, wakers: &mut Vec<Waker>) {
         for (consumer, deliveries) in self.deliveries.drain(..) {
             match self.run_queues.get(&consumer) {
@@ -418,7 +424,7 @@ impl<H: Host, M: Machine> Core<H, M> {
         let mut refused = core::mem::take(&mut self.refused);
         let any = !refused.is_empty();
         for token in refused.drain(..) {
-            self.handle(now, Input::Settled { token, ack: Ack::Retry });
+            self.handle(now, Input::Settled { token, ack: Ack::HandBack });
         }
         self.refused = refused;
         any
@@ -465,18 +471,20 @@ impl<H: Host, M: Machine> Core<H, M> {
     /// Stops for good. Nothing waits for ever: operations get `error`, run queues end.
     fn end(&mut self, error: &Error) {
         self.finished = true;
+        // A recording is whole from here on.
+        self.tap = None;
         for id in self.channels.drain() {
             self.host.close(id);
         }
         let mut wakers = Vec::new();
         self.shared.fill(&mut self.outcomes, &mut wakers);
         for (_, queue) in core::mem::take(&mut self.run_queues) {
-            queue.close(&mut wakers);
+            drop(queue.close(&mut wakers));
         }
         // A consumer that was created while the engine ended has its queue still in the mailbox.
         for urgent in self.shared.end(error) {
             if let Urgent::RunQueue(_, queue) = urgent {
-                queue.close(&mut wakers);
+                drop(queue.close(&mut wakers));
             }
         }
         super::wake_all(&mut wakers);

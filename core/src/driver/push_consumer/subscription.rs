@@ -55,8 +55,8 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let tokens = self.queue.abandon();
-        settle_all(&self.alive, tokens, Ack::Retry);
+        // Answered before the close, whose deadline is at once.
+        settle_all(&self.alive, self.queue.abandon(), Ack::HandBack);
         if !self.closed.load(Ordering::Relaxed) {
             let (consumer, timeout) = (self.id, Duration::ZERO);
             let close = |operation| Command::CloseConsumer { operation, consumer, timeout };

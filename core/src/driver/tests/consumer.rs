@@ -164,7 +164,7 @@ fn a_run_that_is_dropped_brings_its_messages_again_and_closes_the_consumer() {
     }
     let mut settled = fixture.settled();
     settled.sort();
-    assert_eq!(settled, ["close consumer 0ns", "settled 0 Retry", "settled 1 Retry", "settled 2 Retry"]);
+    assert_eq!(settled, ["close consumer 0ns", "settled 0 Retry", "settled 1 Retry", "settled 2 HandBack"]);
 }
 
 #[test]
@@ -260,6 +260,24 @@ fn a_stream_shows_everything_and_a_message_dropped_unanswered_comes_again() {
     fixture.world.settle();
     assert!(matches!(poll_once(&mut close), Poll::Ready(Ok(CloseReport { settled: 1, .. }))));
     assert!(matches!(poll_once(&mut stream.next()), Poll::Ready(None)));
+}
+
+#[test]
+fn closing_hands_back_what_no_handler_began() {
+    let mut fixture = Fixture::new();
+    let mut starting = fixture.builder().stream();
+    fixture.world.settle();
+    let Poll::Ready(Ok(mut stream)) = poll_once(&mut starting) else { panic!("the consumer starts") };
+    fixture.deliver(alloc::vec![delivery(0, 0, 0, b""), delivery(0, 1, 0, b""), delivery(1, 7, 0, b"")]);
+    let Poll::Ready(Some(message)) = poll_once(&mut stream.next()) else { panic!("there are three") };
+    let queue = ProcessQueueId::from_parts(0, 0);
+    lock(&fixture.feed).push_back(Output::Revoke { consumer: ConsumerId(0), queue });
+    fixture.output(Output::ConsumerClosed { consumer: ConsumerId(0) });
+    assert!(matches!(poll_once(&mut stream.next()), Poll::Ready(None)));
+    message.ack();
+    let mut settled = fixture.settled();
+    settled.sort();
+    assert_eq!(settled, ["settled 0 Done", "settled 1 HandBack", "settled 7 HandBack"]);
 }
 
 #[test]
