@@ -81,3 +81,69 @@ fn a_runtime_that_is_shut_down_leaves_nobody_waiting() {
     let result = producer.send(rmq::Message::new("TopicTest", "x")).wait();
     assert!(matches!(result, Err(rmq::Error::Closed)), "{result:?}");
 }
+
+/// Sends `count` messages to a topic of one broker.
+async fn filled(count: usize) -> (DevBroker, rmq::Client) {
+    let broker = DevBroker::start().expect("a broker");
+    let client = soon("connect", rmq::Client::connect(broker.addr())).await.expect("a client");
+    let producer = client.producer("producers").build().expect("a producer");
+    for number in 0..count {
+        let send = producer.send(rmq::Message::new("TopicTest", format!("body {number}")));
+        soon("send", send).await.expect("stored");
+    }
+    (broker, client)
+}
+
+fn group(client: &rmq::Client) -> rmq::PushConsumerBuilder {
+    client.push_consumer("consumers").subscribe("TopicTest", "*").consume_from(rmq::ConsumeFrom::FirstOffset)
+}
+
+#[tokio::test]
+async fn a_handler_that_borrows_gets_every_message_and_a_second_consumer_none_of_them() {
+    let (_broker, client) = filled(100).await;
+    let seen = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    let done = tokio::sync::Notify::new();
+    let run = group(&client).run(async |message| {
+        tokio::task::yield_now().await;
+        seen.borrow_mut().insert(message.body().expect("a body").clone());
+        if seen.borrow().len() == 100 {
+            done.notify_one();
+        }
+        rmq::Ack::Done
+    });
+    let report = soon("consume", run.until(done.notified())).await.expect("a report");
+    assert_eq!(seen.borrow().len(), 100);
+    assert_eq!((report.settled, report.queues_uncommitted), (100, 0), "{report:?}");
+    let mut stream = soon("start", group(&client).stream()).await.expect("a stream");
+    let producer = client.producer("producers").build().expect("a producer");
+    soon("send", producer.send(rmq::Message::new("TopicTest", "one more"))).await.expect("stored");
+    let message = soon("next", stream.next()).await.expect("a message");
+    assert_eq!(message.body().expect("a body"), "one more", "what was committed does not come again");
+    message.ack();
+    let report = soon("close", stream.close()).await.expect("a report");
+    assert_eq!(report.settled, 1);
+    soon("close", client.close()).await.expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_get_every_message_and_a_panic_brings_it_again() {
+    let (_broker, client) = filled(50).await;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let consumer = group(&client).workers(4, move |message| {
+        let tell = tell.clone();
+        async move {
+            let body = message.body().expect("a body").clone();
+            assert!(body != "body 7" || message.reconsume_times() > 0, "the first time it fails");
+            tell.send(body).expect("the test listens");
+            rmq::Ack::Done
+        }
+    });
+    let consumer = soon("start", consumer).await.expect("a consumer");
+    let mut bodies = std::collections::BTreeSet::new();
+    while bodies.len() < 49 {
+        bodies.insert(soon("consume", told.recv()).await.expect("a worker lives"));
+    }
+    let report = soon("close", consumer.close()).await.expect("a report");
+    assert_eq!((report.settled, report.sent_back), (49, 1), "{report:?}");
+    soon("close", client.close()).await.expect("closed");
+}
