@@ -100,7 +100,6 @@ pub(crate) struct Parts {
     pub(crate) shared: Arc<Shared>,
     pub(crate) resolver: Box<dyn Resolver>,
     pub(crate) transforms: Option<TransformFactory>,
-    pub(crate) tap: Option<Box<dyn Tap>>,
     pub(crate) started: Instant,
     pub(crate) wall: Timestamp,
 }
@@ -120,7 +119,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             shared: parts.shared,
             resolver: parts.resolver,
             transforms: parts.transforms,
-            tap: parts.tap,
+            tap: None,
             channels: Channels::default(),
             run_queues: BTreeMap::new(),
             deadline: Instant::ZERO,
@@ -165,6 +164,11 @@ impl<H: Host, M: Machine> Engine<H, M> {
                 Poll::Ready(())
             }
         }
+    }
+
+    /// Who sees inputs and outputs from now on.
+    pub(crate) fn set_tap(&mut self, tap: Option<Box<dyn Tap>>) {
+        self.core.tap = tap;
     }
 
     /// Whether another drain has been asked for.
