@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,7 @@ use rocketmq_client_core::remoting::{
 };
 
 use crate::Verdict;
-use crate::gate::{Gate, copy};
+use crate::gate::{Gate, Outlet, copy};
 
 const READ_BYTES: usize = 64 << 10;
 
@@ -71,6 +71,16 @@ impl Detour {
         self.brokers.lock().values().for_each(Gate::unshut);
     }
 
+    /// Holds back everything to and from brokers, as a network does that drops packets.
+    pub fn freeze_brokers(&self) {
+        self.brokers.lock().values().for_each(Gate::freeze);
+    }
+
+    /// Lets everything go that was held back.
+    pub fn thaw_brokers(&self) {
+        self.brokers.lock().values().for_each(Gate::thaw);
+    }
+
     /// Refuses connections to the name server from now on, and cuts those there are.
     pub fn remove_name_server(&self) {
         self.name_server.remove();
@@ -89,7 +99,7 @@ impl Brokers {
     }
 
     /// Carries a name server's answers, with the gates' addresses in the routes.
-    fn carry_answers(&self, mut from: TcpStream, mut to: TcpStream) -> io::Result<()> {
+    fn carry_answers(&self, mut from: TcpStream, mut to: Outlet) -> io::Result<()> {
         let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
         let mut buffer = vec![0; READ_BYTES];
         let mut out = BytesMut::new();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +11,38 @@ const BUFFER_BYTES: usize = 64 << 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Carries the bytes that come from the target to the client; ends with the connection.
-pub(crate) type Carry = Arc<dyn Fn(TcpStream, TcpStream) -> io::Result<()> + Send + Sync>;
+pub(crate) type Carry = Arc<dyn Fn(TcpStream, Outlet) -> io::Result<()> + Send + Sync>;
+
+/// Where carried bytes go; holds them back while the gate is frozen.
+pub(crate) struct Outlet {
+    stream: TcpStream,
+    valve: Arc<Valve>,
+}
+
+#[derive(Default)]
+struct Valve {
+    frozen: Mutex<bool>,
+    thawed: Condvar,
+}
+
+impl Outlet {
+    /// Passes the bytes on, as soon as they may go.
+    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut frozen = self.valve.frozen.lock().unwrap_or_else(PoisonError::into_inner);
+        while *frozen {
+            frozen = self.valve.thawed.wait(frozen).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(frozen);
+        self.stream.write_all(bytes)
+    }
+}
+
+impl Valve {
+    fn set(&self, frozen: bool) {
+        *self.frozen.lock().unwrap_or_else(PoisonError::into_inner) = frozen;
+        self.thawed.notify_all();
+    }
+}
 
 /// A port of ours in front of one of a server's.
 pub(crate) struct Gate {
@@ -22,6 +53,7 @@ struct Shared {
     address: SocketAddr,
     target: SocketAddr,
     answers: Carry,
+    valve: Arc<Valve>,
     state: Mutex<State>,
 }
 
@@ -48,7 +80,8 @@ impl Gate {
     pub(crate) fn open(target: SocketAddr, answers: Carry) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { address, target, answers, state: Mutex::default() });
+        let shared =
+            Arc::new(Shared { address, target, answers, valve: Arc::default(), state: Mutex::default() });
         let theirs = shared.clone();
         thread::spawn(move || theirs.accept(&listener));
         Ok(Self { shared })
@@ -75,6 +108,16 @@ impl Gate {
         self.shared.lock().mode = Mode::Open;
     }
 
+    /// Keeps connections up and takes new ones, but holds all bytes back until [`thaw`](Self::thaw).
+    pub(crate) fn freeze(&self) {
+        self.shared.valve.set(true);
+    }
+
+    /// Lets the bytes go that were held back, and all others.
+    pub(crate) fn thaw(&self) {
+        self.shared.valve.set(false);
+    }
+
     /// Cuts every connection and closes the port for good: new ones are refused.
     pub(crate) fn remove(&self) {
         {
@@ -82,6 +125,7 @@ impl Gate {
             state.mode = Mode::Gone;
             state.cut();
         }
+        self.thaw();
         // Wakes the thread that listens. It answers by ending; if that has happened already, as well.
         while TcpStream::connect_timeout(&self.shared.address, CONNECT_TIMEOUT).is_ok() {}
     }
@@ -126,7 +170,8 @@ impl Shared {
             state.links.insert(id, (client.try_clone()?, target.try_clone()?));
             id
         };
-        let (requests, answers) = ((client.try_clone()?, target.try_clone()?), (target, client));
+        let requests = (client.try_clone()?, self.outlet(target.try_clone()?));
+        let answers = (target, self.outlet(client));
         let (there, back) = (self.clone(), self.clone());
         thread::spawn(move || {
             let _ = copy(requests.0, requests.1);
@@ -137,6 +182,10 @@ impl Shared {
             back.unlink(id);
         });
         Ok(())
+    }
+
+    fn outlet(&self, stream: TcpStream) -> Outlet {
+        Outlet { stream, valve: self.valve.clone() }
     }
 
     fn unlink(&self, id: u64) {
@@ -161,7 +210,7 @@ fn end((client, target): &(TcpStream, TcpStream)) {
 }
 
 /// Carries bytes as they are.
-pub(crate) fn copy(mut from: TcpStream, mut to: TcpStream) -> io::Result<()> {
+pub(crate) fn copy(mut from: TcpStream, mut to: Outlet) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         match from.read(&mut buffer)? {
@@ -180,7 +229,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                thread::spawn(move || copy(stream.try_clone().unwrap(), stream));
+                let outlet = Outlet { stream: stream.try_clone().unwrap(), valve: Arc::default() };
+                thread::spawn(move || copy(stream, outlet));
             }
         });
         address
@@ -200,6 +250,13 @@ mod tests {
         call(gate.address()).unwrap_err();
         gate.unshut();
         call(gate.address()).unwrap();
+        gate.freeze();
+        let frozen = thread::spawn({
+            let address = gate.address();
+            move || call(address)
+        });
+        gate.thaw();
+        frozen.join().unwrap().unwrap();
         gate.remove();
         assert_eq!(call(gate.address()).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }

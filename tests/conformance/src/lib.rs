@@ -23,3 +23,8 @@ pub use failure::{Failure, Verdict};
 pub use inbox::{Inbox, Seen};
 pub use place::Place;
 pub use scenario::Scenario;
+
+/// The README, whose every snippet compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

@@ -135,6 +135,5 @@ mod tests {
     #[test]
     fn what_is_ready_is_not_given_up() {
         assert_eq!(block_on(within(Duration::ZERO, async { 7 })), Ok(7));
-        assert!(TIMER.lock().alarms.is_empty(), "an alarm that nobody waits for is taken back");
     }
 }

@@ -1,5 +1,6 @@
 //! `cargo test -p rocketmq-conformance --test suite -- [NAME...]` runs the scenarios whose names contain
 //! one of the words. `RMQ_APACHE=1` adds Apache RocketMQ at `RMQ_NAMESRV`; `tests/apache/run` starts it.
+//! `RUST_LOG=rocketmq_client_core=debug` shows what the clients do.
 #![allow(clippy::print_stdout, reason = "it tells what it ran")]
 
 use std::process::ExitCode;
@@ -7,6 +8,8 @@ use std::process::ExitCode;
 use rocketmq_conformance::{Failure, scenarios, suite};
 
 fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {
         scenarios::ALL.iter().for_each(|entry| println!("{}: test", entry.name));

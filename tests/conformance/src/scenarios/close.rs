@@ -1,6 +1,7 @@
 //! The ends of clients and consumers: what is finished, what is told, what others notice.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rocketmq_client_core::error::Error;
 use rocketmq_client_core::message::Message;
@@ -63,6 +64,35 @@ pub(super) async fn closing_lets_handlers_end(s: &Scenario) -> Verdict {
     ensure_eq!(report.abandoned, 0, "abandoned");
     ensure_eq!(s.admin().committed_offset(&group, &topic, 0)?, Some(1), "committed offset");
     Ok(())
+}
+
+/// The committed offset does not pass a message that nobody has finished, whatever came after it.
+pub(super) async fn an_unfinished_message_holds_the_offset(s: &Scenario) -> Verdict {
+    let (topic, group, inbox) = (s.topic(1).await?, s.name("group"), Inbox::default());
+    let client = s.client().await?;
+    s.send(&s.producer(&client)?, &topic, "m", 20).await?;
+    let starting = s.group(&client, &group, &topic).stream();
+    let mut stream = s.end("the consumer to start", starting).await??;
+    let (mut held, mut unfinished) = (None, Vec::new());
+    for _ in 0..20 {
+        let message = s.within("a message", stream.next()).await?.ok_or("the stream ended")?;
+        if message.queue_offset() >= 5 {
+            unfinished.push(String::from_utf8_lossy(message.body()?).into_owned());
+        }
+        if message.queue_offset() == 5 {
+            held = Some(message);
+        } else {
+            message.ack();
+        }
+    }
+    let closing = stream.close_within(Duration::from_millis(400));
+    let report = s.end("the stream to close", closing).await??;
+    ensure_eq!((report.settled, report.abandoned), (19, 1), "settled and abandoned");
+    ensure_eq!(s.admin().committed_offset(&group, &topic, 0)?, Some(5), "committed offset");
+    ensure!(held.is_some(), "the message to be held did not come");
+    drop(held);
+    let _second = s.consume(s.group(&s.client().await?, &group, &topic), "second", &inbox).await?;
+    s.all_seen(&inbox, unfinished).await
 }
 
 pub(super) async fn two_clients_have_nothing_to_do_with_each_other(s: &Scenario) -> Verdict {

@@ -89,6 +89,36 @@ pub(super) async fn a_broker_that_refuses_connections_is_named(s: &Scenario) -> 
     Ok(())
 }
 
+pub(super) async fn a_silent_broker_leaves_the_outcome_unknown(s: &Scenario) -> Verdict {
+    let topic = s.topic(1).await?;
+    let detour = s.detour()?;
+    let producer = s.client_by(&detour).await?.producer(s.name("producers"));
+    let producer = producer.send_timeout(SHORT_TIMEOUT).retry_times(0).build()?;
+    s.send(&producer, &topic, "before", 1).await?;
+    detour.freeze_brokers();
+    let sent = s.end("a send", producer.send(Message::new(&*topic, "meanwhile"))).await?;
+    ensure_matches!(&sent, Err(Error::Unknown(failure)) if failure.cause == Cause::Timeout, "the failure");
+    detour.thaw_brokers();
+    // What had been on its way arrives after all: that is why the outcome was unknown.
+    s.eventually("the message that was on its way", || Ok(s.admin().max_offset(&topic, 0)? == 2)).await?;
+    s.send(&producer, &topic, "after", 10).await?;
+    Ok(())
+}
+
+pub(super) async fn the_second_name_server_serves_when_the_first_is_gone(s: &Scenario) -> Verdict {
+    let topic = s.topic(2).await?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let gone = listener.local_addr()?;
+    drop(listener);
+    for servers in
+        [format!("{gone};{}", s.place().name_server()), format!("{};{gone}", s.place().name_server())]
+    {
+        let client = s.client_with(ClientBuilder::new(&servers)).await?;
+        s.send(&s.producer(&client)?, &topic, "m", 10).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn sends_go_on_without_a_name_server(s: &Scenario) -> Verdict {
     let (topic, inbox) = (s.topic(2).await?, Inbox::default());
     let detour = s.detour()?;

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use rocketmq_client_core::driver::compress::{INFLATED_BYTES_MAX, inflate};
+use rocketmq_client_core::driver::{ClientBuilder, Limits};
+use rocketmq_client_core::error::Error;
 use rocketmq_client_core::message::{Message, MessageQueue};
 use rocketmq_client_core::producer::SendStatus;
 
@@ -139,6 +141,56 @@ pub(super) async fn an_unknown_topic_is_created(s: &Scenario) -> Verdict {
     s.send(&producer, &topic, "m", 20).await?;
     s.eventually("the route of the topic", || Ok(admin.queue_count(&topic)? == 4)).await?;
     ensure_eq!(admin.messages(&topic)?.len(), 20, "messages stored");
+    Ok(())
+}
+
+/// Dropped at once, a send is withdrawn or goes on without an audience; either way the others are not
+/// touched, and the client says what became of it.
+pub(super) async fn a_dropped_send_disturbs_nobody(s: &Scenario) -> Verdict {
+    let (admin, topic) = (s.admin(), s.topic(2).await?);
+    let client = s.client().await?;
+    let producer = s.producer(&client)?;
+    let mut kept = Vec::new();
+    for (number, body) in bodies("m", 200).enumerate() {
+        let send = producer.send(Message::new(&*topic, body));
+        if number % 2 == 0 {
+            kept.push(send);
+        }
+    }
+    for send in kept {
+        s.end("a send", send).await??;
+    }
+    s.end("the client to close", client.close()).await??;
+    let counts = client.detached_counts();
+    ensure_eq!(counts.done + counts.failed + counts.withdrawn, 100, "dropped sends that are accounted for");
+    ensure_eq!(admin.messages(&topic)?.len() as u64, 100 + counts.done, "messages stored");
+    Ok(())
+}
+
+pub(super) async fn what_finds_no_room_is_handed_back(s: &Scenario) -> Verdict {
+    let (admin, topic) = (s.admin(), s.topic(1).await?);
+    let detour = s.detour()?;
+    let limits = Limits { messages_max: 4, ..Limits::default() };
+    let client = s.client_with(ClientBuilder::new(&detour.name_server()).limits(limits)).await?;
+    let producer = s.producer(&client)?;
+    s.send(&producer, &topic, "before", 10).await?;
+    detour.freeze_brokers();
+    let mut under_way = Vec::new();
+    let refused = loop {
+        match producer.try_send(Message::new(&*topic, format!("during-{}", under_way.len()))) {
+            Ok(send) => under_way.push(send),
+            Err(error) => break error,
+        }
+        ensure!(under_way.len() <= 4, "more sends are under way than may be");
+    };
+    let Error::Full(message) = refused else { return Err(refused.into()) };
+    ensure_eq!(message.body()[..], *b"during-4", "the message that came back");
+    detour.thaw_brokers();
+    for send in under_way {
+        s.end("a send", send).await??;
+    }
+    s.end("the send that found no room", producer.send(*message)).await??;
+    ensure_eq!(admin.max_offset(&topic, 0)?, 15, "messages stored");
     Ok(())
 }
 
