@@ -235,7 +235,9 @@ impl Shared {
             ..GetRouteInfoRequestHeader::default()
         };
         let address = self.name_servers.chosen().clone();
-        let deadline = now + self.config.request_timeout;
+        // A silent server must leave time to ask the others before whoever waits gives up.
+        let servers = u32::try_from(self.name_servers.len()).unwrap_or(u32::MAX);
+        let deadline = now + self.config.request_timeout / servers.saturating_add(1);
         self.channels.request(now, &address, &header, Bytes::new(), deadline, Purpose::Route(topic.clone()));
     }
 

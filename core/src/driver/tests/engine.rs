@@ -19,7 +19,11 @@ use crate::time::Instant;
 fn connecting(input: &Input, outputs: &mut VecDeque<Output>) {
     obey(input, outputs);
     if matches!(input, Input::Command(crate::client::Command::Connect { .. })) {
-        outputs.push_back(Output::Connect { channel: channel(0), address: address() });
+        outputs.push_back(Output::Connect {
+            channel: channel(0),
+            address: address(),
+            endpoint: "a:1".into(),
+        });
     }
 }
 
@@ -119,7 +123,7 @@ fn what_was_written_before_a_close_still_goes_out() {
     let mut world = connected(World::new(|input, outputs| {
         echoing(input, outputs);
         if let Input::Received { channel, .. } = input {
-            outputs.push_back(Output::Close { channel: *channel });
+            outputs.push_back(Output::Close { channel: *channel, flush: true });
         }
     }));
     // Another handle on what was written: the socket itself is gone afterwards.
@@ -138,7 +142,11 @@ fn a_wake_up_touches_ready_sockets_only() {
     let mut world = connected(World::new(|input, outputs| {
         connecting(input, outputs);
         if matches!(input, Input::Connected { channel: first } if *first == channel(0)) {
-            outputs.push_back(Output::Connect { channel: channel(1), address: address() });
+            outputs.push_back(Output::Connect {
+                channel: channel(1),
+                address: address(),
+                endpoint: "a:1".into(),
+            });
         }
     }));
     world.socket(channel(1), |socket| socket.connected = true);
