@@ -6,15 +6,13 @@ use std::sync::Arc;
 use rocketmq_client_core::message::names;
 use rocketmq_client_core::remoting::{
     CreateTopicRequestHeader, DeleteTopicRequestHeader, GetAllTopicConfigResponseHeader,
-    GetTopicConfigRequestHeader, RemotingCommand, ResponseCode,
+    GetTopicConfigRequestHeader, RemotingCommand, ResponseCode, TopicConfig, TopicFilterType, TopicList,
 };
 use rocketmq_client_core::time::Instant;
 
 use super::Handled;
 use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
-use crate::json::Object;
-use crate::model::TopicConfig;
 use crate::reply::Answer;
 use crate::topic::validate_topic;
 
@@ -46,7 +44,7 @@ impl Broker {
             read_queue_nums: header.read_queue_nums,
             write_queue_nums: header.write_queue_nums,
             perm: header.perm,
-            topic_filter_type: (&*header.topic_filter_type).into(),
+            topic_filter_type: filter_type(&header.topic_filter_type)?,
             topic_sys_flag: header.topic_sys_flag.unwrap_or(0),
             order: header.order,
             attributes,
@@ -85,24 +83,16 @@ impl Broker {
             let remark = format!("No topic in this broker. topic: {}", header.topic);
             return Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, remark));
         };
-        let body = config.json();
+        let body = config.encode();
         self.replier.body(now, asker, body);
         Ok(())
     }
 
     pub(crate) fn all_topic_config(&mut self, now: Instant, asker: &Asker) -> Handled {
-        let mut table = Object::new();
-        for config in self.topics.iter() {
-            table.key(&config.topic_name).raw(&config.json());
-        }
-        let mut body = Object::new();
-        body.key("dataVersion").raw(&self.topics.version.json());
-        body.key("mappingDataVersion").raw(&crate::model::DataVersion::default().json());
-        body.key("topicConfigTable").raw(&table.end());
-        body.key("topicQueueMappingDetailMap").raw("{}");
-        let total = i32::try_from(self.topics.iter().count()).unwrap_or(i32::MAX);
+        let body = self.topics.wrapper(self.topics.iter());
+        let total = i32::try_from(body.topic_config_table.len()).unwrap_or(i32::MAX);
         let header = GetAllTopicConfigResponseHeader { total_topic_num: total };
-        self.replier.reply(now, asker, Answer::OK, &header, [body.end().into()].iter());
+        self.replier.reply(now, asker, Answer::OK, &header, [body.encode()].iter());
         Ok(())
     }
 
@@ -111,10 +101,20 @@ impl Broker {
         let names = self.topics.iter().map(|config| &config.topic_name);
         let system =
             names.filter(|topic| names::is_system_topic(topic) || *topic == cluster || *topic == broker);
-        let mut body = Object::new();
-        body.key("topicList").strings(system.map(|topic| &**topic));
-        self.replier.body(now, asker, body.end());
+        let body = TopicList { broker_addr: None, topic_list: system.cloned().collect() };
+        self.replier.body(now, asker, body.encode());
         Ok(())
+    }
+}
+
+/// Java: `CreateTopicRequestHeader#getTopicFilterTypeEnum`, whose exception is the answer.
+fn filter_type(name: &str) -> Result<TopicFilterType, Refusal> {
+    match TopicFilterType::from_name(name) {
+        TopicFilterType::Unknown => {
+            let remark = format!("No enum constant org.apache.rocketmq.common.TopicFilterType.{name}");
+            Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark))
+        }
+        known => Ok(known),
     }
 }
 

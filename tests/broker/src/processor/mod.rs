@@ -21,6 +21,8 @@ use rocketmq_client_core::time::Instant;
 use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
 
+pub(crate) use client::bad_body;
+
 /// What a processor returns when it answered or, with an error, when it leaves that to the caller.
 pub(crate) type Handled = Result<(), Refusal>;
 
