@@ -6,7 +6,7 @@ use rocketmq_client_core::remoting::{
 };
 use rocketmq_client_core::time::Instant;
 
-use super::{Handled, bad_body};
+use super::{Handled, attributes, bad_body};
 use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
 use crate::reply::Answer;
@@ -19,10 +19,13 @@ impl Broker {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let config = SubscriptionGroupConfig::decode(&command.body)
+        let mut config = SubscriptionGroupConfig::decode(&command.body)
             .map_err(|error| bad_body("group configuration", error))?;
         validate_group(&config.group_name)
             .map_err(|remark| Refusal::new(ResponseCode::INVALID_PARAMETER, remark))?;
+        let known = self.groups.get(&config.group_name).map(|known| known.attributes.clone());
+        config.attributes =
+            attributes::alter(attributes::OF_GROUPS, known.unwrap_or_default(), &config.attributes)?;
         let wall = self.wall(now);
         self.groups.put(wall, config);
         self.replier.ok(now, asker);

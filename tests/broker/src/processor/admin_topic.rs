@@ -1,8 +1,5 @@
 //! Topics: create, change, delete, show. Java: `AdminBrokerProcessor`.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use rocketmq_client_core::message::names;
 use rocketmq_client_core::remoting::{
     CreateTopicRequestHeader, DeleteTopicRequestHeader, GetAllTopicConfigResponseHeader,
@@ -10,14 +7,11 @@ use rocketmq_client_core::remoting::{
 };
 use rocketmq_client_core::time::Instant;
 
-use super::Handled;
+use super::{Handled, attributes};
 use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
 use crate::reply::Answer;
 use crate::topic::validate_topic;
-
-/// Java: `TopicAttributes`.
-const ATTRIBUTES: [&str; 4] = ["queue.type", "cleanup.policy", "message.type", "reserve.time"];
 
 /// Java has no limit; a mistyped number of queues must not keep tools busy for ever.
 const QUEUES_MAX: i32 = 65_536;
@@ -38,7 +32,8 @@ impl Broker {
             return Err(Refusal::new(ResponseCode::INVALID_PARAMETER, remark));
         }
         let known = self.topics.get(topic).map(|config| config.attributes.clone()).unwrap_or_default();
-        let attributes = change_attributes(known, header.attributes.as_deref().unwrap_or_default())?;
+        let changes = attributes::parse(header.attributes.as_deref().unwrap_or_default())?;
+        let attributes = attributes::alter(attributes::OF_TOPICS, known, &changes)?;
         let config = TopicConfig {
             topic_name: topic.into(),
             read_queue_nums: header.read_queue_nums,
@@ -116,32 +111,4 @@ fn filter_type(name: &str) -> Result<TopicFilterType, Refusal> {
         }
         known => Ok(known),
     }
-}
-
-/// Java: `AttributeUtil#alterCurrentAttributes`; `+key=value` sets, `-key` removes.
-fn change_attributes(
-    mut attributes: BTreeMap<Arc<str>, Arc<str>>,
-    text: &str,
-) -> Result<BTreeMap<Arc<str>, Arc<str>>, Refusal> {
-    let refused = |remark: String| Refusal::new(ResponseCode::SYSTEM_ERROR, remark);
-    for change in text.split(',').map(str::trim).filter(|change| !change.is_empty()) {
-        let (key, value) = match (change.strip_prefix('+'), change.strip_prefix('-')) {
-            (Some(set), _) => {
-                let (key, value) = set
-                    .split_once('=')
-                    .ok_or_else(|| refused(format!("attribute format is wrong: {change}")))?;
-                (key, Some(value))
-            }
-            (_, Some(key)) => (key, None),
-            _ => return Err(refused(format!("attribute format is wrong: {change}"))),
-        };
-        if !ATTRIBUTES.contains(&key) {
-            return Err(refused(format!("unsupported key: {key}")));
-        }
-        match value {
-            Some(value) => drop(attributes.insert(key.into(), value.into())),
-            None => drop(attributes.remove(key)),
-        }
-    }
-    Ok(attributes)
 }

@@ -3,6 +3,7 @@
 mod admin_group;
 mod admin_stats;
 mod admin_topic;
+mod attributes;
 mod client;
 mod lock;
 mod offset;
