@@ -14,13 +14,14 @@ use crate::consumer::{ConsumerRequest, ConsumerTimer};
 use crate::error::Cause;
 use crate::id::{ConsumerId, OperationId, ProducerId, SendId};
 use crate::message::id::UniqKeyGenerator;
+use crate::message::names;
 use crate::namesrv::NameServers;
 use crate::remoting::{
     GetRouteInfoRequestHeader, NoHeader, RequestCode, RequestHeader, RpcRequestHeader,
     UnregisterClientRequestHeader,
 };
 use crate::rng::Rng;
-use crate::route::{AUTO_CREATE_TOPIC_KEY, Lookup, LookupStep, RouteOutcome, Routes};
+use crate::route::{Lookup, LookupStep, RouteOutcome, Routes};
 use crate::time::{Instant, Timestamp, WallClock};
 use crate::timer::{TimerId, Timers};
 
@@ -227,7 +228,7 @@ impl Shared {
     pub(crate) fn ask_for_route(&mut self, now: Instant, topic: &Arc<str>, step: LookupStep) {
         let asked = match step {
             LookupStep::Topic => &**topic,
-            LookupStep::Default => AUTO_CREATE_TOPIC_KEY,
+            LookupStep::Default => names::AUTO_CREATE_TOPIC,
         };
         let header = GetRouteInfoRequestHeader {
             topic: asked.into(),
