@@ -41,7 +41,7 @@ use super::run_queue::RunQueue;
 use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
 use crate::client::{Chunks, Command, Input, Outcome, Output};
-use crate::consumer::{Ack, ConsumeToken, Delivery};
+use crate::consumer::{ConsumeToken, Delivery};
 use crate::error::Error;
 use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ResolveToken};
 use crate::time::{Instant, Timestamp, WallClock};
@@ -90,7 +90,6 @@ struct Core<H, M> {
     outcomes: Vec<(OperationId, Outcome)>,
     deliveries: Vec<(ConsumerId, Vec<Delivery>)>,
     refused: Vec<ConsumeToken>,
-    revoked: Vec<ConsumeToken>,
     closing: Vec<OperationId>,
     finished: bool,
 }
@@ -129,7 +128,6 @@ impl<H: Host, M: Machine> Engine<H, M> {
             outcomes: Vec::new(),
             deliveries: Vec::new(),
             refused: Vec::new(),
-            revoked: Vec::new(),
             closing: Vec::new(),
             finished: false,
         };
@@ -369,8 +367,7 @@ impl<H: Host, M: Machine> Core<H, M> {
                 Output::Revoke { consumer, queue } => {
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.get(&consumer) {
-                        let tokens = run_queue.revoke(queue);
-                        self.revoked.extend(tokens);
+                        run_queue.revoke(queue, &mut self.refused);
                     }
                 }
                 Output::ConsumerClosed { consumer } => {
@@ -378,8 +375,6 @@ impl<H: Host, M: Machine> Core<H, M> {
                     if let Some(run_queue) = self.run_queues.remove(&consumer) {
                         self.refused.extend(run_queue.close(wakers));
                     }
-                    // What a closing consumer had fetched goes back; what a rebalance took is not ours.
-                    self.refused.extend(self.revoked.extract_if(.., |token| token.consumer == consumer));
                 }
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
@@ -388,7 +383,6 @@ impl<H: Host, M: Machine> Core<H, M> {
             }
         }
         self.deliver(wakers);
-        self.revoked.clear();
     }
 
     fn resolve(&mut self, token: ResolveToken, host: Arc<str>, port: u16) {
@@ -428,7 +422,7 @@ impl<H: Host, M: Machine> Core<H, M> {
         let mut refused = core::mem::take(&mut self.refused);
         let any = !refused.is_empty();
         for token in refused.drain(..) {
-            self.handle(now, Input::Settled { token, ack: Ack::HandBack });
+            self.handle(now, Input::HandedBack { token });
         }
         self.refused = refused;
         any

@@ -284,9 +284,9 @@ impl<H, Fut> Drop for Handlers<'_, H, Fut> {
     fn drop(&mut self) {
         self.subscription.queue.leave(self.waiter);
         let begun = self.slots.iter_mut().filter_map(|slot| slot.token.take());
-        let taken = self.batch.iter().map(|delivery| (delivery.token, Ack::HandBack));
-        let answers = begun.map(|token| (token, Ack::Retry)).chain(taken);
-        self.settled.extend(answers.map(|(token, ack)| Input::Settled { token, ack }));
+        self.settled.extend(begun.map(|token| Input::Settled { token, ack: Ack::Retry }));
+        let taken = self.batch.iter().map(|delivery| delivery.token);
+        self.settled.extend(taken.map(|token| Input::HandedBack { token }));
         self.subscription.alive.0.push_inputs(&mut self.settled);
     }
 }

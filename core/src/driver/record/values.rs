@@ -92,7 +92,7 @@ recorded_enum!(AllocateStrategy {
 recorded_enum!(RoomRule { 0 => Before(separator), 1 => Table(table) });
 recorded_struct!(MessageQueue { topic, broker_name, queue_id });
 recorded_struct!(ConsumeToken { consumer, queue, queue_offset });
-recorded_enum!(Ack { 0 => Done, 1 => Retry, 2 => RetryAfter(delay), 3 => DeadLetter, 4 => HandBack });
+recorded_enum!(Ack { 0 => Done, 1 => Retry, 2 => RetryAfter(delay), 3 => DeadLetter });
 recorded_enum!(QueueChoice { 0 => RoundRobin, 1 => Queue(queue), 2 => Hash(hash) });
 recorded_enum!(Command {
     0 => Connect { operation },
@@ -114,6 +114,7 @@ recorded_enum!(Input {
     6 => WallClock(wall),
     7 => Command(command),
     8 => Settled { token, ack },
+    9 => HandedBack { token },
 });
 
 /// The body's length; zeros when read.

@@ -294,6 +294,7 @@ fn short(input: &Input) -> String {
         }
         Input::Closed { channel, reason } => alloc::format!("closed {channel:?} {reason}"),
         Input::Settled { token, ack } => alloc::format!("settled {} {ack:?}", token.queue_offset),
+        Input::HandedBack { token } => alloc::format!("handed back {}", token.queue_offset),
         Input::Command(Command::Send { message, .. }) => {
             alloc::format!("send {}", String::from_utf8_lossy(&message.body))
         }
