@@ -367,7 +367,7 @@ impl<H: Host, M: Machine> Core<H, M> {
                 Output::Revoke { consumer, queue } => {
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.get(&consumer) {
-                        self.refused.extend(run_queue.revoke(queue));
+                        run_queue.revoke(queue, &mut self.refused);
                     }
                 }
                 Output::ConsumerClosed { consumer } => {
