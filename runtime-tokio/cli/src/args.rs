@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 use rocketmq_client_tokio::ConsumeFrom;
+use rocketmq_client_tokio::core::message::check_topic;
 
 use crate::format::Format;
 
@@ -30,6 +31,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Kill one of two consumers half-way and count in the broker's log whether a message was lost
+    Demo(DemoArgs),
     /// Run a name server and a broker on this machine, in memory, until Ctrl-C
     Broker(BrokerArgs),
     /// Send one message, many of them, or the lines of a file
@@ -60,6 +63,23 @@ pub(crate) struct Cluster {
 }
 
 #[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArgs {
+    /// The cluster to use, as host:port; without it, a name server and a broker inside this process.
+    /// The environment is not asked, since the demo creates a topic and fills it
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) namesrv: Option<String>,
+    /// How many messages to send
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub(crate) messages: u64,
+    /// Lose one message on purpose, to see that it is noticed; the demo fails then
+    #[arg(long)]
+    pub(crate) lose_one: bool,
+    /// Print the outcome as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(crate) struct BrokerArgs {
     /// The name server's port; 0 takes a free one
     #[arg(long, default_value_t = 9876)]
@@ -73,6 +93,9 @@ pub(crate) struct BrokerArgs {
     /// The address that clients are told, where it is not the one listened on: containers, forwarded ports
     #[arg(long, value_name = "IP")]
     pub(crate) advertise: Option<IpAddr>,
+    /// Create these topics, with 4 queues unless told: orders:8,payments
+    #[arg(long, value_name = "TOPIC[:QUEUES],...", value_delimiter = ',', value_parser = topic)]
+    pub(crate) topics: Vec<(String, i32)>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -174,6 +197,19 @@ pub(crate) enum From {
     Ago(Duration),
 }
 
+fn topic(text: &str) -> Result<(String, i32), String> {
+    const QUEUES: i32 = 4;
+    let (name, queues) = match text.split_once(':') {
+        Some((name, queues)) => (name, queues.parse().ok()),
+        None => (text, Some(QUEUES)),
+    };
+    check_topic(name).map_err(|error| error.to_string())?;
+    match queues {
+        Some(queues @ 1..=1024) => Ok((name.to_owned(), queues)),
+        _ => Err("write it as name:queues, with 1 to 1024 queues".to_owned()),
+    }
+}
+
 fn property(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -253,6 +289,15 @@ mod tests {
         assert_eq!(consume_from("2h"), Ok(From::Ago(Duration::from_secs(7_200))));
         for wrong in ["", "-1", "m", "1.5h", "4294967296d", "1w", "yesterday", "ä"] {
             assert!(consume_from(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_topic_has_four_queues_unless_told() {
+        assert_eq!(topic("a"), Ok(("a".to_owned(), 4)));
+        assert_eq!(topic("a:8"), Ok(("a".to_owned(), 8)));
+        for wrong in ["", ":8", "a:", "a:0", "a:1025", "a:-1", "a b", "a:8:8"] {
+            assert!(topic(wrong).is_err(), "{wrong}");
         }
     }
 
