@@ -575,6 +575,32 @@ fn closing_does_not_wait_for_a_pull_that_the_broker_holds() {
 }
 
 #[test]
+fn a_single_broker_whose_connection_was_cut_is_asked_again_at_once() {
+    let mut world = World::with_producer(producer());
+    world.send();
+    world.route(&[A]);
+    let first = world.next(RequestCode::SEND_MESSAGE_V2);
+    world.stored(&first, 0);
+    assert!(matches!(world.outcome(), Some(Outcome::Sent(_))));
+    world.send();
+    world.next(RequestCode::SEND_MESSAGE_V2);
+    world.close_connections_to(A.1);
+    let again = world.next(RequestCode::SEND_MESSAGE_V2);
+    world.stored(&again, 0);
+    assert!(matches!(world.outcome(), Some(Outcome::Sent(_))));
+}
+
+#[test]
+fn a_single_broker_that_knows_no_such_topic_is_not_asked_again() {
+    let mut world = World::with_producer(producer());
+    world.send();
+    world.route(&[A]);
+    let send = world.next(RequestCode::SEND_MESSAGE_V2);
+    world.answer(&send, ResponseCode::TOPIC_NOT_EXIST);
+    assert_eq!(world.error().code(), Some(ResponseCode::TOPIC_NOT_EXIST));
+}
+
+#[test]
 fn two_brokers_that_restart_together_are_met_by_a_later_attempt() {
     let mut world = World::with_producer(producer());
     world.refused = vec![A.1.to_string(), B.1.to_string()];

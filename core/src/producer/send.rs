@@ -14,7 +14,7 @@ use crate::error::{Cause, Error, Failure};
 use crate::id::{OperationId, ProducerId, SendId};
 use crate::message::id::HexId;
 use crate::message::{MessageQueue, property};
-use crate::remoting::SendMessageRequestHeaderV2;
+use crate::remoting::{ResponseCode, SendMessageRequestHeaderV2};
 use crate::route::RouteOutcome;
 use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
@@ -306,6 +306,15 @@ impl Producers {
             send.last_cause = Some(cause);
             return self.attempt(shared, now, id);
         }
+        let open = send.queue.as_ref().and_then(|queue| shared.routes.master(&queue.broker_name));
+        let may_reconnect = open.is_some_and(|address| shared.channels.paused_until(now, address).is_none());
+        if matches!(cause, Cause::ConnectionLost { .. }) && may_reconnect {
+            send.last_cause = Some(cause);
+            return self.attempt(shared, now, id);
+        }
+        if needs_another_broker(&cause) {
+            return self.give_up(shared, now, id, cause);
+        }
         // There is no other broker, or none can be reached: what is left of the budget is spread over the
         // attempts that are left, so that a broker that restarts is met by one of them.
         let left = send.deadline.saturating_since(now);
@@ -362,6 +371,17 @@ fn unique_key(shared: &mut Shared, message: &mut OutboundMessage, born: Timestam
     text.push_str(id.as_str());
     text.push('\u{2}');
     id
+}
+
+/// The same broker would say the same again.
+fn needs_another_broker(cause: &Cause) -> bool {
+    let codes = [
+        ResponseCode::TOPIC_NOT_EXIST,
+        ResponseCode::NO_PERMISSION,
+        ResponseCode::NO_BUYER_ID,
+        ResponseCode::NOT_IN_CURRENT_UNIT,
+    ];
+    matches!(cause, Cause::Answered { code, .. } if codes.contains(code))
 }
 
 /// Java: a fixed queue and a selector have one attempt, and so has a one-way send.
