@@ -10,6 +10,9 @@ use super::IN_HAND_MIN;
 use super::cluster::Audit;
 use super::ledger::Ledger;
 
+/// Latencies above this count as this: ten minutes, longer than the demo runs.
+const LATENCY_US_MAX: u64 = 600_000_000;
+
 /// The figures, counted against the broker's own log.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -118,7 +121,7 @@ impl Report {
 }
 
 fn histogram(ledger: &Ledger) -> Histogram<u64> {
-    let mut histogram = Histogram::new(3).expect("three digits are allowed");
+    let mut histogram = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).expect("the bounds are in order");
     for latency in ledger.latencies_us() {
         histogram.saturating_record(latency);
     }
