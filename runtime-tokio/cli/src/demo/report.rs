@@ -1,5 +1,6 @@
 //! What the demo ends with.
 
+use std::io;
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
@@ -9,6 +10,7 @@ use rocketmq_client_tokio::CloseReport;
 use super::IN_HAND_MIN;
 use super::cluster::Audit;
 use super::ledger::Ledger;
+use crate::output;
 
 /// Latencies above this count as this: ten minutes, longer than the demo runs.
 const LATENCY_US_MAX: u64 = 600_000_000;
@@ -70,8 +72,8 @@ impl Report {
     }
 
     /// Shows it: one JSON object, or a table.
-    pub(crate) fn print(&self, json: bool) {
-        if json { println!("{}", self.json()) } else { println!("{}", self.table()) }
+    pub(crate) fn print(&self, json: bool) -> io::Result<()> {
+        if json { output::json(&self.json()) } else { output::line(&self.table().to_string()) }
     }
 
     fn rows(&self) -> Vec<(&'static str, String)> {
