@@ -103,7 +103,7 @@ pub(crate) struct SendArgs {
     /// The topic
     pub(crate) topic: String,
     /// The message's body
-    #[arg(conflicts_with_all = ["size", "file"], required_unless_present_any = ["size", "file"])]
+    #[arg(conflicts_with_all = ["size", "file"])]
     pub(crate) body: Option<String>,
     #[command(flatten)]
     pub(crate) cluster: Cluster,

@@ -1,5 +1,4 @@
 //! `rmq`: try, test and operate Apache RocketMQ from a terminal.
-#![allow(clippy::print_stdout, reason = "standard output is what this program is for")]
 
 mod admin;
 mod args;
@@ -55,7 +54,7 @@ async fn run(command: Command) -> Result<(), CliError> {
 
 async fn demo(args: &DemoArgs) -> Result<(), CliError> {
     let report = demo::run(args).await?;
-    report.print(args.json);
+    report.print(args.json)?;
     if report.ok() {
         Ok(())
     } else {

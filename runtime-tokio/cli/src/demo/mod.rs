@@ -15,6 +15,7 @@ use rocketmq_client_tokio as rmq;
 
 use crate::args::DemoArgs;
 use crate::error::CliError;
+use crate::output;
 
 use cluster::Cluster;
 use ledger::Ledger;
@@ -67,7 +68,7 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<Report, CliError> {
     let elapsed = started.elapsed();
     let closed = survivor.close().await?;
     if let Err(error) = waited {
-        bar.suspend(|| eprintln!("{error}"));
+        bar.suspend(|| output::note(&error.to_string()));
     }
     bar.set_message("reading the broker's log");
     let audit = cluster.audit().await?;

@@ -1,5 +1,6 @@
 //! What the demo ends with.
 
+use std::io;
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
@@ -9,6 +10,10 @@ use rocketmq_client_tokio::CloseReport;
 use super::IN_HAND_MIN;
 use super::cluster::Audit;
 use super::ledger::Ledger;
+use crate::output;
+
+/// Latencies above this count as this: ten minutes, longer than the demo runs.
+const LATENCY_US_MAX: u64 = 600_000_000;
 
 /// The figures, counted against the broker's own log.
 #[derive(Debug)]
@@ -67,8 +72,8 @@ impl Report {
     }
 
     /// Shows it: one JSON object, or a table.
-    pub(crate) fn print(&self, json: bool) {
-        if json { println!("{}", self.json()) } else { println!("{}", self.table()) }
+    pub(crate) fn print(&self, json: bool) -> io::Result<()> {
+        if json { output::json(&self.json()) } else { output::line(&self.table().to_string()) }
     }
 
     fn rows(&self) -> Vec<(&'static str, String)> {
@@ -118,7 +123,7 @@ impl Report {
 }
 
 fn histogram(ledger: &Ledger) -> Histogram<u64> {
-    let mut histogram = Histogram::new(3).expect("three digits are allowed");
+    let mut histogram = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).expect("the bounds are in order");
     for latency in ledger.latencies_us() {
         histogram.saturating_record(latency);
     }
