@@ -17,6 +17,8 @@
 //! futures can be awaited on any executor.
 
 mod host;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Deref;
 

@@ -14,11 +14,11 @@ use super::producer::ProducerBuilder;
 use super::push_consumer::PushConsumerBuilder;
 use super::record::Tap;
 use super::resolve::{Resolver, SystemResolver};
-use super::shared::{Alive, Shared};
+use super::shared::{Alive, Shared, Turn};
 use super::transform::TransformFactory;
 use crate::client::{Client as ClientMachine, Command};
 use crate::config::{ClientConfig, HostFacts};
-use crate::error::{Error, UsageError};
+use crate::error::UsageError;
 use crate::time::{Instant, Timestamp};
 
 /// How long [`Client::close`] lets everything end.
@@ -95,7 +95,7 @@ impl Client {
     /// Reaches one of the name servers, so that a wrong address is told at once and not by the first
     /// send. Not needed otherwise.
     pub fn connect(&self) -> Operation<()> {
-        let submitted = self.alive.0.submit(None, |operation| Command::Connect { operation });
+        let submitted = self.alive.0.submit(Turn::Now, |operation| Command::Connect { operation });
         Operation::new(&self.alive, submitted)
     }
 
@@ -119,15 +119,25 @@ impl Client {
 
     /// As [`close`](Self::close), within `timeout`.
     pub fn close_within(&self, timeout: Duration) -> Operation<()> {
-        match self.alive.0.submit_urgent(|operation| Command::Close { operation, timeout }) {
-            Err(Error::Closed) => Operation::done(),
-            submitted => Operation::new(&self.alive, submitted),
-        }
+        Operation::closing(
+            &self.alive,
+            self.alive.0.submit_urgent(|operation| Command::Close { operation, timeout }),
+        )
     }
 
     /// How operations ended that nobody waited for.
     #[must_use]
     pub fn detached_counts(&self) -> DetachedCounts {
         self.alive.0.detached_counts()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.alive.0
+    }
+
+    /// Slots in use, and whether all permits are back.
+    #[cfg(test)]
+    pub(crate) fn alive_at_rest(&self) -> (usize, bool) {
+        self.alive.0.at_rest()
     }
 }

@@ -11,6 +11,7 @@ mod client;
 pub mod compress;
 mod engine;
 mod host;
+mod lead;
 mod mailbox;
 mod operation;
 mod park;
@@ -33,8 +34,9 @@ pub use builder::{ClientBuilder, NAME_SERVERS_VARIABLE};
 pub use client::{Client, Options, start, start_machine};
 pub use engine::{Engine, Machine};
 pub use host::{BoxFuture, BoxTask, Host, Spawn};
+pub use lead::{BlockingHost, Leader};
 pub use operation::{FromOutcome, Operation, Starting};
-pub use park::Parker;
+pub use park::{Parker, block_on};
 pub use permits::Limits;
 pub use producer::{Producer, ProducerBuilder};
 pub use push_consumer::{

@@ -72,8 +72,8 @@ impl RunQueue {
         drop(leftover);
     }
 
-    /// Takes back the deliveries of a queue that went to another member.
-    pub(crate) fn revoke(&self, queue: ProcessQueueId) {
+    /// Takes back the deliveries of a queue that goes to another member; their tokens go into `refused`.
+    pub(crate) fn revoke(&self, queue: ProcessQueueId, refused: &mut Vec<ConsumeToken>) {
         let mut revoked = Vec::new();
         {
             let mut state = lock(&self.state);
@@ -86,7 +86,7 @@ impl RunQueue {
                 }
             }
         }
-        drop(revoked);
+        refused.extend(revoked.iter().map(|delivery| delivery.token));
     }
 
     /// Nothing comes any more. Whoever waits learns it by way of `wakers`.

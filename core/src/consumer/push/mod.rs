@@ -22,6 +22,8 @@ mod settle;
 mod start;
 mod start_offset;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;

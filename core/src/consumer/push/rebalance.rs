@@ -42,8 +42,12 @@ pub(super) struct Rounds {
 }
 
 impl PushConsumer {
-    /// A round is due at once, but not more often than [`ROUND_INTERVAL_MIN`].
+    /// A round is due at once, but not more often than [`ROUND_INTERVAL_MIN`], and not before a broker
+    /// knows of this member, which then asks for one.
     pub(super) fn rebalance_soon(&mut self, shared: &mut Shared, now: Instant) {
+        if self.registered.is_empty() {
+            return;
+        }
         if !self.rounds.waiting.is_empty() {
             self.rounds.again = true;
             return;

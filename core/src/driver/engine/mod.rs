@@ -41,7 +41,7 @@ use super::run_queue::RunQueue;
 use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
 use crate::client::{Chunks, Command, Input, Outcome, Output};
-use crate::consumer::{Ack, ConsumeToken, Delivery};
+use crate::consumer::{ConsumeToken, Delivery};
 use crate::error::Error;
 use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ResolveToken};
 use crate::time::{Instant, Timestamp, WallClock};
@@ -175,9 +175,8 @@ impl<H: Host, M: Machine> Engine<H, M> {
         self.core.deadline
     }
 
-    /// Whether it has ended.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.core.finished
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.core.shared
     }
 
     /// The host, for adapters that wait by themselves.
@@ -364,7 +363,7 @@ impl<H: Host, M: Machine> Core<H, M> {
                 Output::Revoke { consumer, queue } => {
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.get(&consumer) {
-                        run_queue.revoke(queue);
+                        run_queue.revoke(queue, &mut self.refused);
                     }
                 }
                 Output::ConsumerClosed { consumer } => {
@@ -419,7 +418,7 @@ impl<H: Host, M: Machine> Core<H, M> {
         let mut refused = core::mem::take(&mut self.refused);
         let any = !refused.is_empty();
         for token in refused.drain(..) {
-            self.handle(now, Input::Settled { token, ack: Ack::Retry });
+            self.handle(now, Input::HandedBack { token });
         }
         self.refused = refused;
         any
@@ -468,10 +467,6 @@ impl<H: Host, M: Machine> Core<H, M> {
         self.finished = true;
         for id in self.channels.drain() {
             self.host.close(id);
-        }
-        if matches!(error, Error::Closed) {
-            // Whoever else asked to close got what he wanted.
-            self.outcomes.extend(self.closing.drain(..).map(|operation| (operation, Outcome::Done)));
         }
         let mut wakers = Vec::new();
         self.shared.fill(&mut self.outcomes, &mut wakers);
