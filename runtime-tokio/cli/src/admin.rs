@@ -35,7 +35,9 @@ const READ_BYTES: usize = 16 << 10;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
     /// No connection came up.
-    #[error("can't connect to {peer}: {error} (check that the server runs, that the address is right, and firewalls)")]
+    #[error(
+        "can't connect to {peer}: {error} (check that the server runs, that the address is right, and firewalls)"
+    )]
     Connect {
         /// Who was to be reached.
         peer: Arc<str>,

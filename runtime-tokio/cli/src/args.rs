@@ -49,7 +49,13 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Cluster {
     /// Name servers as host:port, several separated by ";"
-    #[arg(long, short = 'n', env = "ROCKETMQ_NAMESRV", default_value = "127.0.0.1:9876", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        short = 'n',
+        env = "ROCKETMQ_NAMESRV",
+        default_value = "127.0.0.1:9876",
+        value_name = "ADDRESS"
+    )]
     pub(crate) namesrv: String,
 }
 
@@ -100,7 +106,7 @@ pub(crate) struct SendArgs {
     /// The body
     #[arg(group = "what")]
     pub(crate) body: Option<String>,
-    /// Send one message for each line of this file; "-" is standard input
+    /// Send one message for each line of this file that is not empty; "-" is standard input
     #[arg(long, short, group = "what", conflicts_with = "count")]
     pub(crate) file: Option<PathBuf>,
     /// Send generated bodies of this many bytes
@@ -168,7 +174,8 @@ fn property(text: &str) -> Result<(String, String), String> {
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    positive(text, 10e6).ok_or_else(|| "a rate is a number of messages a second, up to ten million".to_owned())
+    positive(text, 10e6)
+        .ok_or_else(|| "a rate is a number of messages a second, up to ten million".to_owned())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -195,7 +202,9 @@ mod tests {
         assert!(parse(&["hello"]).is_ok());
         assert!(parse(&["--size", "10", "--count", "3"]).is_ok());
         assert!(parse(&["--file", "-"]).is_ok());
-        for wrong in [&[][..], &["hello", "--size", "1"], &["--file", "-", "--count", "2"], &["x", "--rate", "0"]] {
+        for wrong in
+            [&[][..], &["hello", "--size", "1"], &["--file", "-", "--count", "2"], &["x", "--rate", "0"]]
+        {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
     }

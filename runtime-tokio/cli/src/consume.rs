@@ -71,10 +71,8 @@ pub(crate) async fn run(args: ConsumeArgs, output: &Output) -> Result<(), Failur
         0 => String::new(),
         queues => format!("; {queues} could not be committed, their last messages come again"),
     };
-    output.aside(&format!(
-        "{printed} messages, committed on {} queues{uncommitted}",
-        report.queues_committed
-    ));
+    output
+        .aside(&format!("{printed} messages, committed on {} queues{uncommitted}", report.queues_committed));
     match (end, args.count) {
         (End::Timeout, Some(count)) => {
             Err(Failure::Outcome(format!("{printed} of {count} messages came before the timeout")))

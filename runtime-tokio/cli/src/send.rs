@@ -1,8 +1,8 @@
 //! `rmq send`: a receipt, or many messages and a summary.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -213,15 +213,21 @@ impl Job {
 }
 
 impl Lines {
+    /// The next line that is not empty: RocketMQ has no messages without a body.
     async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        let mut line = Vec::new();
-        let read = self.reader.read_until(b'\n', &mut line).await;
-        let read =
-            read.map_err(|error| Failure::io(format!("can't read {}", self.path.display()), error))?;
-        while let Some(b'\n' | b'\r') = line.last() {
-            line.pop();
+        loop {
+            let mut line = Vec::new();
+            let read = self.reader.read_until(b'\n', &mut line).await;
+            if read.map_err(|error| Failure::io(format!("can't read {}", self.path.display()), error))? == 0 {
+                return Ok(None);
+            }
+            while let Some(b'\n' | b'\r') = line.last() {
+                line.pop();
+            }
+            if !line.is_empty() {
+                return Ok(Some(line.into()));
+            }
         }
-        Ok((read > 0).then(|| line.into()))
     }
 }
 
@@ -255,7 +261,13 @@ fn receipt_object(receipt: &SendReceipt) -> Value {
     })
 }
 
-fn summary(tally: &Tally, elapsed: Duration, topic: &str, oneway: bool, output: Output) -> Result<(), Failure> {
+fn summary(
+    tally: &Tally,
+    elapsed: Duration,
+    topic: &str,
+    oneway: bool,
+    output: Output,
+) -> Result<(), Failure> {
     let seconds = elapsed.as_secs_f64().max(1e-9);
     let (rate, mib) = (tally.sent as f64 / seconds, tally.bytes as f64 / seconds / f64::from(1 << 20));
     let milliseconds = |quantile| tally.latency_us.value_at_quantile(quantile) as f64 / 1_000.0;

@@ -61,7 +61,8 @@ fn the_demo_runs_on_a_cluster_and_leaves_nothing_behind() {
 fn what_is_sent_is_consumed_and_committed() {
     let broker = DevBroker::start().expect("a broker");
     let addr = broker.addr();
-    let receipt = succeeds(&["send", "-n", &addr, "T", "hello", "--tag", "a", "--key", "k", "--property", "p=q"]);
+    let receipt =
+        succeeds(&["send", "-n", &addr, "T", "hello", "--tag", "a", "--key", "k", "--property", "p=q"]);
     assert!(receipt.starts_with("T@broker-a:") && receipt.contains(" offset 0 id "), "{receipt}");
     let group = ["consume", "-n", &addr, "T", "--group", "g", "--from", "first"];
     let format = [&group[..], &["--count", "1", "--timeout", "20", "--format", "%t|%T|%k|%b\\n"]].concat();
@@ -75,7 +76,8 @@ fn what_is_sent_is_consumed_and_committed() {
 #[test]
 fn many_messages_end_in_a_summary() {
     let broker = DevBroker::start().expect("a broker");
-    let summary = object(&succeeds(&["send", "-n", &broker.addr(), "T", "--size", "100", "--count", "500", "--json"]));
+    let summary =
+        object(&succeeds(&["send", "-n", &broker.addr(), "T", "--size", "100", "--count", "500", "--json"]));
     assert_eq!(summary["sent"], 500);
     assert!(summary["p99_ms"].as_f64() >= summary["p50_ms"].as_f64());
     let stored = broker.with_broker(|broker| broker.messages("T"));
@@ -95,11 +97,11 @@ fn each_line_of_standard_input_is_a_message() {
         .expect("the binary runs");
     child.stdin.take().expect("its input").write_all(b"one\r\n\nthree").expect("it reads");
     let output = child.wait_with_output().expect("it ends");
-    assert_eq!(object(&String::from_utf8_lossy(&output.stdout))["sent"], 3);
+    assert_eq!(object(&String::from_utf8_lossy(&output.stdout))["sent"], 2);
     let stored = broker.with_broker(|broker| broker.messages("T"));
     let mut bodies: Vec<_> = stored.iter().map(|message| message.raw_body().to_vec()).collect();
     bodies.sort();
-    assert_eq!(bodies, [&b""[..], b"one", b"three"]);
+    assert_eq!(bodies, [&b"one"[..], b"three"]);
 }
 
 #[test]
@@ -114,8 +116,11 @@ fn a_broker_tells_its_address_and_has_the_topics_asked_for() {
     BufReader::new(stdout).read_line(&mut line).expect("a line");
     let addr = line.trim().strip_prefix("export ROCKETMQ_NAMESRV=").expect("a line to copy").to_owned();
     let receipts = succeeds(&["send", "-n", &addr, "a", "x", "--count", "64", "--receipts"]);
-    let queues: std::collections::BTreeSet<_> =
-        receipts.lines().filter_map(|line| line.split(' ').next()).filter(|queue| queue.contains('@')).collect();
+    let queues: std::collections::BTreeSet<_> = receipts
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .filter(|queue| queue.contains('@'))
+        .collect();
     child.kill().expect("it runs");
     child.wait().expect("it ends");
     assert_eq!(queues.len(), 8, "{receipts}");

@@ -59,7 +59,7 @@ fn a_broker_that_can_not_be_reached_is_named() {
     let address = broker.broker_addr(0).to_string();
     assert!(rmq(&["send", "-n", &broker.addr(), "T", "b"]).status.success());
     // Its route stays, as it does for two minutes when a broker dies.
-    broker.crash_broker(0, rocketmq_dev_broker::Durability::SyncFlush);
+    broker.crash_broker(0, rocketmq_dev_broker::Durability::All);
     fails(&["send", "-n", &broker.addr(), "T", "b"], FAILED, &[&address, "can't connect", "topic T"]);
 }
 

@@ -103,7 +103,8 @@ impl Ledger {
     /// A broker has confirmed it.
     pub(super) fn confirmed(&self, number: u32, receipt: &SendReceipt) {
         let mut books = self.books();
-        if let Some(record) = books.record((receipt.queue.queue_id, receipt.queue_offset), self.offset_max()) {
+        if let Some(record) = books.record((receipt.queue.queue_id, receipt.queue_offset), self.offset_max())
+        {
             record.confirmed = true;
             record.number = Some(number);
         }

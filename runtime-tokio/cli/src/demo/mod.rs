@@ -77,11 +77,7 @@ struct Demo<'a> {
 }
 
 impl<'a> Demo<'a> {
-    async fn run(
-        cluster: &'a mut Cluster,
-        args: &DemoArgs,
-        progress: &Progress,
-    ) -> Result<Report, Failure> {
+    async fn run(cluster: &'a mut Cluster, args: &DemoArgs, progress: &Progress) -> Result<Report, Failure> {
         let ledger = Arc::new(Ledger::new(args.messages, QUEUES, cluster.topic.clone()));
         let (sent, consumed) = (
             progress.bar("sent", Some(args.messages.into())),
@@ -163,10 +159,6 @@ impl<'a> Demo<'a> {
     /// Half-way, and with enough deliveries in the victim's hands, its sockets go.
     async fn cut_when_due(&mut self, sending: bool) -> Result<(), Failure> {
         let (sent, total) = (self.ledger.sent(), self.ledger.total());
-        // From here on the victim answers for nothing any more, so that its hands fill.
-        if sent * 5 >= total * 2 {
-            self.victim.shut_gate();
-        }
         let full = sent * 2 >= total && self.victim.held() >= UNACKED_MIN;
         let hopeless = !sending && self.progress.quiet_for() > FILL_MAX;
         if full || hopeless {
@@ -234,6 +226,9 @@ async fn start_survivor(
 
 async fn bounded<T>(what: &str, future: impl IntoFuture<Output = T>) -> Result<T, Failure> {
     timeout(CLIENT_MAX, future).await.map_err(|_| {
-        Failure::Outcome(format!("stuck: waited {} s for {what} (see the logs with -v)", CLIENT_MAX.as_secs()))
+        Failure::Outcome(format!(
+            "stuck: waited {} s for {what} (see the logs with -v)",
+            CLIENT_MAX.as_secs()
+        ))
     })
 }

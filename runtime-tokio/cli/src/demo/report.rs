@@ -8,9 +8,9 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use hdrhistogram::Histogram;
 use serde_json::json;
 
+use super::UNACKED_MIN;
 use super::cpu::Spent;
 use super::ledger::Place;
-use super::UNACKED_MIN;
 use crate::error::Failure;
 use crate::output::Output;
 
@@ -93,10 +93,18 @@ impl Report {
             ("un-acked at the cut", self.unacked.to_string(), "in the dead consumer's handlers"),
         ];
         if let Some(recovery) = self.recovery {
-            rows.push(("recovered in", format!("{} ms", recovery.as_millis()), "until the last of those was consumed"));
+            rows.push((
+                "recovered in",
+                format!("{} ms", recovery.as_millis()),
+                "until the last of those was consumed",
+            ));
         }
         rows.extend([
-            ("latency p50", format!("{:.1} ms", self.milliseconds(0.5)), "from send() to the handler, first time"),
+            (
+                "latency p50",
+                format!("{:.1} ms", self.milliseconds(0.5)),
+                "from send() to the handler, first time",
+            ),
             ("latency p99", format!("{:.1} ms", self.milliseconds(0.99)), "the cut included"),
             ("rate", format!("{:.0} msg/s", self.rate()), "from the first send to the last delivery"),
         ]);
@@ -107,7 +115,11 @@ impl Report {
             };
             rows.push(("CPU", format!("{:.1} µs/msg", self.cpu_us(spent)), how));
         }
-        rows.push(("committed queues", self.committed.to_string(), "when the survivor closed, the retry topic's included"));
+        rows.push((
+            "committed queues",
+            self.committed.to_string(),
+            "when the survivor closed, the retry topic's included",
+        ));
         rows
     }
 

@@ -2,7 +2,7 @@
 //! it. Nothing is closed, committed or unregistered, as when a machine loses power.
 
 use std::future::pending;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -10,10 +10,13 @@ use rmq::{Ack, ConsumeFrom, PushConsumer, ReceivedMessage};
 use rocketmq_client_tokio as rmq;
 use tokio::sync::oneshot;
 
-use super::HANDLERS;
 use super::cluster::Cluster;
 use super::ledger::{Ledger, Place, place_of};
+use super::{HANDLERS, UNACKED_MIN};
 use crate::error::Failure;
+
+/// Messages beyond those that it must hold, should its queues get fewer than half.
+const HANDS_MARGIN: u64 = 200;
 
 pub(super) struct Victim {
     gate: Arc<Gate>,
@@ -22,20 +25,32 @@ pub(super) struct Victim {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Once shut, deliveries stay in the handlers' hands.
-#[derive(Default)]
+/// Lets some deliveries be answered; all others stay in the handlers' hands.
 struct Gate {
-    shut: AtomicBool,
+    answers_left: AtomicU64,
     held: Mutex<Vec<Place>>,
 }
 
 impl Gate {
+    /// The victim gets half of `total`. It answers for what is sent in the first 40 %, and in any case
+    /// leaves enough for its hands to fill.
+    fn new(total: u64) -> Self {
+        let answers = (total / 5).min((total / 2).saturating_sub(UNACKED_MIN as u64 + HANDS_MARGIN));
+        Self { answers_left: AtomicU64::new(answers), held: Mutex::new(Vec::new()) }
+    }
+
+    fn may_answer(&self) -> bool {
+        self.answers_left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .is_ok()
+    }
+
     fn held(&self) -> MutexGuard<'_, Vec<Place>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn handle(self: Arc<Self>, ledger: Arc<Ledger>, message: ReceivedMessage) -> Ack {
-        if self.shut.load(Ordering::Relaxed) {
+        if !self.may_answer() {
             self.held().push(place_of(&message));
             pending::<()>().await;
         }
@@ -47,7 +62,7 @@ impl Gate {
 impl Victim {
     /// Ends when the consumer has started.
     pub(super) async fn start(cluster: &Cluster, ledger: &Arc<Ledger>) -> Result<Self, Failure> {
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(Gate::new(ledger.total()));
         let (cut, cut_asked) = oneshot::channel();
         let (tell_gone, gone) = oneshot::channel();
         let (tell_started, started) = oneshot::channel();
@@ -62,13 +77,10 @@ impl Victim {
             .name("rmq-victim".to_owned())
             .spawn(move || live_and_die(&consumer, tell_started, cut_asked, tell_gone))
             .map_err(|error| Failure::io("no thread for the second consumer", error))?;
-        started.await.unwrap_or_else(|_| Err(Failure::Outcome("the second consumer broke down".to_owned())))?;
+        started
+            .await
+            .unwrap_or_else(|_| Err(Failure::Outcome("the second consumer broke down".to_owned())))?;
         Ok(Self { gate, cut: Some(cut), gone: Some(gone), thread: Some(thread) })
-    }
-
-    /// From here on its handlers answer for nothing any more.
-    pub(super) fn shut_gate(&self) {
-        self.gate.shut.store(true, Ordering::Relaxed);
     }
 
     /// How many deliveries its handlers hold.
@@ -141,4 +153,17 @@ fn live_and_die(
     drop(handles);
     // A demo that gave up does not listen.
     let _ = gone.send(());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enough_messages_stay_in_the_victims_hands() {
+        for (total, answers) in [(2_000, 300), (3_000, 600), (20_000, 4_000), (10, 0)] {
+            let gate = Gate::new(total);
+            assert_eq!((0..total).filter(|_| gate.may_answer()).count(), answers, "{total}");
+        }
+    }
 }
