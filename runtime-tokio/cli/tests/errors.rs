@@ -51,15 +51,9 @@ fn a_name_server_that_can_not_be_reached_is_named() {
 
 #[test]
 fn a_broker_that_can_not_be_reached_is_named() {
-    let broker = DevBroker::builder()
-        .advertised_ip([127, 0, 0, 1].into())
-        .broker_config(|config| config.register_period = std::time::Duration::from_secs(3_600))
-        .start()
-        .expect("a broker");
-    let address = broker.broker_addr(0).to_string();
-    assert!(rmq(&["send", "-n", &broker.addr(), "T", "b"]).status.success());
-    // Its route stays, as it does for two minutes when a broker dies.
-    broker.crash_broker(0, rocketmq_dev_broker::Durability::All);
+    // What its route says is not where it listens: the mistake of containers and forwarded ports.
+    let broker = DevBroker::builder().advertised_ip([127, 0, 0, 2].into()).start().expect("a broker");
+    let address = format!("127.0.0.2:{}", broker.broker_addr(0).port());
     fails(&["send", "-n", &broker.addr(), "T", "b"], FAILED, &[&address, "can't connect", "topic T"]);
 }
 
