@@ -105,3 +105,36 @@ fn a_client_that_is_dropped_ends_its_thread_and_its_sockets() {
         stopped.wait().expect("stored");
     });
 }
+
+#[test]
+fn threads_consume_every_message() {
+    soon(|| {
+        let broker = DevBroker::start().expect("a broker");
+        let client = rmq::Client::connect(broker.addr()).expect("a client");
+        let producer = client.producer("producers").build().expect("a producer");
+        for number in 0..100 {
+            producer.send(message(format!("body {number}"))).wait().expect("stored");
+        }
+        let group = || client.push_consumer("consumers").subscribe("TopicTest", "*");
+        let (tell, told) = mpsc::channel();
+        let consumer = group()
+            .consume_from(rmq::ConsumeFrom::FirstOffset)
+            .run_on_threads(4, move |message| {
+                tell.send(message.body().expect("a body").clone()).expect("the test listens");
+                rmq::Ack::Done
+            })
+            .wait()
+            .expect("a consumer");
+        let bodies: BTreeSet<_> = told.iter().take(100).collect();
+        assert_eq!(bodies.len(), 100);
+        let report = consumer.close().wait().expect("a report");
+        assert_eq!((report.settled, report.queues_uncommitted), (100, 0), "{report:?}");
+        let mut stream = group().stream().wait().expect("a stream");
+        producer.send(message("one more")).wait().expect("stored");
+        let last = stream.next().wait().expect("a message");
+        assert_eq!(last.body().expect("a body"), "one more");
+        last.ack();
+        assert_eq!(stream.close().wait().expect("a report").settled, 1);
+        client.close().wait().expect("closed");
+    });
+}

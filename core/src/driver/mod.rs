@@ -20,6 +20,7 @@ mod producer;
 mod push_consumer;
 mod ready;
 mod record;
+mod replay;
 mod resolve;
 mod run_queue;
 mod shared;
@@ -42,7 +43,8 @@ pub use producer::{Producer, ProducerBuilder};
 pub use push_consumer::{
     Delivered, MessageStream, Next, PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, UndecodableBody,
 };
-pub use record::Tap;
+pub use record::{Malformed, Recorder, Start, Tap};
+pub use replay::{ReplayError, Replayed, replay};
 pub use resolve::{Answer, Resolved, Resolver, SystemResolver};
 pub use system::System;
 pub use transform::{Transform, TransformFactory};

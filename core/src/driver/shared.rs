@@ -251,7 +251,7 @@ impl Shared {
             }
         };
         match refused {
-            Some(Urgent::RunQueue(_, queue)) => queue.close(&mut Vec::new()),
+            Some(Urgent::RunQueue(_, queue)) => drop(queue.close(&mut Vec::new())),
             _ => self.signal.raise(),
         }
     }

@@ -41,7 +41,7 @@ use super::run_queue::RunQueue;
 use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
 use crate::client::{Chunks, Command, Input, Outcome, Output};
-use crate::consumer::{ConsumeToken, Delivery};
+use crate::consumer::{Ack, ConsumeToken, Delivery};
 use crate::error::Error;
 use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ResolveToken};
 use crate::time::{Instant, Timestamp, WallClock};
@@ -99,7 +99,6 @@ pub(crate) struct Parts {
     pub(crate) shared: Arc<Shared>,
     pub(crate) resolver: Box<dyn Resolver>,
     pub(crate) transforms: Option<TransformFactory>,
-    pub(crate) tap: Option<Box<dyn Tap>>,
     pub(crate) started: Instant,
     pub(crate) wall: Timestamp,
 }
@@ -119,7 +118,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             shared: parts.shared,
             resolver: parts.resolver,
             transforms: parts.transforms,
-            tap: parts.tap,
+            tap: None,
             channels: Channels::default(),
             run_queues: BTreeMap::new(),
             deadline: Instant::ZERO,
@@ -163,6 +162,11 @@ impl<H: Host, M: Machine> Engine<H, M> {
                 Poll::Ready(())
             }
         }
+    }
+
+    /// Who sees inputs and outputs from now on.
+    pub(crate) fn set_tap(&mut self, tap: Option<Box<dyn Tap>>) {
+        self.core.tap = tap;
     }
 
     /// Whether another drain has been asked for.
@@ -363,13 +367,13 @@ impl<H: Host, M: Machine> Core<H, M> {
                 Output::Revoke { consumer, queue } => {
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.get(&consumer) {
-                        run_queue.revoke(queue, &mut self.refused);
+                        self.refused.extend(run_queue.revoke(queue));
                     }
                 }
                 Output::ConsumerClosed { consumer } => {
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.remove(&consumer) {
-                        run_queue.close(wakers);
+                        self.refused.extend(run_queue.close(wakers));
                     }
                 }
                 Output::Wait(deadline) => {
@@ -403,7 +407,7 @@ impl<H: Host, M: Machine> Core<H, M> {
         self.host.close(id);
     }
 
-    /// Puts deliveries into run queues; those that nobody takes come again.
+    /// Puts deliveries into run queues; those that nobody takes are handed back.
     fn deliver(&mut self, wakers: &mut Vec<Waker>) {
         for (consumer, deliveries) in self.deliveries.drain(..) {
             match self.run_queues.get(&consumer) {
@@ -465,18 +469,20 @@ impl<H: Host, M: Machine> Core<H, M> {
     /// Stops for good. Nothing waits for ever: operations get `error`, run queues end.
     fn end(&mut self, error: &Error) {
         self.finished = true;
+        // A recording is whole from here on.
+        self.tap = None;
         for id in self.channels.drain() {
             self.host.close(id);
         }
         let mut wakers = Vec::new();
         self.shared.fill(&mut self.outcomes, &mut wakers);
         for (_, queue) in core::mem::take(&mut self.run_queues) {
-            queue.close(&mut wakers);
+            drop(queue.close(&mut wakers));
         }
         // A consumer that was created while the engine ended has its queue still in the mailbox.
         for urgent in self.shared.end(error) {
             if let Urgent::RunQueue(_, queue) = urgent {
-                queue.close(&mut wakers);
+                drop(queue.close(&mut wakers));
             }
         }
         super::wake_all(&mut wakers);

@@ -264,6 +264,24 @@ fn a_stream_shows_everything_and_a_message_dropped_unanswered_comes_again() {
 }
 
 #[test]
+fn closing_hands_back_what_no_handler_began() {
+    let mut fixture = Fixture::new();
+    let mut starting = fixture.builder().stream();
+    fixture.world.settle();
+    let Poll::Ready(Ok(mut stream)) = poll_once(&mut starting) else { panic!("the consumer starts") };
+    fixture.deliver(alloc::vec![delivery(0, 0, 0, b""), delivery(0, 1, 0, b""), delivery(1, 7, 0, b"")]);
+    let Poll::Ready(Some(message)) = poll_once(&mut stream.next()) else { panic!("there are three") };
+    let queue = ProcessQueueId::from_parts(0, 0);
+    lock(&fixture.feed).push_back(Output::Revoke { consumer: ConsumerId(0), queue });
+    fixture.output(Output::ConsumerClosed { consumer: ConsumerId(0) });
+    assert!(matches!(poll_once(&mut stream.next()), Poll::Ready(None)));
+    message.ack();
+    let mut settled = fixture.settled();
+    settled.sort();
+    assert_eq!(settled, ["handed back 1", "handed back 7", "settled 0 Done"]);
+}
+
+#[test]
 fn deliveries_of_a_revoked_queue_do_not_begin() {
     let mut fixture = Fixture::new();
     let mut starting = fixture.builder().stream();
