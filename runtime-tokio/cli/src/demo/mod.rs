@@ -56,7 +56,10 @@ pub(crate) async fn run(args: DemoArgs, output: &Output) -> Result<(), Failure> 
         cluster.group,
     ));
     let progress = Progress::new(*output);
-    let outcome = Demo::run(&mut cluster, &args, &progress).await;
+    let outcome = tokio::select! {
+        outcome = Demo::run(&mut cluster, &args, &progress) => outcome,
+        _ = tokio::signal::ctrl_c() => Err(Failure::Outcome("interrupted".to_owned())),
+    };
     progress.clear();
     if !args.keep {
         cluster.clean_up().await;
