@@ -1,318 +1,274 @@
-//! The few requests of administration that the command line makes itself, one at a time, each with a
-//! deadline.
+//! Requests that no client handle makes: topics, and a broker's own count of what it stores. One
+//! connection, one request at a time.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use rmq::core::config::ClientConfig;
-use rmq::core::remoting::{
+use rocketmq_client_tokio::UsageError;
+use rocketmq_client_tokio::core::config::ClientConfig;
+use rocketmq_client_tokio::core::message::StoredMessages;
+use rocketmq_client_tokio::core::message::perm;
+use rocketmq_client_tokio::core::message::sys_flag::pull;
+use rocketmq_client_tokio::core::remoting::{
     ClusterInfo, CreateTopicRequestHeader, DeleteSubscriptionGroupRequestHeader,
     DeleteTopicFromNamesrvRequestHeader, DeleteTopicRequestHeader, Encoder, FRAME_BYTES_MAX, FrameDecoder,
-    FrameError, GetConsumerListByGroupRequestHeader, GetConsumerListByGroupResponseBody,
-    GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, GetMinOffsetRequestHeader,
-    GetMinOffsetResponseHeader, GetRouteInfoRequestHeader, Head, Header, HeaderError, JsonError, NoHeader,
+    GetConsumerListByGroupRequestHeader, GetConsumerListByGroupResponseBody, GetMaxOffsetRequestHeader,
+    GetMaxOffsetResponseHeader, GetMinOffsetRequestHeader, GetMinOffsetResponseHeader,
+    GetRouteInfoRequestHeader, Head, Header, NoHeader, PullMessageRequestHeader, PullMessageResponseHeader,
     QueryConsumerOffsetRequestHeader, QueryConsumerOffsetResponseHeader, RemotingCommand, RequestCode,
     RequestHeader, ResponseCode, TopicRouteData,
 };
-use rocketmq_client_tokio as rmq;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-use crate::error::Failure;
+use crate::error::CliError;
 
-/// How long connecting, or a request, may take.
+/// How long one request may take; a name server or a broker answers these at once.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Bit 4 of a permission is reading, bit 2 writing.
-const READ_AND_WRITE: i32 = 6;
-const READ_BYTES: usize = 16 << 10;
 
-/// Why a request of administration failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AdminError {
-    /// No connection came up.
-    #[error(
-        "can't connect to {peer}: {error} (check that the server runs, that the address is right, and firewalls)"
-    )]
-    Connect {
-        /// Who was to be reached.
-        peer: Arc<str>,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The connection broke.
-    #[error("the connection to {peer} was lost: {error}")]
-    Lost {
-        /// Who was asked.
-        peer: Arc<str>,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// No answer in time.
-    #[error("{peer} did not answer {code} within {} s (it is slow or frozen)", REQUEST_TIMEOUT.as_secs())]
-    Timeout {
-        /// Who was asked.
-        peer: Arc<str>,
-        /// For what.
-        code: RequestCode,
-    },
-    /// It said no.
-    #[error("{peer} answered {code} with {answer}: {}", remark.escape_debug())]
-    Refused {
-        /// Who was asked.
-        peer: Arc<str>,
-        /// For what.
-        code: RequestCode,
-        /// The code of the answer.
-        answer: ResponseCode,
-        /// Its words.
-        remark: Box<str>,
-    },
-    /// What came is no answer.
-    #[error("{peer} does not answer as RocketMQ does: {reason}")]
-    BadAnswer {
-        /// Who was asked.
-        peer: Arc<str>,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The cluster has no broker to work with.
-    #[error("{peer} knows no broker with a master (start one, and check its namesrvAddr)")]
-    NoBroker {
-        /// The name server.
-        peer: Arc<str>,
-    },
-}
-
-impl AdminError {
-    /// The code that a peer refused with.
-    pub(crate) fn answer(&self) -> Option<ResponseCode> {
-        match self {
-            Self::Refused { answer, .. } => Some(*answer),
-            _ => None,
-        }
-    }
-}
-
-/// A connection to a name server or a broker.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    addr: Arc<str>,
+/// A name server or a broker, to ask directly.
+pub(crate) struct Remote {
+    address: String,
     stream: TcpStream,
     decoder: FrameDecoder,
     opaque: i32,
 }
 
-impl Peer {
-    /// Connects to `addr`.
-    pub(crate) async fn connect(addr: &str) -> Result<Self, AdminError> {
-        let peer: Arc<str> = addr.into();
-        let stream = match timeout(REQUEST_TIMEOUT, TcpStream::connect(addr)).await {
+impl Remote {
+    /// Connects to `host:port`.
+    pub(crate) async fn connect(address: &str) -> Result<Self, CliError> {
+        let connecting = tokio::time::timeout(REQUEST_TIMEOUT, TcpStream::connect(address));
+        let stream = match connecting.await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(AdminError::Connect { peer, error }),
-            Err(_) => return Err(AdminError::Connect { peer, error: io::ErrorKind::TimedOut.into() }),
+            Ok(Err(error)) => return Err(cannot_connect(address, &error)),
+            Err(_) => return Err(cannot_connect(address, &"no answer")),
         };
-        Ok(Self { addr: peer, stream, decoder: FrameDecoder::new(FRAME_BYTES_MAX), opaque: 0 })
+        stream.set_nodelay(true).map_err(|error| cannot_connect(address, &error))?;
+        let decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+        Ok(Self { address: address.to_owned(), stream, decoder, opaque: 0 })
     }
 
     /// Connects to the first of these name servers that can be reached.
-    pub(crate) async fn connect_any(name_servers: &str) -> Result<Self, Failure> {
+    pub(crate) async fn connect_any(name_servers: &str) -> Result<Self, CliError> {
         let config = ClientConfig::parse(name_servers)?;
-        let mut last = None;
-        for addr in &config.name_servers {
-            match Self::connect(addr).await {
-                Ok(peer) => return Ok(peer),
-                Err(error) => last = Some(error),
+        let mut failed = None;
+        for address in &config.name_servers {
+            match Self::connect(address).await {
+                Ok(remote) => return Ok(remote),
+                Err(error) => failed = Some(error),
             }
         }
-        Err(last.map_or_else(|| rmq::UsageError::NoNameServer.into(), Into::into))
+        Err(failed.unwrap_or_else(|| UsageError::NoNameServer.into()))
     }
 
     /// Where it is.
-    pub(crate) fn addr(&self) -> &Arc<str> {
-        &self.addr
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
-    async fn ask<'a, H: RequestHeader<'a>>(&mut self, header: &H) -> Result<RemotingCommand, AdminError> {
-        self.request(H::CODE, header).await
+    /// The master of every broker of the cluster that this name server knows.
+    pub(crate) async fn masters(&mut self) -> Result<Vec<String>, CliError> {
+        let answer = self.ask(RequestCode::GET_BROKER_CLUSTER_INFO, &NoHeader).await?;
+        let info = ClusterInfo::decode(&answer.body).map_err(|error| self.unreadable(&error))?;
+        let masters = info.broker_addr_table.values().filter_map(|broker| broker.broker_addrs.get(&0));
+        Ok(masters.map(|address| address.to_string()).collect())
     }
 
-    async fn request<'a, H: Header<'a>>(
-        &mut self,
-        code: RequestCode,
-        header: &H,
-    ) -> Result<RemotingCommand, AdminError> {
-        self.opaque += 1;
-        let mut frame = BytesMut::new();
-        let head = Head { code: code.0, opaque: self.opaque, ..Head::default() };
-        Encoder::default().encode(&mut frame, &head, header, &[], 0);
-        let answer = match timeout(REQUEST_TIMEOUT, self.exchange(&frame)).await {
-            Ok(answer) => answer?,
-            Err(_) => return Err(AdminError::Timeout { peer: self.addr.clone(), code }),
+    /// The route of `topic`, if this name server has one.
+    pub(crate) async fn route(&mut self, topic: &str) -> Result<Option<TopicRouteData>, CliError> {
+        let header = GetRouteInfoRequestHeader {
+            topic: topic.into(),
+            accept_standard_json_only: Some(true),
+            ..GetRouteInfoRequestHeader::default()
         };
-        match answer.response_code() {
-            ResponseCode::SUCCESS => Ok(answer),
-            refused => Err(AdminError::Refused {
-                peer: self.addr.clone(),
-                code,
-                answer: refused,
-                remark: answer.remark.unwrap_or_default(),
-            }),
+        let answer = self.exchange(GetRouteInfoRequestHeader::CODE, &header).await?;
+        if answer.code == ResponseCode::TOPIC_NOT_EXIST.0 {
+            return Ok(None);
         }
+        let answer = self.accept(answer)?;
+        TopicRouteData::decode(&answer.body).map(Some).map_err(|error| self.unreadable(&error))
     }
 
-    /// Writes a request and reads up to its answer; what else comes is of no concern.
-    async fn exchange(&mut self, frame: &[u8]) -> Result<RemotingCommand, AdminError> {
-        let lost = |peer: &Arc<str>, error| AdminError::Lost { peer: peer.clone(), error };
-        self.stream.write_all(frame).await.map_err(|error| lost(&self.addr, error))?;
-        loop {
-            while let Some(command) = self.decoder.next_frame().map_err(|error| self.bad_frame(error))? {
-                if command.is_response() && command.opaque == self.opaque {
-                    return Ok(command);
-                }
-            }
-            let buffer = self.decoder.buffer_mut();
-            buffer.reserve(READ_BYTES);
-            match self.stream.read_buf(buffer).await {
-                Ok(0) => return Err(lost(&self.addr, io::ErrorKind::UnexpectedEof.into())),
-                Ok(_) => {}
-                Err(error) => return Err(lost(&self.addr, error)),
-            }
-        }
-    }
-
-    fn bad_frame(&self, error: FrameError) -> AdminError {
-        AdminError::BadAnswer { peer: self.addr.clone(), reason: error.to_string() }
-    }
-
-    fn bad_body(&self, error: JsonError) -> AdminError {
-        AdminError::BadAnswer { peer: self.addr.clone(), reason: error.to_string() }
-    }
-
-    fn bad_header(&self, error: HeaderError) -> AdminError {
-        AdminError::BadAnswer { peer: self.addr.clone(), reason: error.to_string() }
-    }
-}
-
-/// Requests for name servers.
-impl Peer {
-    /// The masters that the name server knows, by broker name.
-    pub(crate) async fn masters(&mut self) -> Result<BTreeMap<Arc<str>, Arc<str>>, AdminError> {
-        let answer = self.request(RequestCode::GET_BROKER_CLUSTER_INFO, &NoHeader).await?;
-        let info = ClusterInfo::decode(&answer.body).map_err(|error| self.bad_body(error))?;
-        let masters: BTreeMap<_, _> = info
-            .broker_addr_table
-            .into_iter()
-            .filter_map(|(name, broker)| Some((name, broker.broker_addrs.get(&0)?.clone())))
-            .collect();
-        match masters.is_empty() {
-            true => Err(AdminError::NoBroker { peer: self.addr.clone() }),
-            false => Ok(masters),
-        }
-    }
-
-    /// The route of a topic; `None` when it has none.
-    pub(crate) async fn route(&mut self, topic: &str) -> Result<Option<TopicRouteData>, AdminError> {
-        let header = GetRouteInfoRequestHeader { topic: topic.into(), ..Default::default() };
-        match self.ask(&header).await {
-            Ok(answer) => {
-                TopicRouteData::decode(&answer.body).map(Some).map_err(|error| self.bad_body(error))
-            }
-            Err(error) if error.answer() == Some(ResponseCode::TOPIC_NOT_EXIST) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Forgets the route of a topic.
-    pub(crate) async fn delete_route(&mut self, topic: &str) -> Result<(), AdminError> {
-        let header = DeleteTopicFromNamesrvRequestHeader { topic: topic.into(), ..Default::default() };
-        self.ask(&header).await.map(drop)
-    }
-}
-
-/// Requests for brokers.
-impl Peer {
-    /// Creates a topic with so many queues to read and write.
-    pub(crate) async fn create_topic(&mut self, topic: &str, queues: i32) -> Result<(), AdminError> {
+    /// Creates a topic on this broker.
+    pub(crate) async fn create_topic(&mut self, topic: &str, queues: i32) -> Result<(), CliError> {
         let header = CreateTopicRequestHeader {
             topic: topic.into(),
             default_topic: "TBW102".into(),
             read_queue_nums: queues,
             write_queue_nums: queues,
-            perm: READ_AND_WRITE,
+            perm: perm::READ | perm::WRITE,
             topic_filter_type: "SINGLE_TAG".into(),
-            topic_sys_flag: Some(0),
-            ..Default::default()
+            ..CreateTopicRequestHeader::default()
         };
-        self.ask(&header).await.map(drop)
+        self.request(&header).await.map(drop)
     }
 
-    /// Deletes a topic with all its messages.
-    pub(crate) async fn delete_topic(&mut self, topic: &str) -> Result<(), AdminError> {
-        let header = DeleteTopicRequestHeader { topic: topic.into(), ..Default::default() };
-        self.ask(&header).await.map(drop)
+    /// Deletes a topic from this broker.
+    pub(crate) async fn delete_topic(&mut self, topic: &str) -> Result<(), CliError> {
+        self.request(&DeleteTopicRequestHeader { topic: topic.into(), ..Default::default() }).await.map(drop)
     }
 
-    /// Deletes a group with its offsets.
-    pub(crate) async fn delete_group(&mut self, group: &str) -> Result<(), AdminError> {
+    /// Makes this name server forget a topic's route.
+    pub(crate) async fn delete_route(&mut self, topic: &str) -> Result<(), CliError> {
+        let header = DeleteTopicFromNamesrvRequestHeader { topic: topic.into(), ..Default::default() };
+        self.request(&header).await.map(drop)
+    }
+
+    /// Deletes a group from this broker, with its offsets.
+    pub(crate) async fn delete_group(&mut self, group: &str) -> Result<(), CliError> {
         let header = DeleteSubscriptionGroupRequestHeader {
             group_name: group.into(),
             clean_offset: true,
             ..Default::default()
         };
-        self.ask(&header).await.map(drop)
+        self.request(&header).await.map(drop)
     }
 
-    /// The offsets of the messages that a queue has.
-    pub(crate) async fn queue_range(&mut self, topic: &str, queue_id: i32) -> Result<Range<i64>, AdminError> {
-        let min = GetMinOffsetRequestHeader { topic: topic.into(), queue_id, ..Default::default() };
-        let answer = self.ask(&min).await?;
-        let min: GetMinOffsetResponseHeader = answer.header().map_err(|error| self.bad_header(error))?;
-        let max = GetMaxOffsetRequestHeader { topic: topic.into(), queue_id, ..Default::default() };
-        let answer = self.ask(&max).await?;
-        let max: GetMaxOffsetResponseHeader = answer.header().map_err(|error| self.bad_header(error))?;
-        Ok(min.offset..max.offset)
-    }
-
-    /// The client ids of a group's members; none for a group that is unknown.
-    pub(crate) async fn members(&mut self, group: &str) -> Result<Vec<Arc<str>>, AdminError> {
+    /// How many members this broker knows of a group.
+    pub(crate) async fn members(&mut self, group: &str) -> Result<usize, CliError> {
         let header =
             GetConsumerListByGroupRequestHeader { consumer_group: group.into(), ..Default::default() };
-        match self.ask(&header).await {
-            Ok(answer) => GetConsumerListByGroupResponseBody::decode(&answer.body)
-                .map(|body| body.consumer_id_list)
-                .map_err(|error| self.bad_body(error)),
-            Err(AdminError::Refused { .. }) => Ok(Vec::new()),
-            Err(error) => Err(error),
+        let answer = self.exchange(GetConsumerListByGroupRequestHeader::CODE, &header).await?;
+        // Nobody of the group has come yet.
+        if answer.code == ResponseCode::SYSTEM_ERROR.0 {
+            return Ok(0);
         }
+        let answer = self.accept(answer)?;
+        let body = GetConsumerListByGroupResponseBody::decode(&answer.body);
+        body.map(|body| body.consumer_id_list.len()).map_err(|error| self.unreadable(&error))
     }
 
-    /// How far a group has come in a queue; `None` when it never committed.
+    /// The first offset of a queue and the one after its last.
+    pub(crate) async fn offsets(&mut self, topic: &str, queue_id: i32) -> Result<(i64, i64), CliError> {
+        let min = GetMinOffsetRequestHeader { topic: topic.into(), queue_id, ..Default::default() };
+        let answer = self.request(&min).await?;
+        let min: GetMinOffsetResponseHeader = self.read(&answer)?;
+        let max = GetMaxOffsetRequestHeader { topic: topic.into(), queue_id, ..Default::default() };
+        let answer = self.request(&max).await?;
+        let max: GetMaxOffsetResponseHeader = self.read(&answer)?;
+        Ok((min.offset, max.offset))
+    }
+
+    /// What a group has committed of a queue; 0 when nothing.
     pub(crate) async fn committed(
         &mut self,
         group: &str,
         topic: &str,
         queue_id: i32,
-    ) -> Result<Option<i64>, AdminError> {
+    ) -> Result<i64, CliError> {
         let header = QueryConsumerOffsetRequestHeader {
             consumer_group: group.into(),
             topic: topic.into(),
             queue_id,
-            set_zero_if_not_found: Some(false),
-            ..Default::default()
+            ..QueryConsumerOffsetRequestHeader::default()
         };
-        match self.ask(&header).await {
-            Ok(answer) => {
-                let header: QueryConsumerOffsetResponseHeader =
-                    answer.header().map_err(|error| self.bad_header(error))?;
-                Ok(Some(header.offset))
+        let answer = self.exchange(QueryConsumerOffsetRequestHeader::CODE, &header).await?;
+        if answer.code == ResponseCode::QUERY_NOT_FOUND.0 {
+            return Ok(0);
+        }
+        let answer = self.accept(answer)?;
+        let header: QueryConsumerOffsetResponseHeader = self.read(&answer)?;
+        Ok(header.offset)
+    }
+
+    /// How many messages stand in a queue: they are read from the broker's log, in the name of a group,
+    /// without any client in between.
+    pub(crate) async fn count(&mut self, group: &str, topic: &str, queue_id: i32) -> Result<u64, CliError> {
+        let (mut offset, end) = self.offsets(topic, queue_id).await?;
+        let mut count = 0;
+        while offset < end {
+            let header = PullMessageRequestHeader {
+                consumer_group: group.into(),
+                topic: topic.into(),
+                queue_id,
+                queue_offset: offset,
+                max_msg_nums: 32,
+                sys_flag: pull::SUBSCRIPTION,
+                subscription: Some("*".into()),
+                expression_type: Some("TAG".into()),
+                ..PullMessageRequestHeader::default()
+            };
+            let answer = self.request(&header).await?;
+            let header: PullMessageResponseHeader = self.read(&answer)?;
+            for record in StoredMessages::new(answer.body.clone()) {
+                record.map_err(|error| self.unreadable(&error))?;
+                count += 1;
             }
-            Err(error) if error.answer() == Some(ResponseCode::QUERY_NOT_FOUND) => Ok(None),
-            Err(error) => Err(error),
+            if header.next_begin_offset <= offset {
+                return Err(self.failed(format!("a pull at {offset} of {topic} led nowhere")));
+            }
+            offset = header.next_begin_offset;
+        }
+        Ok(count)
+    }
+
+    async fn request<'h, H: RequestHeader<'h>>(&mut self, header: &H) -> Result<RemotingCommand, CliError> {
+        self.ask(H::CODE, header).await
+    }
+
+    async fn ask<'h, H: Header<'h>>(
+        &mut self,
+        code: RequestCode,
+        header: &H,
+    ) -> Result<RemotingCommand, CliError> {
+        let answer = self.exchange(code, header).await?;
+        self.accept(answer)
+    }
+
+    fn accept(&self, answer: RemotingCommand) -> Result<RemotingCommand, CliError> {
+        if answer.code == ResponseCode::SUCCESS.0 {
+            return Ok(answer);
+        }
+        let remark = answer.remark.as_deref().unwrap_or_default();
+        Err(self.failed(format!("it answered {}: {}", answer.response_code(), remark.escape_debug())))
+    }
+
+    async fn exchange<'h, H: Header<'h>>(
+        &mut self,
+        code: RequestCode,
+        header: &H,
+    ) -> Result<RemotingCommand, CliError> {
+        self.opaque += 1;
+        let head = Head { code: code.0, opaque: self.opaque, ..Head::default() };
+        let mut frame = bytes::BytesMut::new();
+        Encoder::default().encode(&mut frame, &head, header, &[], 0);
+        match tokio::time::timeout(REQUEST_TIMEOUT, self.send_and_wait(&frame)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.failed(format!("no answer to {code} within {} s", REQUEST_TIMEOUT.as_secs()))),
         }
     }
+
+    async fn send_and_wait(&mut self, frame: &[u8]) -> Result<RemotingCommand, CliError> {
+        let written = self.stream.write_all(frame).await;
+        written.map_err(|error| self.failed(format!("the connection was lost: {error}")))?;
+        loop {
+            while let Some(command) = self.decoder.next_frame().map_err(|error| self.unreadable(&error))? {
+                if command.is_response() && command.opaque == self.opaque {
+                    return Ok(command);
+                }
+            }
+            match self.stream.read_buf(self.decoder.buffer_mut()).await {
+                Ok(0) => return Err(self.failed("it closed the connection".to_owned())),
+                Ok(_) => {}
+                Err(error) => return Err(self.failed(format!("the connection was lost: {error}"))),
+            }
+        }
+    }
+
+    fn read<'a, H: Header<'a>>(&self, answer: &'a RemotingCommand) -> Result<H, CliError> {
+        answer.header().map_err(|error| self.unreadable(&error))
+    }
+
+    fn unreadable(&self, error: &dyn std::fmt::Display) -> CliError {
+        self.failed(format!("its answer can't be read: {error}"))
+    }
+
+    fn failed(&self, reason: String) -> CliError {
+        CliError::Failed(format!("asking {} failed: {reason}", self.address))
+    }
+}
+
+fn cannot_connect(address: &str, reason: &dyn std::fmt::Display) -> CliError {
+    CliError::Failed(format!(
+        "can't connect to {address}: {reason} (check that the server runs, that the address is right, and firewalls)"
+    ))
 }

@@ -1,160 +1,215 @@
-//! `rmq consume`: prints messages, and commits what it has printed.
+//! `rmq consume`: the messages of a topic on standard output.
+//!
+//! A message is acknowledged once it has been written. When the reader goes away, what it did not get
+//! comes again.
 
-use std::future::pending;
-use std::str::FromStr;
-use std::time::Duration;
+use std::future::poll_fn;
+use std::io::{self, IsTerminal, Write};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rmq::{ConsumeFrom, Delivered, MessageStream, ReceivedMessage};
+use rmq::{Ack, Client, CloseReport, ConsumeFrom, Delivered, MessageStream};
 use rocketmq_client_tokio as rmq;
-use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::task::JoinSet;
 
-use crate::args::ConsumeArgs;
-use crate::error::Failure;
-use crate::output::Output;
+use crate::args::{ConsumeArgs, From};
+use crate::error::CliError;
+use crate::format::{self, Format};
+use crate::{output, stop};
 
-/// Where a new group starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Start(ConsumeFrom);
+/// Messages that are written at a time, if that many are there.
+const BATCH_MAX: usize = 256;
+/// For the commits of the last messages.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-impl FromStr for Start {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Ok(Self(match text {
-            "first" => ConsumeFrom::FirstOffset,
-            "last" => ConsumeFrom::LastOffset,
-            number => match number.parse() {
-                Ok(time_ms) if time_ms >= 0 => ConsumeFrom::Timestamp(time_ms),
-                _ => return Err("write first, last, or a time in milliseconds since 1970".to_owned()),
-            },
-        }))
-    }
-}
-
-/// Why printing ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// As many as were asked for.
-    Enough,
-    /// Nothing came for too long.
-    Timeout,
-    /// Ctrl-C.
-    Interrupted,
-    /// The client ended by itself.
-    Closed,
-}
-
-pub(crate) async fn run(args: ConsumeArgs, output: &Output) -> Result<(), Failure> {
-    let client = rmq::Client::connect(&args.cluster.namesrv).await?;
-    let mut stream = client
-        .push_consumer(&*args.group)
-        .subscribe(&*args.topic, &*args.filter)
-        .consume_from(args.from.0)
-        .stream()
-        .await?;
-    let mut printed = 0;
-    let ended = print_all(&mut stream, &args, *output, &mut printed).await;
-    let report = stream.close().await;
-    let closed = client.close().await;
-    let end = ended?;
-    let report = report?;
-    if output.is_json() {
-        output.object(&json!({
-            "messages": printed,
-            "queues_committed": report.queues_committed,
-            "queues_uncommitted": report.queues_uncommitted,
-            "handed_back": report.handed_back,
-        }))?;
-    }
-    let uncommitted = match report.queues_uncommitted {
-        0 => String::new(),
-        queues => format!("; {queues} could not be committed, their last messages come again"),
+/// Prints messages until there are enough, the time is over, or the user stops it.
+pub(crate) async fn run(args: ConsumeArgs) -> Result<(), CliError> {
+    let client = Client::connect(&args.cluster.namesrv).await?;
+    let starting = client
+        .push_consumer(args.group.as_str())
+        .subscribe(args.topic.as_str(), args.filter.as_str())
+        .consume_from(consume_from(args.from))
+        .stream();
+    let mut stop = pin!(stop::asked());
+    let stream = tokio::select! {
+        stream = starting => stream?,
+        asked = &mut stop => return Ok(asked?),
     };
-    output
-        .aside(&format!("{printed} messages, committed on {} queues{uncommitted}", report.queues_committed));
-    match (end, args.count) {
-        (End::Timeout, Some(count)) => {
-            Err(Failure::Outcome(format!("{printed} of {count} messages came before the timeout")))
+    if io::stderr().is_terminal() {
+        output::note(&format!("consuming {} as group {}; Ctrl-C ends", args.topic, args.group));
+    }
+    let printer = Arc::new(Printer::new(&args));
+    let mut workers: JoinSet<io::Result<()>> = JoinSet::new();
+    for _ in 0..args.workers {
+        workers.spawn(work(stream.clone(), printer.clone()));
+    }
+    let (ended, late) = tokio::select! {
+        ended = join(&mut workers) => (ended, false),
+        asked = &mut stop => {
+            stop::hurry_on_second();
+            (asked, false)
         }
-        (End::Closed, _) => Err(Failure::Outcome("the client ended by itself; its log says why".to_owned())),
-        _ => Ok(closed?),
-    }
+        () = timeout(args.timeout) => (Ok(()), true),
+    };
+    let closing = stream.close_within(CLOSE_TIMEOUT);
+    let ended = ended.and(join(&mut workers).await);
+    let report = closing.await?;
+    client.close_within(CLOSE_TIMEOUT).await?;
+    ended?;
+    finish(&args, &printer, &report, late)
 }
 
-async fn print_all(
-    stream: &mut MessageStream,
-    args: &ConsumeArgs,
-    output: Output,
-    printed: &mut u64,
-) -> Result<End, Failure> {
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
-    while args.count.is_none_or(|count| *printed < count) {
-        let message: Delivered = tokio::select! {
-            message = stream.next() => match message {
-                Some(message) => message,
-                None => return Ok(End::Closed),
-            },
-            () = silence(args.timeout) => return Ok(End::Timeout),
-            _ = &mut interrupted => return Ok(End::Interrupted),
-        };
-        // Not printed is not acknowledged: it comes again.
-        print(&message, args, output)?;
-        message.ack();
-        *printed += 1;
-    }
-    Ok(End::Enough)
-}
-
-async fn silence(seconds: Option<f64>) {
-    match seconds {
-        Some(seconds) => sleep(Duration::from_secs_f64(seconds)).await,
-        None => pending().await,
-    }
-}
-
-fn print(message: &ReceivedMessage, args: &ConsumeArgs, output: Output) -> Result<(), Failure> {
-    if output.is_json() {
-        return output.object(&object(message));
-    }
-    match &args.format {
-        Some(format) => output.text(&format.print(message)),
-        None => output.line(&message.to_string()),
-    }
-}
-
-fn object(message: &ReceivedMessage) -> Value {
-    let queue = message.queue();
-    let mut object = json!({
-        "topic": &**message.topic(),
-        "broker": &*queue.broker_name,
-        "queue": queue.queue_id,
-        "offset": message.queue_offset(),
-        "id": message.message_id(),
-        "tag": message.tags(),
-        "keys": message.keys().collect::<Vec<_>>(),
-        "reconsume_times": message.reconsume_times(),
-        "stored_ms": message.store_timestamp().map(|time| time.as_millis()),
-    });
-    match message.body() {
-        Ok(body) => object["body"] = String::from_utf8_lossy(body).into(),
-        Err(error) => object["error"] = error.to_string().into(),
-    }
-    object
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_group_starts_at_an_end_or_at_a_time() {
-        assert_eq!("first".parse(), Ok(Start(ConsumeFrom::FirstOffset)));
-        assert_eq!("last".parse(), Ok(Start(ConsumeFrom::LastOffset)));
-        assert_eq!("1700000000000".parse(), Ok(Start(ConsumeFrom::Timestamp(1_700_000_000_000))));
-        for wrong in ["", "-1", "now", "yesterday"] {
-            assert!(wrong.parse::<Start>().is_err(), "{wrong:?}");
+fn consume_from(from: From) -> ConsumeFrom {
+    match from {
+        From::At(from) => from,
+        From::Ago(ago) => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let then = now.saturating_sub(ago).as_millis();
+            ConsumeFrom::Timestamp(i64::try_from(then).unwrap_or(i64::MAX))
         }
+    }
+}
+
+/// Never ends when there is no limit.
+async fn timeout(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for all workers, or for the first that fails.
+async fn join(workers: &mut JoinSet<io::Result<()>>) -> io::Result<()> {
+    while let Some(ended) = workers.join_next().await {
+        ended.map_err(io::Error::other)??;
+    }
+    Ok(())
+}
+
+async fn work(mut stream: MessageStream, printer: Arc<Printer>) -> io::Result<()> {
+    let mut batch = Vec::new();
+    while printer.claim() {
+        let Some(first) = stream.next().await else { return Ok(()) };
+        batch.push(first);
+        while batch.len() < BATCH_MAX && printer.claim() {
+            match at_once(&mut stream).await {
+                Some(message) => batch.push(message),
+                None => {
+                    printer.unclaim();
+                    break;
+                }
+            }
+        }
+        // A reader that is slow holds this thread, and no other work of the runtime.
+        tokio::task::block_in_place(|| printer.print(&batch))?;
+        for message in batch.drain(..) {
+            let ack = if message.body().is_ok() { Ack::Done } else { Ack::DeadLetter };
+            message.settle(ack);
+        }
+    }
+    Ok(())
+}
+
+/// The next message if it is there already.
+async fn at_once(stream: &mut MessageStream) -> Option<Delivered> {
+    let mut next = stream.next();
+    poll_fn(|cx| match Pin::new(&mut next).poll(cx) {
+        Poll::Ready(message) => Poll::Ready(message),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+/// Standard output, and how much may still go there.
+#[derive(Debug)]
+struct Printer {
+    /// `None` prints JSON.
+    format: Option<Format>,
+    /// Whether a terminal reads it, which messages must not command.
+    terminal: bool,
+    /// Messages that nobody has undertaken to print yet; `None` is no limit.
+    unclaimed: Option<AtomicU64>,
+    printed: AtomicU64,
+    undecodable: AtomicU64,
+    buffer: Mutex<Vec<u8>>,
+}
+
+impl Printer {
+    fn new(args: &ConsumeArgs) -> Self {
+        Self {
+            format: (!args.json).then(|| args.format.clone()),
+            terminal: io::stdout().is_terminal(),
+            unclaimed: args.count.map(AtomicU64::new),
+            printed: AtomicU64::new(0),
+            undecodable: AtomicU64::new(0),
+            buffer: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Undertakes to print one more. False when that would be too many.
+    fn claim(&self) -> bool {
+        let Some(unclaimed) = &self.unclaimed else { return true };
+        unclaimed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
+    fn unclaim(&self) {
+        if let Some(unclaimed) = &self.unclaimed {
+            unclaimed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn print(&self, batch: &[Delivered]) -> io::Result<()> {
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        buffer.clear();
+        for message in batch {
+            if let Err(error) = message.body() {
+                self.undecodable.fetch_add(1, Ordering::Relaxed);
+                let place = format!("{} offset {}", message.queue(), message.queue_offset());
+                output::note(&format!("{place} can't be decoded and goes to the dead letters: {error}"));
+            }
+            match &self.format {
+                Some(format) => format.write(message, self.terminal, &mut buffer)?,
+                None => writeln!(buffer, "{}", format::as_json(message))?,
+            }
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(&buffer)?;
+        out.flush()?;
+        self.printed.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Reports on standard error; standard output is for messages.
+fn finish(args: &ConsumeArgs, printer: &Printer, report: &CloseReport, late: bool) -> Result<(), CliError> {
+    let printed = printer.printed.load(Ordering::Relaxed);
+    let undecodable = printer.undecodable.load(Ordering::Relaxed);
+    if !args.json {
+        let mut told = format!("{} messages", output::grouped(printed));
+        if undecodable > 0 {
+            told += &format!(", {undecodable} of them undecodable");
+        }
+        if report.abandoned > 0 {
+            told += &format!(", {} left unanswered, which come again", report.abandoned);
+        }
+        output::note(&format!("{told}; offsets of {} queues committed", report.queues_committed));
+    }
+    if report.queues_uncommitted > 0 {
+        let count = report.queues_uncommitted;
+        return Err(CliError::Failed(format!(
+            "the broker did not confirm the offsets of {count} queues; their last messages come again"
+        )));
+    }
+    match (args.count, args.timeout) {
+        (Some(count), Some(timeout)) if late && printed < count => Err(CliError::Failed(format!(
+            "{printed} of {count} messages came within {} s; check topic, filter and --from, and whether other \
+             members of group {} take them",
+            timeout.as_secs_f64(),
+            args.group,
+        ))),
+        _ => Ok(()),
     }
 }

@@ -1,34 +1,35 @@
-//! `rmq env`: the environment variables that matter, and what they are now.
+//! `rmq env`: the environment variables that are read.
 
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{ContentArrangement, Table};
-use serde_json::json;
+use std::env;
 
-use crate::error::Failure;
-use crate::output::Output;
+use serde_json::{Map, Value, json};
 
-/// Name and meaning. What is not here is not read.
-const VARIABLES: [(&str, &str); 3] = [
+use crate::args::{EnvArgs, LOG_VARIABLE, NAMESRV_DEFAULT, NAMESRV_VARIABLE};
+use crate::error::CliError;
+use crate::output;
+
+/// Name, default and meaning.
+const VARIABLES: [(&str, &str, &str); 2] = [
     (
-        "ROCKETMQ_NAMESRV",
-        "name servers as host:port, several separated by \";\"; rmq send and rmq consume, Client::from_env()",
+        NAMESRV_VARIABLE,
+        NAMESRV_DEFAULT,
+        "name servers as host:port, several separated by \";\"; --namesrv wins",
     ),
-    ("RUST_LOG", "what is logged, e.g. rocketmq_client_core=debug; rmq"),
-    ("NO_COLOR", "set to anything: no colours in logs; rmq"),
+    (LOG_VARIABLE, "warn", "what is logged, e.g. debug or rocketmq_client_core=trace; -v wins"),
 ];
 
-pub(crate) fn run(output: &Output) -> Result<(), Failure> {
-    let rows = VARIABLES.map(|(name, meaning)| (name, meaning, std::env::var(name).ok()));
-    if output.is_json() {
-        let variables =
-            rows.map(|(name, meaning, value)| json!({ "name": name, "meaning": meaning, "value": value }));
-        return output.object(&json!({ "variables": variables }));
+/// Prints the table.
+pub(crate) fn run(args: &EnvArgs) -> Result<(), CliError> {
+    let value = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    if args.json {
+        let entry = |(name, default, meaning): (&str, &str, &str)| {
+            (name.to_owned(), json!({ "value": value(name), "default": default, "meaning": meaning }))
+        };
+        return Ok(output::json(&Value::Object(Map::from_iter(VARIABLES.map(entry))))?);
     }
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["variable", "meaning", "now"]);
-    for (name, meaning, value) in rows {
-        table.add_row([name, meaning, value.as_deref().unwrap_or("(not set)")]);
-    }
-    output.line(&table.to_string())
+    let rows = VARIABLES.map(|(name, default, meaning)| {
+        let value = value(name).unwrap_or_else(|| "not set".to_owned());
+        [name.to_owned(), value, default.to_owned(), meaning.to_owned()]
+    });
+    Ok(output::table(Some(["variable", "value", "default", "meaning"]), &rows)?)
 }

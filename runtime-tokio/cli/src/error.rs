@@ -1,52 +1,43 @@
-//! Why a command did not succeed, and the exit code that says so.
+//! How a command fails: what standard error shows and what the shell sees.
 
 use std::io;
+use std::process::ExitCode;
 
 use rocketmq_client_tokio as rmq;
 
-use crate::admin::AdminError;
-
-/// Why a command did not succeed. Shown as one line, lower case, with what to do.
+/// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    /// The client says so.
+pub(crate) enum CliError {
+    /// The client's own words, which name the topic, the peer and what to do.
     #[error(transparent)]
     Client(#[from] rmq::Error),
-    /// A request of the command line's own failed.
-    #[error(transparent)]
-    Admin(#[from] AdminError),
-    /// It worked, and the outcome is bad.
+    /// The command line can't work.
     #[error("{0}")]
-    Outcome(String),
-    /// The system refused something.
-    #[error("{what}: {error}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// Whoever read our output has gone. Nobody is left to be told.
-    #[error("standard output was closed")]
-    BrokenPipe,
+    Usage(String),
+    /// The command ran and did not reach its end.
+    #[error("{0}")]
+    Failed(String),
+    /// Files, standard input and output.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
-impl Failure {
-    pub(crate) fn io(what: impl Into<String>, error: io::Error) -> Self {
-        Self::Io { what: what.into(), error }
-    }
-
-    /// 2 for a call that can't work as it was made, 1 for what went wrong on the way.
-    pub(crate) fn exit_code(&self) -> u8 {
+impl CliError {
+    /// 2 for what the user has to write differently, as clap has it; 1 for every other failure.
+    pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Client(rmq::Error::Usage(_)) => 2,
-            Self::BrokenPipe => 0,
-            _ => 1,
+            Self::Usage(_) | Self::Client(rmq::Error::Usage(_)) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
         }
     }
+
+    /// Whether the reader of our output went away, as `head` does. That is no failure of ours.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
 }
 
-impl From<rmq::UsageError> for Failure {
+impl From<rmq::UsageError> for CliError {
     fn from(error: rmq::UsageError) -> Self {
         Self::Client(error.into())
     }

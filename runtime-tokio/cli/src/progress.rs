@@ -1,38 +1,50 @@
-//! Bars for long work, on a terminal only.
+//! A progress bar on standard error, where somebody sees it.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::Duration;
 
-use crate::output::Output;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A group of bars; it draws nothing when nobody watches.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    bars: MultiProgress,
+/// A bar towards `total`, or a counter where the end is not known. Hidden when `quiet` is set or
+/// standard error is no terminal. It is gone when it is dropped.
+pub(crate) fn bar(total: Option<u64>, what: &'static str, quiet: bool) -> Bar {
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
+    let bar = ProgressBar::with_draw_target(total, target).with_message(what);
+    let template = match total {
+        Some(_) => "{msg} [{bar:30}] {human_pos}/{human_len} {per_sec} eta {eta}",
+        None => "{msg} {spinner} {human_pos} {per_sec}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    if total.is_none() && !bar.is_hidden() {
+        bar.enable_steady_tick(Duration::from_millis(200));
+    }
+    Bar(bar)
 }
 
-impl Progress {
-    pub(crate) fn new(output: Output) -> Self {
-        let target = match output.is_watched() {
-            true => ProgressDrawTarget::stderr_with_hz(8),
-            false => ProgressDrawTarget::hidden(),
-        };
-        Self { bars: MultiProgress::with_draw_target(target) }
+/// A progress bar that clears itself.
+#[derive(Debug)]
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    /// So many more are done.
+    pub(crate) fn add(&self, count: u64) {
+        self.0.inc(count);
     }
 
-    /// A bar to `length`, or a count without an end.
-    pub(crate) fn bar(&self, name: &'static str, length: Option<u64>) -> ProgressBar {
-        let template = match length {
-            Some(_) => "{prefix:>10} {bar:32} {human_pos:>9} of {human_len}  {per_sec}",
-            None => "{prefix:>10} {spinner} {human_pos:>9}  {per_sec}",
-        };
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
-        self.bars.add(bar.with_style(style).with_prefix(name))
+    /// So many are done.
+    pub(crate) fn set(&self, count: u64) {
+        self.0.set_position(count);
     }
 
-    /// Takes all bars off the screen.
-    pub(crate) fn clear(&self) {
-        // A terminal that can't be cleared keeps its bars; nothing else depends on it.
-        drop(self.bars.clear());
+    /// Prints to standard output without tearing the bar.
+    pub(crate) fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
+        self.0.suspend(print)
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }

@@ -36,17 +36,17 @@ fn closed_port() -> String {
 #[test]
 fn an_unknown_name_server_is_named_and_the_resolver_blamed() {
     let words = ["no-such-host.invalid", "can't be resolved", "check the host name"];
-    fails(&["send", "-n", "no-such-host.invalid:9876", "T", "b"], FAILED, &words);
-    fails(&["consume", "-n", "no-such-host.invalid:9876", "T", "--group", "g"], FAILED, &words);
+    fails(&["send", "--namesrv", "no-such-host.invalid:9876", "T", "b"], FAILED, &words);
+    fails(&["consume", "--namesrv", "no-such-host.invalid:9876", "T", "--group", "g"], FAILED, &words);
 }
 
 #[test]
 fn a_name_server_that_can_not_be_reached_is_named() {
     let address = closed_port();
     let words = [&*address, "can't connect", "check that the server runs"];
-    fails(&["send", "-n", &address, "T", "b"], FAILED, &words);
-    fails(&["consume", "-n", &address, "T", "--group", "g"], FAILED, &words);
-    fails(&["demo", "-n", &address], FAILED, &words);
+    fails(&["send", "--namesrv", &address, "T", "b"], FAILED, &words);
+    fails(&["consume", "--namesrv", &address, "T", "--group", "g"], FAILED, &words);
+    fails(&["demo", "--namesrv", &address], FAILED, &words);
 }
 
 #[test]
@@ -54,36 +54,40 @@ fn a_broker_that_can_not_be_reached_is_named() {
     // What its route says is not where it listens: the mistake of containers and forwarded ports.
     let broker = DevBroker::builder().advertised_ip([127, 0, 0, 2].into()).start().expect("a broker");
     let address = format!("127.0.0.2:{}", broker.broker_addr(0).port());
-    fails(&["send", "-n", &broker.addr(), "T", "b"], FAILED, &[&address, "can't connect", "topic T"]);
+    fails(&["send", "--namesrv", &broker.addr(), "T", "b"], FAILED, &[&address, "can't connect", "topic T"]);
 }
 
 #[test]
 fn a_topic_without_a_route_is_named_with_what_to_do() {
     let broker = DevBroker::builder().auto_create_topic(false).start().expect("a broker");
-    fails(&["send", "-n", &broker.addr(), "NoSuchTopic", "b"], FAILED, &["NoSuchTopic", "create the topic"]);
+    fails(
+        &["send", "--namesrv", &broker.addr(), "NoSuchTopic", "b"],
+        FAILED,
+        &["NoSuchTopic", "create the topic"],
+    );
 }
 
 #[test]
 fn a_body_that_is_too_large_is_refused_with_both_sizes() {
     let broker = DevBroker::start().expect("a broker");
     let words = ["4194305", "4194304"];
-    fails(&["send", "-n", &broker.addr(), "T", "--size", "4194305"], USAGE, &words);
+    fails(&["send", "--namesrv", &broker.addr(), "T", "--size", "4194305"], USAGE, &words);
 }
 
 #[test]
 fn an_address_that_is_none_is_a_usage_error() {
     let words = ["nonsense", "host:port"];
-    fails(&["send", "-n", "nonsense", "T", "b"], USAGE, &words);
-    fails(&["consume", "-n", "nonsense", "T", "--group", "g"], USAGE, &words);
-    fails(&["demo", "-n", "nonsense"], USAGE, &words);
+    fails(&["send", "--namesrv", "nonsense", "T", "b"], USAGE, &words);
+    fails(&["consume", "--namesrv", "nonsense", "T", "--group", "g"], USAGE, &words);
+    fails(&["demo", "--namesrv", "nonsense"], USAGE, &words);
 }
 
 #[test]
 fn names_and_filters_that_can_not_be_are_usage_errors() {
     let broker = DevBroker::start().expect("a broker");
-    fails(&["send", "-n", &broker.addr(), "no topic", "b"], USAGE, &["no topic"]);
-    fails(&["consume", "-n", &broker.addr(), "T", "--group", "no group"], USAGE, &["no group"]);
-    fails(&["send", "-n", &broker.addr(), "T", "b", "--property", "TAGS=x"], USAGE, &["TAGS"]);
+    fails(&["send", "--namesrv", &broker.addr(), "no topic", "b"], USAGE, &["no topic"]);
+    fails(&["consume", "--namesrv", &broker.addr(), "T", "--group", "no group"], USAGE, &["no group"]);
+    fails(&["send", "--namesrv", &broker.addr(), "T", "b", "--property", "TAGS=x"], USAGE, &["TAGS"]);
 }
 
 #[test]
@@ -112,14 +116,14 @@ fn a_port_that_is_taken_is_named_with_what_to_do() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let broker = DevBroker::start().expect("a broker");
-    fails(&["send", "-n", &broker.addr(), "T", "--file", "/no/such/file"], FAILED, &["/no/such/file"]);
+    fails(&["send", "--namesrv", &broker.addr(), "T", "--file", "/no/such/file"], FAILED, &["/no/such/file"]);
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let broker = DevBroker::start().expect("a broker");
     let mut child = Command::new(env!("CARGO_BIN_EXE_rmq"))
-        .args(["send", "-n", &broker.addr(), "T", "--file", "-", "--receipts"])
+        .args(["send", "--namesrv", &broker.addr(), "T", "--file", "-", "--receipts"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

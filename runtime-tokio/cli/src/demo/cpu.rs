@@ -1,61 +1,58 @@
-//! What the demo costs in processor time.
+//! What the process has cost, as the operating system counts it.
 
+use std::fs;
 use std::time::Duration;
 
-/// The processor time that clients spent, as well as it can be told.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spent {
-    pub(super) time: Duration,
-    /// Whether the broker's thread is left out of it.
-    pub(super) without_broker: bool,
+/// Linux counts processor time in these units.
+const TICK: Duration = Duration::from_millis(10);
+/// The name of the dev broker's thread, as far as the system keeps names.
+const BROKER_THREAD: &str = "rocketmq-dev-br";
+
+/// Processor time since a start.
+pub(crate) struct Meter {
+    from: Option<Duration>,
 }
 
-/// Measures from a moment on.
-pub(super) struct CpuClock {
-    process: Option<Duration>,
-    broker: Option<Duration>,
-}
-
-impl CpuClock {
-    pub(super) fn start() -> Self {
-        Self { process: process_time(), broker: broker_time() }
+impl Meter {
+    /// Starts to count.
+    pub(crate) fn start() -> Self {
+        Self { from: spent() }
     }
 
-    /// User and system time of the process since the start, less that of the broker's thread; `None`
-    /// where the system doesn't tell.
-    pub(super) fn spent(&self) -> Option<Spent> {
-        let process = process_time()?.saturating_sub(self.process?);
-        let broker = broker_time().zip(self.broker).map(|(now, then)| now.saturating_sub(then));
-        Some(Spent {
-            time: process.saturating_sub(broker.unwrap_or_default()),
-            without_broker: broker.is_some(),
-        })
+    /// User and system time of all threads but the dev broker's; `None` where it can't be known.
+    pub(crate) fn stop(self) -> Option<Duration> {
+        Some(spent()?.saturating_sub(self.from?))
     }
 }
 
-#[cfg(unix)]
-fn process_time() -> Option<Duration> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
+fn spent() -> Option<Duration> {
+    let (_, process) = read("/proc/self/stat")?;
+    let tasks = fs::read_dir("/proc/self/task").ok()?.flatten();
+    let threads = tasks.filter_map(|task| read(task.path().join("stat").to_str()?));
+    let brokers: Duration = threads.filter(|(name, _)| name == BROKER_THREAD).map(|(_, spent)| spent).sum();
+    Some(process.saturating_sub(brokers))
 }
 
-#[cfg(not(unix))]
-fn process_time() -> Option<Duration> {
-    None
+fn read(path: &str) -> Option<(String, Duration)> {
+    parse(&fs::read_to_string(path).ok()?)
 }
 
-/// The time of the thread that the broker in this process runs on. Linux alone tells; `None` as well
-/// when there is no such thread.
-fn broker_time() -> Option<Duration> {
-    /// The first 15 characters of the thread's name are all that the system keeps.
-    const NAME: &str = "rocketmq-dev-br";
-    let threads = std::fs::read_dir("/proc/self/task").ok()?;
-    threads.flatten().find_map(|thread| {
-        let name = std::fs::read_to_string(thread.path().join("comm")).ok()?;
-        if name.trim_end() != NAME {
-            return None;
-        }
-        let statistics = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        statistics.split(' ').next()?.parse().ok().map(Duration::from_nanos)
-    })
+/// `pid (name) state …`: user and system time are the 12th and 13th field after the name.
+fn parse(stat: &str) -> Option<(String, Duration)> {
+    let (head, rest) = stat.rsplit_once(')')?;
+    let name = head.split_once('(')?.1.to_owned();
+    let mut fields = rest.split_whitespace().skip(11);
+    let ticks: u32 = fields.next()?.parse::<u32>().ok()?.checked_add(fields.next()?.parse().ok()?)?;
+    Some((name, TICK * ticks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_blanks_and_brackets_does_not_shift_the_fields() {
+        let stat = "42 (a ) b) S 1 1 1 0 -1 4194560 1 0 0 0 150 50 0 0 20 0 1 0 100 0 0";
+        assert_eq!(parse(stat), Some(("a ) b".to_owned(), Duration::from_secs(2))));
+    }
 }

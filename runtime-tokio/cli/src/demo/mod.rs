@@ -18,15 +18,15 @@ use rocketmq_client_tokio as rmq;
 use tokio::time::{sleep, timeout};
 
 use self::cluster::Cluster;
-use self::cpu::CpuClock;
+use self::cpu::Meter;
 use self::ledger::Ledger;
 use self::report::Report;
 use self::victim::Victim;
 use self::workload::Workload;
 use crate::args::DemoArgs;
-use crate::error::Failure;
-use crate::output::Output;
-use crate::progress::Progress;
+use crate::error::CliError;
+use crate::progress::{Bar, bar};
+use crate::{output, stop};
 
 /// Queues of the demo's topic.
 const QUEUES: i32 = 8;
@@ -46,26 +46,28 @@ const QUIET: Duration = Duration::from_secs(13);
 const QUIET_WHEN_LOSING: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(10);
 
-pub(crate) async fn run(args: DemoArgs, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(args: &DemoArgs) -> Result<(), CliError> {
     let mut cluster = Cluster::start(args.namesrv.as_deref()).await?;
-    output.aside(&format!(
-        "{}: {} messages to {}, {QUEUES} queues, two consumers of group {}",
-        cluster.description(),
-        args.messages,
-        cluster.topic,
-        cluster.group,
-    ));
-    let progress = Progress::new(*output);
+    if !args.json {
+        output::note(&format!(
+            "{}: {} messages to {}, {QUEUES} queues, two consumers of group {}",
+            cluster.description(),
+            args.messages,
+            cluster.topic,
+            cluster.group,
+        ));
+    }
+    let consumed = bar(Some(args.messages.into()), "consumed", args.json);
     let outcome = tokio::select! {
-        outcome = Demo::run(&mut cluster, &args, &progress) => outcome,
-        _ = tokio::signal::ctrl_c() => Err(Failure::Outcome("interrupted".to_owned())),
+        outcome = Demo::run(&mut cluster, args, &consumed) => outcome,
+        _ = stop::asked() => Err(CliError::Failed("interrupted".to_owned())),
     };
-    progress.clear();
+    drop(consumed);
     if !args.keep {
         cluster.clean_up().await;
     }
     let report = outcome?;
-    report.show(*output)?;
+    report.show(args.json)?;
     report.verdict()
 }
 
@@ -80,18 +82,14 @@ struct Demo<'a> {
 }
 
 impl<'a> Demo<'a> {
-    async fn run(cluster: &'a mut Cluster, args: &DemoArgs, progress: &Progress) -> Result<Report, Failure> {
+    async fn run(cluster: &'a mut Cluster, args: &DemoArgs, consumed: &Bar) -> Result<Report, CliError> {
         let ledger = Arc::new(Ledger::new(args.messages, QUEUES, cluster.topic.clone()));
-        let (sent, consumed) = (
-            progress.bar("sent", Some(args.messages.into())),
-            progress.bar("consumed", Some(args.messages.into())),
-        );
         let client = bounded("a client to start", rmq::Client::connect(&cluster.name_servers)).await??;
         let survivor = bounded("a consumer to start", start_survivor(&client, cluster, &ledger)).await??;
         let victim = bounded("a consumer to start", Victim::start(cluster, &ledger)).await??;
         cluster.await_members(2).await?;
 
-        let (cpu, started) = (CpuClock::start(), Instant::now());
+        let (cpu, started) = (Meter::start(), Instant::now());
         let workload = Workload::start(&client, cluster, &ledger, args.messages)?;
         let mut demo = Self {
             cluster,
@@ -103,13 +101,12 @@ impl<'a> Demo<'a> {
             progress: Watch::new(),
         };
         while !demo.step().await? {
-            sent.set_position(demo.ledger.sent());
-            consumed.set_position(demo.ledger.distinct());
+            consumed.set(demo.ledger.distinct());
             sleep(TICK).await;
         }
-        let (elapsed, cpu) = (started.elapsed(), cpu.spent());
+        let (elapsed, cpu) = (started.elapsed(), cpu.stop());
         let stored = demo.cluster.stored().await?;
-        let in_log = demo.cluster.count_log(&stored);
+        let in_log = demo.cluster.count_log().await?;
         let closed = bounded("the consumer to close", survivor.close_within(CLIENT_MAX / 2)).await??;
         bounded("the client to close", client.close_within(CLIENT_MAX / 2)).await??;
         Ok(Report {
@@ -125,13 +122,14 @@ impl<'a> Demo<'a> {
             latency_us: demo.ledger.latency_us(),
             elapsed,
             cpu,
+            is_in_process: demo.cluster.is_in_process(),
             committed: closed.queues_committed,
             lose_one: args.lose_one,
         })
     }
 
     /// Looks at where things stand and does what is due. True when all is done.
-    async fn step(&mut self) -> Result<bool, Failure> {
+    async fn step(&mut self) -> Result<bool, CliError> {
         let sending = self.workload.is_sending().await?;
         self.progress.see(&self.ledger, self.victim.held());
         if self.unacked.is_none() {
@@ -160,7 +158,7 @@ impl<'a> Demo<'a> {
     }
 
     /// Half-way, and with enough deliveries in the victim's hands, its sockets go.
-    async fn cut_when_due(&mut self, sending: bool) -> Result<(), Failure> {
+    async fn cut_when_due(&mut self, sending: bool) -> Result<(), CliError> {
         let (sent, total) = (self.ledger.sent(), self.ledger.total());
         let full = sent * 2 >= total && self.victim.held() >= UNACKED_MIN;
         let hopeless = !sending && self.progress.quiet_for() > FILL_MAX;
@@ -196,11 +194,11 @@ impl Watch {
         self.since.elapsed()
     }
 
-    fn stalled(&self, max: Duration, ledger: &Ledger) -> Result<(), Failure> {
+    fn stalled(&self, max: Duration, ledger: &Ledger) -> Result<(), CliError> {
         if self.quiet_for() <= max {
             return Ok(());
         }
-        Err(Failure::Outcome(format!(
+        Err(CliError::Failed(format!(
             "stuck: nothing has moved for {} s; {} of {} messages sent, {} consumed (see the logs with -v, and the broker's)",
             max.as_secs(),
             ledger.sent(),
@@ -227,9 +225,9 @@ async fn start_survivor(
         .await
 }
 
-async fn bounded<T>(what: &str, future: impl IntoFuture<Output = T>) -> Result<T, Failure> {
+async fn bounded<T>(what: &str, future: impl IntoFuture<Output = T>) -> Result<T, CliError> {
     timeout(CLIENT_MAX, future).await.map_err(|_| {
-        Failure::Outcome(format!(
+        CliError::Failed(format!(
             "stuck: waited {} s for {what} (see the logs with -v)",
             CLIENT_MAX.as_secs()
         ))

@@ -9,10 +9,9 @@ use hdrhistogram::Histogram;
 use serde_json::json;
 
 use super::UNACKED_MIN;
-use super::cpu::Spent;
 use super::ledger::Place;
-use crate::error::Failure;
-use crate::output::Output;
+use crate::error::CliError;
+use crate::output;
 
 /// How many missing messages are named.
 const NAMED_MAX: usize = 5;
@@ -29,28 +28,30 @@ pub(super) struct Report {
     pub(super) recovery: Option<Duration>,
     pub(super) latency_us: Histogram<u64>,
     pub(super) elapsed: Duration,
-    pub(super) cpu: Option<Spent>,
+    /// User and system time of this process, without the broker's thread if that is in it.
+    pub(super) cpu: Option<Duration>,
+    pub(super) is_in_process: bool,
     pub(super) committed: u32,
     pub(super) lose_one: bool,
 }
 
 impl Report {
-    pub(super) fn show(&self, output: Output) -> Result<(), Failure> {
-        match output.is_json() {
-            true => self.show_object(output),
-            false => output.line(&self.table().to_string()),
-        }
+    pub(super) fn show(&self, json: bool) -> Result<(), CliError> {
+        Ok(match json {
+            true => output::json(&self.object()),
+            false => output::line(&self.table().to_string()),
+        }?)
     }
 
     /// Bad when a message is missing, or when the cut was too harmless to prove anything.
-    pub(super) fn verdict(&self) -> Result<(), Failure> {
+    pub(super) fn verdict(&self) -> Result<(), CliError> {
         if let Some((queue, offset)) = self.missing.first() {
             let named = self.missing.iter().take(NAMED_MAX);
             let named: Vec<_> = named.map(|(queue, offset)| format!("{queue}:{offset}")).collect();
             let more = if self.missing.len() > NAMED_MAX { ", …" } else { "" };
             tracing::debug!(queue, offset, "first lost message");
             let on_purpose = if self.lose_one { "; --lose-one dropped one on purpose" } else { "" };
-            return Err(Failure::Outcome(format!(
+            return Err(CliError::Failed(format!(
                 "{} lost of {} in the broker's log (queue:offset {}{more}){on_purpose}",
                 self.missing.len(),
                 self.stored,
@@ -58,10 +59,10 @@ impl Report {
             )));
         }
         if self.lose_one {
-            return Err(Failure::Outcome("--lose-one dropped a message, and nobody noticed".to_owned()));
+            return Err(CliError::Failed("--lose-one dropped a message, and nobody noticed".to_owned()));
         }
         if self.unacked < UNACKED_MIN {
-            return Err(Failure::Outcome(format!(
+            return Err(CliError::Failed(format!(
                 "only {} deliveries were un-acknowledged at the cut, which proves little; {UNACKED_MIN} are asked for (send more: --messages)",
                 self.unacked
             )));
@@ -86,7 +87,7 @@ impl Report {
         let missing = self.missing.len().to_string();
         let mut rows = vec![
             ("sent", self.sent.to_string(), "confirmed by a receipt each"),
-            ("stored in the log", self.stored.to_string(), "by the broker itself"),
+            ("stored in the log", self.stored.to_string(), "read from the broker's own log"),
             ("consumed, distinct", self.consumed.to_string(), "by place in the log, by either consumer"),
             ("lost", missing, "in the log or confirmed, and never consumed"),
             ("duplicates", self.duplicates.to_string(), "consumed again: at least once"),
@@ -109,7 +110,7 @@ impl Report {
             ("rate", format!("{:.0} msg/s", self.rate()), "from the first send to the last delivery"),
         ]);
         if let Some(spent) = self.cpu {
-            let how = match spent.without_broker {
+            let how = match self.is_in_process {
                 true => "user + system, clients and this demo; not the broker's thread",
                 false => "user + system of this process: clients and this demo",
             };
@@ -123,8 +124,8 @@ impl Report {
         rows
     }
 
-    fn show_object(&self, output: Output) -> Result<(), Failure> {
-        output.object(&json!({
+    fn object(&self) -> serde_json::Value {
+        json!({
             "cluster": self.cluster,
             "topic": &*self.topic,
             "sent": self.sent,
@@ -138,10 +139,10 @@ impl Report {
             "latency_p99_ms": self.milliseconds(0.99),
             "messages_per_second": self.rate(),
             "cpu_us_per_message": self.cpu.map(|spent| self.cpu_us(spent)),
-            "cpu_without_broker": self.cpu.map(|spent| spent.without_broker),
+            "cpu_without_broker": self.is_in_process,
             "queues_committed": self.committed,
             "ok": self.verdict().is_ok(),
-        }))
+        })
     }
 
     fn milliseconds(&self, quantile: f64) -> f64 {
@@ -152,8 +153,8 @@ impl Report {
         self.consumed as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
-    fn cpu_us(&self, spent: Spent) -> f64 {
-        spent.time.as_secs_f64() * 1e6 / self.sent.max(1) as f64
+    fn cpu_us(&self, spent: Duration) -> f64 {
+        spent.as_secs_f64() * 1e6 / self.sent.max(1) as f64
     }
 }
 
@@ -175,6 +176,7 @@ mod tests {
             latency_us: Histogram::new(3).unwrap(),
             elapsed: Duration::from_secs(1),
             cpu: None,
+            is_in_process: true,
             committed: 8,
             lose_one: false,
         }

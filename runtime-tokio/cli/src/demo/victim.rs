@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::cluster::Cluster;
 use super::ledger::{Ledger, Place, place_of};
 use super::{HANDLERS, UNACKED_MIN};
-use crate::error::Failure;
+use crate::error::CliError;
 
 /// Messages beyond those that it must hold, should its queues get fewer than half.
 const HANDS_MARGIN: u64 = 200;
@@ -61,7 +61,7 @@ impl Gate {
 
 impl Victim {
     /// Ends when the consumer has started.
-    pub(super) async fn start(cluster: &Cluster, ledger: &Arc<Ledger>) -> Result<Self, Failure> {
+    pub(super) async fn start(cluster: &Cluster, ledger: &Arc<Ledger>) -> Result<Self, CliError> {
         let gate = Arc::new(Gate::new(ledger.total()));
         let (cut, cut_asked) = oneshot::channel();
         let (tell_gone, gone) = oneshot::channel();
@@ -76,10 +76,10 @@ impl Victim {
         let thread = thread::Builder::new()
             .name("rmq-victim".to_owned())
             .spawn(move || live_and_die(&consumer, tell_started, cut_asked, tell_gone))
-            .map_err(|error| Failure::io("no thread for the second consumer", error))?;
+            .map_err(|error| CliError::Failed(format!("no thread for the second consumer: {error}")))?;
         started
             .await
-            .unwrap_or_else(|_| Err(Failure::Outcome("the second consumer broke down".to_owned())))?;
+            .unwrap_or_else(|_| Err(CliError::Failed("the second consumer broke down".to_owned())))?;
         Ok(Self { gate, cut: Some(cut), gone: Some(gone), thread: Some(thread) })
     }
 
@@ -89,8 +89,8 @@ impl Victim {
     }
 
     /// Cuts its sockets. Gives what it held without an answer.
-    pub(super) async fn cut(&mut self) -> Result<Vec<Place>, Failure> {
-        let broke_down = || Failure::Outcome("the second consumer broke down before it was cut".to_owned());
+    pub(super) async fn cut(&mut self) -> Result<Vec<Place>, CliError> {
+        let broke_down = || CliError::Failed("the second consumer broke down before it was cut".to_owned());
         let (cut, gone) = self.cut.take().zip(self.gone.take()).ok_or_else(broke_down)?;
         cut.send(()).map_err(|()| broke_down())?;
         gone.await.map_err(|_| broke_down())?;
@@ -110,7 +110,7 @@ struct Consumer {
 }
 
 impl Consumer {
-    async fn start(&self) -> Result<(rmq::Client, PushConsumer), Failure> {
+    async fn start(&self) -> Result<(rmq::Client, PushConsumer), CliError> {
         let client = rmq::Client::connect(&self.name_servers).await?;
         let (gate, ledger) = (self.gate.clone(), self.ledger.clone());
         let consumer = client
@@ -125,14 +125,14 @@ impl Consumer {
 
 fn live_and_die(
     consumer: &Consumer,
-    started: oneshot::Sender<Result<(), Failure>>,
+    started: oneshot::Sender<Result<(), CliError>>,
     cut: oneshot::Receiver<()>,
     gone: oneshot::Sender<()>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            drop(started.send(Err(Failure::io("no runtime for the second consumer", error))));
+            drop(started.send(Err(CliError::Failed(format!("no runtime for the second consumer: {error}")))));
             return;
         }
     };

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::cluster::Cluster;
 use super::ledger::{Ledger, key_of};
-use crate::error::Failure;
+use crate::error::CliError;
 
 /// Messages under way at a time.
 const IN_FLIGHT: usize = 256;
@@ -26,7 +26,7 @@ impl Workload {
         cluster: &Cluster,
         ledger: &Arc<Ledger>,
         messages: u32,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CliError> {
         let producer = client.producer(format!("{}-producers", cluster.group)).build()?;
         let next = Arc::new(AtomicU32::new(0));
         let body = Bytes::from(vec![b'm'; BODY_BYTES]);
@@ -40,9 +40,9 @@ impl Workload {
     }
 
     /// Whether messages are still under way. The first that failed ends the demo.
-    pub(super) async fn is_sending(&mut self) -> Result<bool, Failure> {
+    pub(super) async fn is_sending(&mut self) -> Result<bool, CliError> {
         while let Some(ended) = self.senders.try_join_next() {
-            ended.map_err(|error| Failure::Outcome(format!("a sender broke down: {error}")))??;
+            ended.map_err(|error| CliError::Failed(format!("a sender broke down: {error}")))??;
         }
         Ok(!self.senders.is_empty())
     }
