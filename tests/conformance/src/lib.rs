@@ -1,1 +1,30 @@
-//! Pure core.
+//! One suite of scenarios, written once against the handles that all adapters share, and run for every
+//! adapter on every broker: the dev broker always, Apache RocketMQ where `RMQ_APACHE=1`.
+//!
+//! A [scenario](Scenario) is an `async fn`. Every wait in it is bounded and says what it waited for;
+//! every topic and group is its own, so that one broker serves them all.
+
+mod adapter;
+mod admin;
+mod detour;
+mod failure;
+mod gate;
+mod inbox;
+mod place;
+mod scenario;
+pub mod scenarios;
+pub mod suite;
+mod timer;
+
+pub use adapter::Adapter;
+pub use admin::Admin;
+pub use detour::Detour;
+pub use failure::{Failure, Verdict};
+pub use inbox::{Inbox, Seen};
+pub use place::Place;
+pub use scenario::Scenario;
+
+/// The README, whose every snippet compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

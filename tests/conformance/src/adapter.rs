@@ -1,0 +1,113 @@
+//! The adapters: how a scenario is run on each of them, and how it gets a client.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use rocketmq_client_core::driver::{Client, ClientBuilder, FromOutcome, Operation, Parker, Starting};
+use rocketmq_client_core::error::Result;
+
+/// One way to drive the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adapter {
+    /// tokio, everything on one thread.
+    TokioCurrentThread,
+    /// tokio, engine and handlers on two workers.
+    TokioMultiThread,
+    /// No runtime: who waits drives the client, otherwise a thread in the background.
+    Blocking,
+}
+
+impl Adapter {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::TokioCurrentThread, Self::TokioMultiThread, Self::Blocking];
+
+    /// Runs a scenario to its end on this thread.
+    ///
+    /// # Errors
+    /// The runtime could not be built.
+    pub fn run<F: Future>(self, scenario: F) -> io::Result<F::Output> {
+        let mut builder = match self {
+            Self::TokioCurrentThread => tokio::runtime::Builder::new_current_thread(),
+            Self::TokioMultiThread => {
+                let mut builder = tokio::runtime::Builder::new_multi_thread();
+                builder.worker_threads(2);
+                builder
+            }
+            Self::Blocking => return Ok(block_on(scenario)),
+        };
+        Ok(builder.enable_all().build()?.block_on(scenario))
+    }
+
+    /// What `command` ends with; waited for in the adapter's own way, without a bound.
+    pub(crate) async fn end<C: Command>(self, command: C) -> Result<C::Ended> {
+        match self {
+            Self::TokioCurrentThread | Self::TokioMultiThread => command.await,
+            Self::Blocking => command.wait(),
+        }
+    }
+
+    /// Connects a client; to be called inside of [`run`](Self::run).
+    ///
+    /// # Errors
+    /// As the adapter's own `connect`.
+    pub async fn connect(self, settings: ClientBuilder) -> Result<Client> {
+        match self {
+            Self::TokioCurrentThread | Self::TokioMultiThread => {
+                Ok((*rocketmq_client_tokio::Client::connect(settings).await?).clone())
+            }
+            Self::Blocking => Ok((*rocketmq_client_blocking::Client::connect(settings)?).clone()),
+        }
+    }
+}
+
+impl fmt::Display for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::TokioCurrentThread => "tokio current-thread",
+            Self::TokioMultiThread => "tokio multi-thread",
+            Self::Blocking => "blocking",
+        })
+    }
+}
+
+/// What can be awaited, or waited for by a thread.
+pub(crate) trait Command: Future<Output = Result<Self::Ended>> {
+    /// What it ends with.
+    type Ended;
+
+    /// Blocks this thread until it has ended.
+    fn wait(self) -> Result<Self::Ended>;
+}
+
+impl<T: FromOutcome> Command for Operation<T> {
+    type Ended = T;
+
+    fn wait(self) -> Result<T> {
+        Operation::wait(self)
+    }
+}
+
+impl<T: Unpin> Command for Starting<T> {
+    type Ended = T;
+
+    fn wait(self) -> Result<T> {
+        Starting::wait(self)
+    }
+}
+
+/// Polls `future` on this thread, which sleeps in between.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let parker = Parker::current();
+    let waker = parker.waker();
+    let mut cx = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        parker.park();
+    }
+}

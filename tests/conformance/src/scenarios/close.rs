@@ -1,0 +1,134 @@
+//! The ends of clients and consumers: what is finished, what is told, what others notice.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rocketmq_client_core::error::Error;
+use rocketmq_client_core::message::Message;
+
+use crate::failure::{ensure, ensure_eq, ensure_matches};
+use crate::scenario::bodies;
+use crate::{Inbox, Scenario, Verdict};
+
+pub(super) async fn the_next_consumer_goes_on_where_the_last_one_ended(s: &Scenario) -> Verdict {
+    let (topic, group, inbox) = (s.topic(4).await?, s.name("group"), Inbox::default());
+    let producer = s.producer(&s.client().await?)?;
+    s.send(&producer, &topic, "old", 100).await?;
+    let first = s.client().await?;
+    let consumer = s.consume(s.group(&first, &group, &topic), "first", &inbox).await?;
+    s.all_seen(&inbox, bodies("old", 100)).await?;
+    s.end("the consumer to close", consumer.close()).await??;
+    s.end("the client to close", first.close()).await??;
+    let mut committed = 0;
+    for queue_id in 0..4 {
+        committed += s.admin().committed_offset(&group, &topic, queue_id)?.unwrap_or(0);
+    }
+    ensure_eq!(committed, 100, "messages committed");
+    let inbox = Inbox::default();
+    let _second = s.consume(s.group(&s.client().await?, &group, &topic), "second", &inbox).await?;
+    s.send(&producer, &topic, "new", 100).await?;
+    s.all_seen(&inbox, bodies("new", 100)).await?;
+    ensure_eq!(inbox.len(), 100, "calls");
+    Ok(())
+}
+
+pub(super) async fn closing_under_load_loses_nothing_and_adds_up(s: &Scenario) -> Verdict {
+    let (topic, group, inbox) = (s.topic(4).await?, s.name("group"), Inbox::default());
+    let client = s.client().await?;
+    s.send(&s.producer(&client)?, &topic, "m", 1_000).await?;
+    let consumer = s.consume(s.group(&client, &group, &topic), "first", &inbox).await?;
+    s.within("some messages", inbox.until(|seen| seen.len() >= 50)).await?;
+    let report = s.end("the consumer to close", consumer.close()).await??;
+    ensure_eq!(report.settled as usize, inbox.len(), "settled, against calls");
+    ensure_eq!((report.abandoned, report.sent_back), (0, 0), "abandoned and sent back");
+    ensure_eq!(report.queues_uncommitted, 0, "queues that were not committed");
+    ensure!(report.settled + report.handed_back <= 1_000, "more than there was: {report:?}");
+    let client = s.client().await?;
+    let _second = s.consume(s.group(&client, &group, &topic), "second", &inbox).await?;
+    s.all_seen(&inbox, bodies("m", 1_000)).await?;
+    ensure_eq!(inbox.len(), 1_000, "calls by both");
+    Ok(())
+}
+
+pub(super) async fn closing_lets_handlers_end(s: &Scenario) -> Verdict {
+    let (topic, group) = (s.topic(1).await?, s.name("group"));
+    let client = s.client().await?;
+    s.send(&s.producer(&client)?, &topic, "m", 10).await?;
+    let starting = s.group(&client, &group, &topic).stream();
+    let mut stream = s.end("the consumer to start", starting).await??;
+    let in_hand = s.within("a message", stream.next()).await?.ok_or("the stream ended")?;
+    let closing = stream.close();
+    in_hand.ack();
+    let report = s.end("the stream to close", closing).await??;
+    ensure_eq!(report.settled, 1, "settled");
+    ensure_eq!(report.abandoned, 0, "abandoned");
+    ensure_eq!(s.admin().committed_offset(&group, &topic, 0)?, Some(1), "committed offset");
+    Ok(())
+}
+
+/// The committed offset does not pass a message that nobody has finished, whatever came after it.
+pub(super) async fn an_unfinished_message_holds_the_offset(s: &Scenario) -> Verdict {
+    let (topic, group, inbox) = (s.topic(1).await?, s.name("group"), Inbox::default());
+    let client = s.client().await?;
+    s.send(&s.producer(&client)?, &topic, "m", 20).await?;
+    let starting = s.group(&client, &group, &topic).stream();
+    let mut stream = s.end("the consumer to start", starting).await??;
+    let (mut held, mut unfinished) = (None, Vec::new());
+    for _ in 0..20 {
+        let message = s.within("a message", stream.next()).await?.ok_or("the stream ended")?;
+        if message.queue_offset() >= 5 {
+            unfinished.push(String::from_utf8_lossy(message.body()?).into_owned());
+        }
+        if message.queue_offset() == 5 {
+            held = Some(message);
+        } else {
+            message.ack();
+        }
+    }
+    let closing = stream.close_within(Duration::from_millis(400));
+    let report = s.end("the stream to close", closing).await??;
+    ensure_eq!((report.settled, report.abandoned), (19, 1), "settled and abandoned");
+    ensure_eq!(s.admin().committed_offset(&group, &topic, 0)?, Some(5), "committed offset");
+    ensure!(held.is_some(), "the message to be held did not come");
+    drop(held);
+    let _second = s.consume(s.group(&s.client().await?, &group, &topic), "second", &inbox).await?;
+    s.all_seen(&inbox, unfinished).await
+}
+
+pub(super) async fn two_clients_have_nothing_to_do_with_each_other(s: &Scenario) -> Verdict {
+    let (topic, inbox) = (s.topic(2).await?, Inbox::default());
+    let (one, two) = (s.client().await?, s.client().await?);
+    let (producer_one, producer_two) = (s.producer(&one)?, s.producer(&two)?);
+    s.send(&producer_one, &topic, "one", 10).await?;
+    s.send(&producer_two, &topic, "two", 10).await?;
+    let _consumer = s.consume(s.group(&two, &s.name("group"), &topic), "two", &inbox).await?;
+    s.end("the first client to close", one.close()).await??;
+    let refused = s.end("a send of the closed client", producer_one.send(Message::new(&*topic, "x"))).await?;
+    ensure_matches!(refused, Err(Error::Closed), "a send of the closed client");
+    s.send(&producer_two, &topic, "later", 10).await?;
+    let expected = bodies("one", 10).chain(bodies("two", 10)).chain(bodies("later", 10));
+    s.all_seen(&inbox, expected).await
+}
+
+pub(super) async fn closing_tells_every_send_how_it_ended(s: &Scenario) -> Verdict {
+    let topic = s.topic(4).await?;
+    let client = s.client().await?;
+    let producer = s.producer(&client)?;
+    let sends: Vec<_> = bodies("m", 500).map(|body| producer.send(Message::new(&*topic, body))).collect();
+    s.end("the client to close", client.close()).await??;
+    let mut places = BTreeSet::new();
+    for send in sends {
+        match s.end("a send", send).await? {
+            Ok(receipt) => ensure!(
+                places.insert((receipt.queue.queue_id, receipt.queue_offset)),
+                "two sends were told the same place"
+            ),
+            Err(Error::Closed | Error::NotSent(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let stored = s.admin().messages(&topic)?;
+    let stored: BTreeSet<_> = stored.iter().map(|m| (m.queue_id, m.queue_offset)).collect();
+    ensure_eq!(stored, places, "places in the broker");
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! Several members of one group: who gets what while members come, go and die.
+
+use std::collections::BTreeMap;
+
+use rocketmq_client_core::driver::Producer;
+use rocketmq_client_core::message::{Message, MessageQueue};
+
+use crate::failure::{ensure, ensure_eq};
+use crate::scenario::bodies;
+use crate::{Inbox, Scenario, Seen, Verdict};
+
+const QUEUES: i32 = 8;
+/// Rounds of one message a queue, after which a group must have divided the queues.
+const ROUNDS_MAX: usize = 2_000;
+/// Rounds in a row in which nothing came twice, before the queues count as divided.
+const QUIET_ROUNDS: usize = 50;
+
+pub(super) async fn two_members_share_and_nothing_comes_twice(s: &Scenario) -> Verdict {
+    let (topic, group, inbox) = (s.topic(QUEUES).await?, s.name("group"), Inbox::default());
+    let producer = s.producer(&s.client().await?)?;
+    let one = s.client().await?;
+    let two = s.client().await?;
+    let _one = s.consume(s.group(&one, &group, &topic), "one", &inbox).await?;
+    let _two = s.consume(s.group(&two, &group, &topic), "two", &inbox).await?;
+    let rounds = until_divided(s, &producer, &topic, &inbox, &["one", "two"]).await?;
+    let before = inbox.len();
+    s.send(&producer, &topic, "m", 400).await?;
+    s.all_seen(&inbox, rounds.into_iter().chain(bodies("m", 400))).await?;
+    ensure_eq!(inbox.len() - before, 400, "calls for 400 messages");
+    ensure_eq!(s.admin().member_count(&group)?, 2, "members");
+    Ok(())
+}
+
+pub(super) async fn a_member_joins_midway(s: &Scenario) -> Verdict {
+    let (topic, group, inbox) = (s.topic(QUEUES).await?, s.name("group"), Inbox::default());
+    let producer = s.producer(&s.client().await?)?;
+    let one = s.client().await?;
+    let two = s.client().await?;
+    let _one = s.consume(s.group(&one, &group, &topic), "one", &inbox).await?;
+    s.send(&producer, &topic, "before", 200).await?;
+    let _two = s.consume(s.group(&two, &group, &topic), "two", &inbox).await?;
+    let rounds = until_divided(s, &producer, &topic, &inbox, &["one", "two"]).await?;
+    s.all_seen(&inbox, bodies("before", 200).chain(rounds)).await
+}
+
+pub(super) async fn a_member_leaves_and_the_rest_goes_on(s: &Scenario) -> Verdict {
+    let (topic, group, inbox) = (s.topic(QUEUES).await?, s.name("group"), Inbox::default());
+    let producer = s.producer(&s.client().await?)?;
+    let one = s.client().await?;
+    let two = s.client().await?;
+    let leaving = s.consume(s.group(&one, &group, &topic), "one", &inbox).await?;
+    let _two = s.consume(s.group(&two, &group, &topic), "two", &inbox).await?;
+    let rounds = until_divided(s, &producer, &topic, &inbox, &["one", "two"]).await?;
+    s.send(&producer, &topic, "during", 200).await?;
+    s.end("the member to leave", leaving.close()).await??;
+    let of_one = inbox.seen().iter().filter(|seen| seen.member == "one").count();
+    s.send(&producer, &topic, "after", 200).await?;
+    s.all_seen(&inbox, rounds.into_iter().chain(bodies("during", 200)).chain(bodies("after", 200))).await?;
+    let of_one_later = inbox.seen().iter().filter(|seen| seen.member == "one").count();
+    ensure_eq!(of_one_later, of_one, "calls of the member that had left");
+    Ok(())
+}
+
+pub(super) async fn a_member_dies_and_its_messages_come_again(s: &Scenario) -> Verdict {
+    let (topic, group, inbox) = (s.topic(QUEUES).await?, s.name("group"), Inbox::default());
+    let producer = s.producer(&s.client().await?)?;
+    let detour = s.detour()?;
+    let dying = s.client_by(&detour).await?;
+    let survivor = s.client().await?;
+    s.send(&producer, &topic, "m", 200).await?;
+    let starting = s.group(&dying, &group, &topic).stream();
+    let mut stream = s.end("the consumer to start", starting).await??;
+    let mut held = Vec::new();
+    while held.len() < 100 {
+        held.push(s.within("a message", stream.next()).await?.ok_or("the stream ended")?);
+    }
+    detour.kill();
+    let _survivor = s.consume(s.group(&survivor, &group, &topic), "survivor", &inbox).await?;
+    s.all_seen(&inbox, bodies("m", 200)).await?;
+    ensure!(held.iter().all(|message| message.reconsume_times() == 0), "a held message had come before");
+    Ok(())
+}
+
+/// Sends one message to each queue, again and again, until each member got its equal part and nothing came
+/// twice for a number of rounds. All bodies that were sent.
+async fn until_divided(
+    s: &Scenario,
+    producer: &Producer,
+    topic: &str,
+    inbox: &Inbox,
+    members: &[&'static str],
+) -> Verdict<Vec<String>> {
+    let broker_name = s.admin().broker_name()?;
+    let mut sent = Vec::new();
+    for round in 0..ROUNDS_MAX {
+        let label = format!("round{round}");
+        let sends: Vec<_> = bodies(&label, QUEUES as usize)
+            .zip(0..)
+            .map(|(body, queue_id)| {
+                let queue =
+                    MessageQueue { topic: topic.into(), broker_name: (&*broker_name).into(), queue_id };
+                sent.push(body.clone());
+                producer.send_to(Message::new(topic, body), queue)
+            })
+            .collect();
+        for send in sends {
+            s.end("a send", send).await??;
+        }
+        let is_of_round = |seen: &&Seen| round_of(seen) == Some(round);
+        let all = inbox.until(|seen| seen.iter().filter(is_of_round).count() >= QUEUES as usize);
+        s.within("a round of messages", all).await?;
+        // A member that has not yet given up a queue gets its messages too, but perhaps a little later.
+        let seen = inbox.seen();
+        let divided = |round| is_divided(seen.iter().filter(|seen| round_of(seen) == Some(round)), members);
+        if round + 1 >= QUIET_ROUNDS && (round + 1 - QUIET_ROUNDS..=round).all(divided) {
+            return Ok(sent);
+        }
+    }
+    Err(format!("after {ROUNDS_MAX} rounds the queues were not divided among {members:?}: {inbox}").into())
+}
+
+fn round_of(seen: &Seen) -> Option<usize> {
+    seen.body.strip_prefix("round")?.split_once('-')?.0.parse().ok()
+}
+
+fn is_divided<'a>(round: impl Iterator<Item = &'a Seen>, members: &[&str]) -> bool {
+    let mut counts = BTreeMap::<_, usize>::new();
+    for seen in round {
+        *counts.entry(seen.member).or_default() += 1;
+    }
+    counts.len() == members.len() && counts.values().all(|count| *count == QUEUES as usize / members.len())
+}

@@ -1,0 +1,69 @@
+//! The scenarios, by what they are about.
+
+mod close;
+mod consume;
+mod errors;
+mod group;
+mod network;
+mod retry;
+mod send;
+
+use crate::suite::Entry;
+
+macro_rules! scenarios {
+    ($($module:ident::$name:ident),* $(,)?) => {
+        /// All of them, in the order in which they are run.
+        pub const ALL: &[Entry] = &[$(Entry {
+            name: concat!(stringify!($module), "::", stringify!($name)),
+            run: |scenario| Box::pin($module::$name(scenario)),
+        }),*];
+    };
+}
+
+scenarios! {
+    send::a_receipt_names_queue_and_offset,
+    send::many_in_flight_have_offsets_of_their_own,
+    send::one_way_arrives,
+    send::a_key_goes_to_one_queue,
+    send::a_fixed_queue_is_kept,
+    send::tags_keys_properties_and_flag_arrive,
+    send::a_large_body_is_compressed_on_the_way,
+    send::an_unknown_topic_is_created,
+    send::a_dropped_send_disturbs_nobody,
+    send::what_finds_no_room_is_handed_back,
+    errors::an_unknown_topic_without_template,
+    errors::an_invalid_topic_name,
+    errors::a_body_too_large,
+    consume::from_the_first_offset,
+    consume::a_new_group_on_a_young_topic_begins_at_zero,
+    consume::only_the_tags_that_were_subscribed,
+    consume::a_message_arrives_as_it_was_sent,
+    consume::handlers_inside_a_future_until_it_is_told_to_stop,
+    consume::handlers_on_threads,
+    consume::two_topics_in_one_group,
+    consume::a_new_message_ends_the_wait_for_one,
+    retry::a_message_comes_again_under_its_own_topic,
+    retry::a_handler_that_panics_gets_its_message_again,
+    retry::a_delivery_without_an_answer_comes_again,
+    retry::after_the_last_try_it_is_a_dead_letter,
+    retry::a_handler_can_ask_for_the_dead_letters,
+    group::two_members_share_and_nothing_comes_twice,
+    group::a_member_joins_midway,
+    group::a_member_leaves_and_the_rest_goes_on,
+    group::a_member_dies_and_its_messages_come_again,
+    close::the_next_consumer_goes_on_where_the_last_one_ended,
+    close::closing_under_load_loses_nothing_and_adds_up,
+    close::closing_lets_handlers_end,
+    close::an_unfinished_message_holds_the_offset,
+    close::two_clients_have_nothing_to_do_with_each_other,
+    close::closing_tells_every_send_how_it_ended,
+    network::sends_go_on_after_the_connection_was_cut,
+    network::consuming_goes_on_after_the_connection_was_cut,
+    network::a_broker_out_of_reach_is_named_and_comes_back,
+    network::a_broker_that_refuses_connections_is_named,
+    network::a_silent_broker_leaves_the_outcome_unknown,
+    network::the_second_name_server_serves_when_the_first_is_gone,
+    network::sends_go_on_without_a_name_server,
+    network::a_name_server_that_is_not_there,
+    network::a_name_server_that_has_no_address,
+}

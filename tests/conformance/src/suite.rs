@@ -1,0 +1,178 @@
+//! Runs every scenario for every adapter on every broker, and tells what came of it.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::{Adapter, Failure, Place, Scenario, Verdict};
+
+/// A scenario has ended by then, or its thread is given up.
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// What a scenario's function gives.
+pub type Running<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
+
+/// A scenario by its name.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// `module::function`.
+    pub name: &'static str,
+    /// The scenario.
+    pub run: for<'a> fn(&'a Scenario) -> Running<'a>,
+}
+
+/// One cell of the table.
+#[derive(Clone, Debug)]
+struct Cell {
+    entry: usize,
+    verdict: Verdict,
+    took: Duration,
+}
+
+/// One column of the table: an adapter on a broker.
+#[derive(Clone, Debug)]
+struct Column {
+    adapter: Adapter,
+    place: String,
+    cells: Vec<Cell>,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    names: Vec<&'static str>,
+    columns: Vec<Column>,
+}
+
+/// Runs the scenarios whose names contain one of `filters`; all when there are none. `progress` hears
+/// of each as it ends.
+///
+/// # Errors
+/// No broker could be started.
+pub fn run(entries: &[Entry], filters: &[String], mut progress: impl FnMut(&str)) -> Verdict<Report> {
+    let chosen: Vec<Entry> = entries
+        .iter()
+        .filter(|entry| filters.is_empty() || filters.iter().any(|filter| entry.name.contains(&**filter)))
+        .copied()
+        .collect();
+    let mut columns = Vec::new();
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    for place in Place::all()? {
+        let place = Arc::new(place);
+        for adapter in Adapter::ALL {
+            let mut cells = Vec::new();
+            for (index, entry) in chosen.iter().enumerate() {
+                let run = format!("{started:x}-{}-{index}", columns.len());
+                let cell = run_one(index, *entry, Scenario::new(place.clone(), *adapter, run));
+                progress(&line(entry.name, *adapter, &place, &cell));
+                cells.push(cell);
+            }
+            columns.push(Column { adapter: *adapter, place: place.to_string(), cells });
+        }
+    }
+    Ok(Report { names: chosen.iter().map(|entry| entry.name).collect(), columns })
+}
+
+/// Runs a scenario on a thread of its own, so that one that blocks can be given up.
+fn run_one(index: usize, entry: Entry, scenario: Scenario) -> Cell {
+    let (done, outcome) = mpsc::channel();
+    let began = Instant::now();
+    thread::spawn(move || {
+        let adapter = scenario.adapter();
+        let verdict = catch_unwind(AssertUnwindSafe(|| {
+            adapter.run(async {
+                let verdict = (entry.run)(&scenario).await;
+                let closed = scenario.close().await;
+                verdict.and(closed)
+            })
+        }));
+        let verdict = match verdict {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(error)) => Err(Failure::Failed(format!("the adapter did not start: {error}"))),
+            Err(_) => Err(Failure::Failed("it panicked".to_owned())),
+        };
+        // Nobody listens after the time-out.
+        let _ = done.send(verdict);
+    });
+    let verdict = outcome.recv_timeout(SCENARIO_TIMEOUT).unwrap_or_else(|_| {
+        Err(Failure::Failed(format!("its thread was stuck for {} s", SCENARIO_TIMEOUT.as_secs())))
+    });
+    Cell { entry: index, verdict, took: began.elapsed() }
+}
+
+fn line(name: &str, adapter: Adapter, place: &Place, cell: &Cell) -> String {
+    let took = cell.took.as_millis();
+    match &cell.verdict {
+        Ok(()) => format!("ok    {name} ({adapter}, {place}) {took} ms"),
+        Err(Failure::Skipped(why)) => format!("skip  {name} ({adapter}, {place}): {why}"),
+        Err(Failure::Failed(why)) => format!("FAIL  {name} ({adapter}, {place}) {took} ms: {why}"),
+    }
+}
+
+impl Report {
+    /// What failed: name, adapter, broker and reason of each.
+    #[must_use]
+    pub fn failures(&self) -> Vec<String> {
+        self.not_ok(|failure| match failure {
+            Failure::Failed(why) => Some(why.clone()),
+            Failure::Skipped(_) => None,
+        })
+    }
+
+    /// What was skipped, and why.
+    #[must_use]
+    pub fn skips(&self) -> Vec<String> {
+        self.not_ok(|failure| match failure {
+            Failure::Skipped(why) => Some((*why).to_owned()),
+            Failure::Failed(_) => None,
+        })
+    }
+
+    fn not_ok(&self, pick: impl Fn(&Failure) -> Option<String>) -> Vec<String> {
+        let mut told = Vec::new();
+        for column in &self.columns {
+            for cell in &column.cells {
+                if let Some(why) = cell.verdict.as_ref().err().and_then(&pick) {
+                    let name = self.names[cell.entry];
+                    told.push(format!("{name} ({}, {}): {why}", column.adapter, column.place));
+                }
+            }
+        }
+        told
+    }
+
+    /// Scenario by scenario, milliseconds or what became of it under each adapter and broker.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let name_width = self.names.iter().map(|name| name.len()).max().unwrap_or_default();
+        let mut table = String::new();
+        for (number, column) in self.columns.iter().enumerate() {
+            let _ = writeln!(table, "[{}] {} on {}", number + 1, column.adapter, column.place);
+        }
+        for (row, name) in self.names.iter().enumerate() {
+            let _ = write!(table, "{name:name_width$}");
+            for column in &self.columns {
+                let cell = &column.cells[row];
+                let word = match &cell.verdict {
+                    Ok(()) => format!("{} ms", cell.took.as_millis()),
+                    Err(Failure::Skipped(_)) => "skipped".to_owned(),
+                    Err(Failure::Failed(_)) => "FAILED".to_owned(),
+                };
+                let _ = write!(table, " {word:>9}");
+            }
+            table.push('\n');
+        }
+        table
+    }
+
+    /// `S scenarios x A adapters, N skipped`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let (scenarios, adapters) = (self.names.len(), Adapter::ALL.len());
+        format!("{scenarios} scenarios x {adapters} adapters, {} skipped", self.skips().len())
+    }
+}
