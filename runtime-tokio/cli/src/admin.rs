@@ -3,11 +3,15 @@
 
 use std::time::Duration;
 
+use rocketmq_client_tokio::UsageError;
+use rocketmq_client_tokio::core::config::ClientConfig;
 use rocketmq_client_tokio::core::message::StoredMessages;
 use rocketmq_client_tokio::core::message::perm;
 use rocketmq_client_tokio::core::message::sys_flag::pull;
 use rocketmq_client_tokio::core::remoting::{
-    ClusterInfo, CreateTopicRequestHeader, Encoder, FRAME_BYTES_MAX, FrameDecoder, GetMaxOffsetRequestHeader,
+    ClusterInfo, CreateTopicRequestHeader, DeleteSubscriptionGroupRequestHeader,
+    DeleteTopicFromNamesrvRequestHeader, DeleteTopicRequestHeader, Encoder, FRAME_BYTES_MAX, FrameDecoder,
+    GetConsumerListByGroupRequestHeader, GetConsumerListByGroupResponseBody, GetMaxOffsetRequestHeader,
     GetMaxOffsetResponseHeader, GetMinOffsetRequestHeader, GetMinOffsetResponseHeader,
     GetRouteInfoRequestHeader, Head, Header, NoHeader, PullMessageRequestHeader, PullMessageResponseHeader,
     QueryConsumerOffsetRequestHeader, QueryConsumerOffsetResponseHeader, RemotingCommand, RequestCode,
@@ -35,12 +39,30 @@ impl Remote {
         let connecting = tokio::time::timeout(REQUEST_TIMEOUT, TcpStream::connect(address));
         let stream = match connecting.await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(CliError::Failed(format!("can't connect to {address}: {error}"))),
-            Err(_) => return Err(CliError::Failed(format!("can't connect to {address}: no answer"))),
+            Ok(Err(error)) => return Err(cannot_connect(address, &error)),
+            Err(_) => return Err(cannot_connect(address, &"no answer")),
         };
-        stream.set_nodelay(true)?;
+        stream.set_nodelay(true).map_err(|error| cannot_connect(address, &error))?;
         let decoder = FrameDecoder::new(FRAME_BYTES_MAX);
         Ok(Self { address: address.to_owned(), stream, decoder, opaque: 0 })
+    }
+
+    /// Connects to the first of these name servers that can be reached.
+    pub(crate) async fn connect_any(name_servers: &str) -> Result<Self, CliError> {
+        let config = ClientConfig::parse(name_servers)?;
+        let mut failed = None;
+        for address in &config.name_servers {
+            match Self::connect(address).await {
+                Ok(remote) => return Ok(remote),
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| UsageError::NoNameServer.into()))
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// The master of every broker of the cluster that this name server knows.
@@ -80,6 +102,41 @@ impl Remote {
         self.request(&header).await.map(drop)
     }
 
+    /// Deletes a topic from this broker.
+    pub(crate) async fn delete_topic(&mut self, topic: &str) -> Result<(), CliError> {
+        self.request(&DeleteTopicRequestHeader { topic: topic.into(), ..Default::default() }).await.map(drop)
+    }
+
+    /// Makes this name server forget a topic's route.
+    pub(crate) async fn delete_route(&mut self, topic: &str) -> Result<(), CliError> {
+        let header = DeleteTopicFromNamesrvRequestHeader { topic: topic.into(), ..Default::default() };
+        self.request(&header).await.map(drop)
+    }
+
+    /// Deletes a group from this broker, with its offsets.
+    pub(crate) async fn delete_group(&mut self, group: &str) -> Result<(), CliError> {
+        let header = DeleteSubscriptionGroupRequestHeader {
+            group_name: group.into(),
+            clean_offset: true,
+            ..Default::default()
+        };
+        self.request(&header).await.map(drop)
+    }
+
+    /// How many members this broker knows of a group.
+    pub(crate) async fn members(&mut self, group: &str) -> Result<usize, CliError> {
+        let header =
+            GetConsumerListByGroupRequestHeader { consumer_group: group.into(), ..Default::default() };
+        let answer = self.exchange(GetConsumerListByGroupRequestHeader::CODE, &header).await?;
+        // Nobody of the group has come yet.
+        if answer.code == ResponseCode::SYSTEM_ERROR.0 {
+            return Ok(0);
+        }
+        let answer = self.accept(answer)?;
+        let body = GetConsumerListByGroupResponseBody::decode(&answer.body);
+        body.map(|body| body.consumer_id_list.len()).map_err(|error| self.unreadable(&error))
+    }
+
     /// The first offset of a queue and the one after its last.
     pub(crate) async fn offsets(&mut self, topic: &str, queue_id: i32) -> Result<(i64, i64), CliError> {
         let min = GetMinOffsetRequestHeader { topic: topic.into(), queue_id, ..Default::default() };
@@ -113,13 +170,14 @@ impl Remote {
         Ok(header.offset)
     }
 
-    /// The bodies that stand in a queue, read from the broker's log without any client in between.
-    pub(crate) async fn bodies(&mut self, topic: &str, queue_id: i32) -> Result<Vec<bytes::Bytes>, CliError> {
+    /// How many messages stand in a queue: they are read from the broker's log, in the name of a group,
+    /// without any client in between.
+    pub(crate) async fn count(&mut self, group: &str, topic: &str, queue_id: i32) -> Result<u64, CliError> {
         let (mut offset, end) = self.offsets(topic, queue_id).await?;
-        let mut bodies = Vec::new();
+        let mut count = 0;
         while offset < end {
             let header = PullMessageRequestHeader {
-                consumer_group: "RmqAudit".into(),
+                consumer_group: group.into(),
                 topic: topic.into(),
                 queue_id,
                 queue_offset: offset,
@@ -132,14 +190,15 @@ impl Remote {
             let answer = self.request(&header).await?;
             let header: PullMessageResponseHeader = self.read(&answer)?;
             for record in StoredMessages::new(answer.body.clone()) {
-                bodies.push(record.map_err(|error| self.unreadable(&error))?.raw_body().clone());
+                record.map_err(|error| self.unreadable(&error))?;
+                count += 1;
             }
             if header.next_begin_offset <= offset {
                 return Err(self.failed(format!("a pull at {offset} of {topic} led nowhere")));
             }
             offset = header.next_begin_offset;
         }
-        Ok(bodies)
+        Ok(count)
     }
 
     async fn request<'h, H: RequestHeader<'h>>(&mut self, header: &H) -> Result<RemotingCommand, CliError> {
@@ -172,22 +231,25 @@ impl Remote {
         let head = Head { code: code.0, opaque: self.opaque, ..Head::default() };
         let mut frame = bytes::BytesMut::new();
         Encoder::default().encode(&mut frame, &head, header, &[], 0);
-        self.stream.write_all(&frame).await?;
-        match tokio::time::timeout(REQUEST_TIMEOUT, self.answer()).await {
+        match tokio::time::timeout(REQUEST_TIMEOUT, self.send_and_wait(&frame)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.failed(format!("no answer to {code} within {} s", REQUEST_TIMEOUT.as_secs()))),
         }
     }
 
-    async fn answer(&mut self) -> Result<RemotingCommand, CliError> {
+    async fn send_and_wait(&mut self, frame: &[u8]) -> Result<RemotingCommand, CliError> {
+        let written = self.stream.write_all(frame).await;
+        written.map_err(|error| self.failed(format!("the connection was lost: {error}")))?;
         loop {
             while let Some(command) = self.decoder.next_frame().map_err(|error| self.unreadable(&error))? {
                 if command.is_response() && command.opaque == self.opaque {
                     return Ok(command);
                 }
             }
-            if self.stream.read_buf(self.decoder.buffer_mut()).await? == 0 {
-                return Err(self.failed("it closed the connection".to_owned()));
+            match self.stream.read_buf(self.decoder.buffer_mut()).await {
+                Ok(0) => return Err(self.failed("it closed the connection".to_owned())),
+                Ok(_) => {}
+                Err(error) => return Err(self.failed(format!("the connection was lost: {error}"))),
             }
         }
     }
@@ -203,4 +265,10 @@ impl Remote {
     fn failed(&self, reason: String) -> CliError {
         CliError::Failed(format!("asking {} failed: {reason}", self.address))
     }
+}
+
+fn cannot_connect(address: &str, reason: &dyn std::fmt::Display) -> CliError {
+    CliError::Failed(format!(
+        "can't connect to {address}: {reason} (check that the server runs, that the address is right, and firewalls)"
+    ))
 }

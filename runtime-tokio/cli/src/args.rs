@@ -69,11 +69,14 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) namesrv: Option<String>,
     /// How many messages to send
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    pub(crate) messages: u64,
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(2_000..=10_000_000))]
+    pub(crate) messages: u32,
     /// Lose one message on purpose, to see that it is noticed; the demo fails then
     #[arg(long)]
     pub(crate) lose_one: bool,
+    /// Leave topic and group on the cluster instead of deleting them
+    #[arg(long)]
+    pub(crate) keep: bool,
     /// Print the outcome as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -103,7 +106,7 @@ pub(crate) struct SendArgs {
     /// The topic
     pub(crate) topic: String,
     /// The message's body
-    #[arg(conflicts_with_all = ["size", "file"])]
+    #[arg(conflicts_with_all = ["size", "file"], required_unless_present_any = ["size", "file"])]
     pub(crate) body: Option<String>,
     #[command(flatten)]
     pub(crate) cluster: Cluster,

@@ -1,4 +1,5 @@
 //! `rmq`: try, test and operate Apache RocketMQ from a terminal.
+#![allow(clippy::print_stdout, reason = "standard output is what this program is for")]
 
 mod admin;
 mod args;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::args::{Cli, Command, DemoArgs};
+use crate::args::{Cli, Command};
 use crate::error::CliError;
 
 fn main() -> ExitCode {
@@ -43,22 +44,12 @@ fn start(cli: Cli) -> Result<(), CliError> {
 
 async fn run(command: Command) -> Result<(), CliError> {
     match command {
-        Command::Demo(args) => demo(&args).await,
+        Command::Demo(args) => demo::run(&args).await,
         Command::Broker(args) => broker::run(args).await,
         Command::Send(args) => send::run(args).await,
         Command::Consume(args) => consume::run(args).await,
         Command::Env(args) => env::run(&args),
         Command::Completions { shell } => completions(shell),
-    }
-}
-
-async fn demo(args: &DemoArgs) -> Result<(), CliError> {
-    let report = demo::run(args).await?;
-    report.print(args.json)?;
-    if report.ok() {
-        Ok(())
-    } else {
-        Err(CliError::Failed("a message was lost, or too few were at stake: see the figures".to_owned()))
     }
 }
 

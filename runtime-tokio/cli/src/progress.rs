@@ -32,6 +32,11 @@ impl Bar {
         self.0.inc(count);
     }
 
+    /// So many are done.
+    pub(crate) fn set(&self, count: u64) {
+        self.0.set_position(count);
+    }
+
     /// Prints to standard output without tearing the bar.
     pub(crate) fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
         self.0.suspend(print)

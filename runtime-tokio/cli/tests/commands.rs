@@ -1,156 +1,153 @@
-//! The commands against a broker, through the binary.
+//! The commands at work, on a broker in the test's own process.
 
-mod common;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Output, Stdio};
 
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read};
-use std::process::Command;
-
-use common::{Ran, rmq, rmq_with_input};
 use rocketmq_dev_broker::DevBroker;
 use serde_json::Value;
 
+fn rmq(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rmq"));
+    command.args(arguments).env_remove("ROCKETMQ_NAMESRV").env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    rmq(arguments).output().expect("the binary runs")
+}
+
 #[track_caller]
-fn succeeds(ran: Ran) -> Ran {
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    ran
+fn succeeds(arguments: &[&str]) -> String {
+    let output = output(arguments);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {text}");
+    String::from_utf8(output.stdout).expect("text")
 }
 
-fn json(ran: &Ran) -> Value {
-    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stdout))
+fn object(text: &str) -> Value {
+    serde_json::from_str(text.trim()).expect("one JSON object")
 }
 
 #[test]
-fn a_receipt_says_where_the_message_is() {
+fn the_demo_loses_nothing_when_a_consumer_dies() {
+    let report = object(&succeeds(&["demo", "--messages", "3000", "--json"]));
+    assert_eq!(report["sent"], 3_000);
+    assert_eq!(report["stored"], 3_000);
+    assert_eq!(report["consumed"], 3_000);
+    assert_eq!(report["lost"], 0);
+    assert!(report["unacked_at_cut"].as_u64() >= Some(500), "{report}");
+}
+
+#[test]
+fn the_demo_notices_one_lost_message() {
+    let output = output(&["demo", "--messages", "2000", "--lose-one", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = object(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!((&report["lost"], &report["ok"]), (&1.into(), &false.into()), "{report}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("1 lost of 2000"));
+}
+
+#[test]
+fn the_demo_runs_on_a_cluster_and_leaves_nothing_behind() {
     let broker = DevBroker::start().expect("a broker");
-    let args = ["send", "T", "hello", "-t", "A", "-k", "k1", "-k", "k2", "-p", "colour=red"];
-    let ran = succeeds(rmq(&[&args[..], &["--namesrv", &broker.addr()]].concat()));
+    let topics = || broker.with_broker(|broker| broker.topics().map(ToString::to_string).collect::<Vec<_>>());
+    let before = topics();
+    let report = object(&succeeds(&["demo", "--namesrv", &broker.addr(), "--messages", "2000", "--json"]));
+    assert_eq!((&report["stored"], &report["lost"]), (&2_000.into(), &0.into()), "{report}");
+    assert_eq!(topics(), before);
+}
+
+#[test]
+fn what_is_sent_is_consumed_and_committed() {
+    let broker = DevBroker::start().expect("a broker");
+    let addr = broker.addr();
+    let receipt = succeeds(&[
+        "send",
+        "--namesrv",
+        &addr,
+        "T",
+        "hello",
+        "--tag",
+        "a",
+        "--key",
+        "k",
+        "--property",
+        "p=q",
+    ]);
+    assert!(receipt.starts_with("T@broker-a:") && receipt.contains(" offset 0 id "), "{receipt}");
+    let group = ["consume", "--namesrv", &addr, "T", "--group", "g", "--from", "first"];
+    let format = [&group[..], &["--count", "1", "--timeout", "20", "--format", "%t|%T|%k|%b\\n"]].concat();
+    assert_eq!(succeeds(&format), "T|a|k|hello\n");
+    // Committed: the group does not get it again, and says so.
+    let again = output(&[&group[..], &["--count", "1", "--timeout", "0.5"]].concat());
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("0 of 1 messages"));
+}
+
+#[test]
+fn many_messages_end_in_a_summary() {
+    let broker = DevBroker::start().expect("a broker");
+    let summary = object(&succeeds(&[
+        "send",
+        "--namesrv",
+        &broker.addr(),
+        "T",
+        "--size",
+        "100",
+        "--count",
+        "500",
+        "--json",
+    ]));
+    assert_eq!(summary["sent"], 500);
+    assert!(summary["p99_ms"].as_f64() >= summary["p50_ms"].as_f64());
     let stored = broker.with_broker(|broker| broker.messages("T"));
-    let [message] = &stored[..] else { panic!("one message, not {}", stored.len()) };
-    assert_eq!(&message.raw_body()[..], b"hello");
-    assert_eq!(message.tags(), Some("A"));
-    assert_eq!(message.keys().collect::<Vec<_>>(), ["k1", "k2"]);
-    assert_eq!(message.property("colour"), Some("red"));
-    let queue = message.queue_id;
-    assert_eq!(ran.stdout, format!("T@broker-a:{queue} offset 0 id {}\n", message.msg_id()));
-    assert_eq!(ran.stderr, "", "quiet when healthy");
+    assert_eq!(stored.len(), 500);
+    assert!(stored.iter().all(|message| message.raw_body().len() == 100));
+    let oneway = succeeds(&["send", "--namesrv", &broker.addr(), "T", "x", "--count", "3", "--oneway"]);
+    assert!(oneway.starts_with("3 handed to the network"), "{oneway}");
 }
 
 #[test]
-fn the_lines_of_a_file_come_out_again() {
+fn each_line_of_standard_input_is_a_message() {
     let broker = DevBroker::start().expect("a broker");
-    let lines: BTreeSet<String> = (0..1_000).map(|number| format!("line {number}")).collect();
-    let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    let args = ["send", "T", "--file", "-", "--json", "--namesrv", &broker.addr()];
-    let sent = json(&succeeds(rmq_with_input(&args, input.as_bytes())));
-    assert_eq!(sent["sent"], 1_000);
-    assert_eq!(sent["unconfirmed"], 0);
-    let consume = |count: &str, workers: &str| {
-        let args = ["consume", "T", "-g", "g", "--from", "first", "--timeout", "60", "--format", r"%b\n"];
-        let rest = ["-n", count, "--workers", workers, "--namesrv", &broker.addr()];
-        succeeds(rmq(&[&args[..], &rest].concat()))
-    };
-    // Exactly as many as were asked for, and the group goes on where it stopped.
-    let (first, second) = (consume("300", "1"), consume("700", "4"));
-    let printed: Vec<&str> = first.stdout.lines().chain(second.stdout.lines()).collect();
-    assert_eq!(first.stdout.lines().count(), 300);
-    assert_eq!(printed.len(), 1_000, "none twice");
-    assert_eq!(printed.into_iter().map(String::from).collect::<BTreeSet<_>>(), lines);
-    let stored = broker.with_broker(|broker| broker.messages("%RETRY%g").len());
-    assert_eq!(stored, 0, "nothing was sent back");
+    let mut child = rmq(&["send", "--namesrv", &broker.addr(), "T", "--file", "-", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    child.stdin.take().expect("its input").write_all(b"one\r\n\nthree").expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(object(&String::from_utf8_lossy(&output.stdout))["sent"], 2);
+    let stored = broker.with_broker(|broker| broker.messages("T"));
+    let mut bodies: Vec<_> = stored.iter().map(|message| message.raw_body().to_vec()).collect();
+    bodies.sort();
+    assert_eq!(bodies, [&b"one"[..], b"three"]);
 }
 
 #[test]
-fn a_message_as_json_keeps_a_body_that_is_no_text() {
-    let broker = DevBroker::start().expect("a broker");
-    let args = ["send", "T", "--file", "-", "--namesrv", &broker.addr()];
-    succeeds(rmq_with_input(&args, b"\xff\xfe\n"));
-    let args = ["consume", "T", "-g", "g", "--from", "first", "-n", "1", "--json", "--timeout", "60"];
-    let message = json(&succeeds(rmq(&[&args[..], &["--namesrv", &broker.addr()]].concat())));
-    assert_eq!(message["body_base64"], "//4=");
-    assert_eq!(message["topic"], "T");
-    assert_eq!(message["offset"], 0);
-    assert_eq!(message["tags"], Value::Null);
-}
-
-#[test]
-fn a_rate_is_kept() {
-    let broker = DevBroker::start().expect("a broker");
-    let args = ["send", "T", "x", "-n", "11", "--rate", "20", "--json", "--namesrv", &broker.addr()];
-    let sent = json(&succeeds(rmq(&args)));
-    assert_eq!(sent["sent"], 11);
-    assert!(sent["elapsed_ms"].as_f64() >= Some(500.0), "ten pauses of 50 ms at least: {sent}");
-}
-
-#[test]
-fn a_reader_that_goes_away_is_no_failure_and_loses_nothing() {
-    let broker = DevBroker::start().expect("a broker");
-    succeeds(rmq(&["send", "T", "--size", "1000", "-n", "5000", "--json", "--namesrv", &broker.addr()]));
-    let args =
-        ["consume", "T", "-g", "g", "--from", "first", "--namesrv", &broker.addr(), "--format", r"%i\n"];
-    let mut child = common::command(&args).spawn().expect("it starts");
-    let mut seen = BTreeSet::new();
-    let mut reader = BufReader::with_capacity(64, child.stdout.take().expect("a pipe"));
-    for _ in 0..3 {
-        let mut line = String::new();
-        reader.read_line(&mut line).expect("a line");
-        seen.insert(line);
-    }
-    drop(reader);
-    let mut told = String::new();
-    child.stderr.take().expect("a pipe").read_to_string(&mut told).expect("text");
-    let status = child.wait().expect("it ends");
-    assert!(status.success(), "{told}");
-    assert!(!told.contains("panicked") && !told.contains("error"), "{told}");
-}
-
-#[test]
-#[cfg(unix)]
-fn ctrl_c_commits_what_was_printed() {
-    let broker = DevBroker::start().expect("a broker");
-    succeeds(rmq(&["send", "T", "x", "-n", "50", "--json", "--namesrv", &broker.addr()]));
-    let args =
-        ["consume", "T", "-g", "g", "--from", "first", "--namesrv", &broker.addr(), "--format", r"%i\n"];
-    let mut child = common::command(&args).spawn().expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    let printed: BTreeSet<String> = lines.by_ref().take(50).map(|line| line.expect("a line")).collect();
-    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
-    assert!(interrupt.success());
-    let mut told = String::new();
-    child.stderr.take().expect("a pipe").read_to_string(&mut told).expect("text");
-    assert!(child.wait().expect("it ends").success(), "{told}");
-    assert_eq!(printed.len(), 50);
-    assert!(told.contains("50 messages"), "{told}");
-    let committed: i64 = broker.with_broker(|broker| {
-        let offsets = broker.committed_offsets().filter(|(group, topic, ..)| (*group, *topic) == ("g", "T"));
-        offsets.map(|(.., offset)| offset).sum()
-    });
-    assert_eq!(committed, 50);
-}
-
-#[test]
-#[cfg(unix)]
-fn a_broker_prints_its_address_and_serves_until_it_is_stopped() {
-    let args = ["broker", "--port", "0", "--broker-port", "0", "--topics", "a:3,b"];
-    let mut child = common::command(&args).spawn().expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-    let address = lines.find_map(|line| Some(line.strip_prefix("export ROCKETMQ_NAMESRV=")?.to_owned()));
-    let address = address.expect("the line to copy");
-    let sent = json(&succeeds(rmq(&["send", "a", "x", "-n", "9", "--json", "--namesrv", &address])));
-    let queues: BTreeSet<i64> =
-        sent["receipts"].as_array().expect("receipts").iter().filter_map(|r| r["queue"].as_i64()).collect();
-    assert_eq!(queues, BTreeSet::from([0, 1, 2]));
-    let stop = Command::new("kill").arg(child.id().to_string()).status().expect("kill runs");
-    assert!(stop.success());
-    assert!(child.wait().expect("it ends").success());
+fn a_broker_tells_its_address_and_has_the_topics_asked_for() {
+    let mut child = rmq(&["broker", "--port", "0", "--broker-port", "0", "--topics", "a:8,b"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    let addr = lines.find_map(|line| Some(line.strip_prefix("export ROCKETMQ_NAMESRV=")?.to_owned()));
+    let addr = addr.expect("a line to copy");
+    let receipts = succeeds(&["send", "--namesrv", &addr, "a", "x", "--count", "64", "--receipts"]);
+    let queues: std::collections::BTreeSet<_> = receipts
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .filter(|queue| queue.contains('@'))
+        .collect();
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    assert_eq!(queues.len(), 8, "{receipts}");
 }
 
 #[test]
 fn the_environment_and_completions_are_printed() {
-    let env = json(&succeeds(rmq(&["env", "--json"])));
-    assert_eq!(env["ROCKETMQ_NAMESRV"]["default"], "127.0.0.1:9876");
-    assert!(succeeds(rmq(&["env"])).stdout.contains("ROCKETMQ_LOG"));
-    for shell in ["bash", "zsh", "fish"] {
-        assert!(succeeds(rmq(&["completions", shell])).stdout.contains("consume"), "{shell}");
-    }
+    assert!(succeeds(&["env"]).contains("ROCKETMQ_NAMESRV"));
+    assert!(object(&succeeds(&["env", "--json"]))["ROCKETMQ_NAMESRV"].is_object());
+    assert!(succeeds(&["completions", "bash"]).contains("rmq"));
 }

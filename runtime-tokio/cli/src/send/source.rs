@@ -34,17 +34,12 @@ enum Bodies {
 
 impl Source {
     /// # Errors
-    /// There is no body, or the file can't be opened.
+    /// The file can't be opened.
     pub(super) fn open(args: &SendArgs) -> Result<Self, CliError> {
         let body = match (args.size, &args.body) {
             (Some(size), _) => filler(size),
             (None, Some(body)) => Bytes::copy_from_slice(body.as_bytes()),
-            (None, None) if args.file.is_some() => Bytes::new(),
-            (None, None) => {
-                let told =
-                    "nothing to send: give a BODY, --size BYTES, or --file FILE with one message a line";
-                return Err(CliError::Usage(told.to_owned()));
-            }
+            (None, None) => Bytes::new(),
         };
         let bodies = match &args.file {
             Some(path) => Bodies::Lines(lines(path)?),
