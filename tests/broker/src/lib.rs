@@ -1,1 +1,40 @@
-//! Pure core.
+//! An Apache RocketMQ name server and broker for development and tests.
+//!
+//! [`NameServer`] and [`Broker`] are machines: frames with a time go in, frames and a deadline come
+//! out. They open no socket and read no clock, so a test decides when anything happens. With the
+//! feature `serve` a `DevBroker` puts both behind TCP in the test's own process.
+//!
+//! What a client can observe follows the Java broker 5.4.0: response codes and remarks, long polling,
+//! offsets, retries, delay levels, dead letters, locks. Everything lives in memory. This is not a
+//! broker for production: use Apache RocketMQ there.
+
+mod asker;
+mod broker;
+mod client;
+mod config;
+mod delay;
+mod fault;
+mod group;
+mod hold;
+mod json;
+mod lock;
+mod model;
+mod name_server;
+mod offset;
+mod output;
+mod processor;
+mod reply;
+#[cfg(feature = "serve")]
+mod serve;
+mod store;
+mod topic;
+mod view;
+
+pub use broker::{Broker, Durability, Output};
+pub use config::{BrokerConfig, DelayLevels, DelayLevelsError};
+pub use fault::{Fault, Faults};
+pub use model::{SubscriptionGroupConfig, TopicConfig};
+pub use name_server::{NameServer, NameServerConfig, NameServerOutput};
+pub use output::{ConnectionId, Frames};
+#[cfg(feature = "serve")]
+pub use serve::{DevBroker, DevBrokerBuilder};

@@ -1,0 +1,54 @@
+//! Who waits for an answer, and how a processor refuses.
+
+use std::time::Duration;
+
+use rocketmq_client_core::remoting::{HeaderError, RemotingCommand, ResponseCode};
+
+use crate::output::ConnectionId;
+
+/// The origin of a request: all that is needed to answer it, now or after a wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker {
+    pub(crate) connection: ConnectionId,
+    pub(crate) opaque: i32,
+    pub(crate) version: i32,
+    /// Nothing is answered, not even errors: a one-way request, or an answer that a fault swallows.
+    pub(crate) silent: bool,
+    /// How much later than due the answer leaves.
+    pub(crate) delay: Option<Duration>,
+}
+
+impl Asker {
+    pub(crate) fn new(connection: ConnectionId, command: &RemotingCommand) -> Self {
+        Self {
+            connection,
+            opaque: command.opaque,
+            version: command.version,
+            silent: command.is_oneway(),
+            delay: None,
+        }
+    }
+}
+
+/// A request that is answered with an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: ResponseCode,
+    pub(crate) remark: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: ResponseCode, remark: impl Into<String>) -> Self {
+        Self { code, remark: remark.into() }
+    }
+}
+
+impl From<HeaderError> for Refusal {
+    /// A broker dies of a null pointer here and answers 1 with the exception's text; ours says what is missing.
+    fn from(error: HeaderError) -> Self {
+        Self::new(ResponseCode::SYSTEM_ERROR, error.to_string())
+    }
+}
+
+/// Where a refusal that mentions an unknown topic points the user. Java: `FAQUrl#APPLY_TOPIC_URL`.
+pub(crate) const FAQ: &str = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";

@@ -1,0 +1,115 @@
+//! What survives when a broker's process ends, cleanly or not.
+
+use rocketmq_client_core::time::{Instant, Timestamp, WallClock};
+
+use super::Broker;
+use super::timers::Timers;
+use crate::client::ClientTable;
+use crate::delay::DelayService;
+use crate::fault::Faults;
+use crate::hold::HoldTable;
+use crate::lock::LockTable;
+use crate::offset::OffsetTable;
+use crate::reply::Replier;
+
+/// What the disk kept of the log. Consumer offsets and the progress of delayed messages go back to
+/// their last flush in any case; topics and groups are always kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Everything appended: a killed process, or a machine that flushes every append.
+    All,
+    /// All but the newest records: a power loss with asynchronous flush.
+    LoseRecords(u64),
+    /// All but what was appended in the last milliseconds before the crash.
+    LoseMillis(u64),
+}
+
+/// What is on disk beside the log.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Disk {
+    offsets: OffsetTable,
+    delay: Option<DelayService>,
+}
+
+impl Disk {
+    pub(super) fn flush_offsets(&mut self, offsets: &OffsetTable) {
+        if self.offsets_differ(offsets) {
+            self.offsets = offsets.persisted();
+        }
+    }
+
+    pub(super) fn offsets_differ(&self, offsets: &OffsetTable) -> bool {
+        self.offsets.version != offsets.version
+    }
+
+    pub(super) fn flush_delay(&mut self, delay: &DelayService) {
+        if self.delay_differs(delay) {
+            self.delay = Some(delay.clone());
+        }
+    }
+
+    pub(super) fn delay_differs(&self, delay: &DelayService) -> bool {
+        match &self.delay {
+            Some(kept) => kept != delay,
+            None => !delay.is_fresh(),
+        }
+    }
+}
+
+impl Broker {
+    /// The broker that a new process makes of what the crash of this one left. Connections, members,
+    /// locks, held pulls and reset marks are gone; commits since the last flush are lost; delayed
+    /// messages since the last flush of their progress are delivered again.
+    #[must_use]
+    pub fn crash(&self, keep: Durability, now: Instant, wall: Timestamp) -> Self {
+        let mut after = self.started_again(now, wall);
+        let next = after.store.log.next();
+        let cut = match keep {
+            Durability::All => next,
+            Durability::LoseRecords(count) => next.saturating_sub(count),
+            Durability::LoseMillis(millis) => {
+                let lost = std::time::Duration::from_millis(millis);
+                let mut newest = after.store.log.iter().rev();
+                next - newest.by_ref().take_while(|record| self.now - record.stored_at < lost).count() as u64
+            }
+        };
+        after.store.truncate(cut);
+        after.store.dispatch_all();
+        after.offsets = self.disk.offsets.persisted();
+        after.delay = self.disk.delay.clone().unwrap_or_else(|| self.delay.fresh());
+        after.delay.correct(&after.store);
+        after.disk = self.disk.clone();
+        after
+    }
+
+    /// The broker that a new process makes of what a clean shutdown of this one left.
+    #[must_use]
+    pub fn restart(&self, now: Instant, wall: Timestamp) -> Self {
+        let mut after = self.started_again(now, wall);
+        after.store.dispatch_all();
+        after.offsets = self.offsets.persisted();
+        after.disk.flush_offsets(&after.offsets);
+        after.disk.flush_delay(&after.delay);
+        after
+    }
+
+    fn started_again(&self, now: Instant, wall: Timestamp) -> Self {
+        Self {
+            clients: ClientTable::default(),
+            locks: LockTable::new(self.config.lock_expire),
+            holds: HoldTable::default(),
+            faults: Faults::default(),
+            replier: Replier::new(),
+            connections: std::collections::BTreeMap::new(),
+            timers: Timers::new(&self.config, now),
+            grown: Vec::new(),
+            outputs: std::collections::VecDeque::new(),
+            backlog: std::collections::VecDeque::new(),
+            clock: WallClock::new(now, wall),
+            rng: self.rng.clone().fork(),
+            boot: wall,
+            now,
+            ..self.clone()
+        }
+    }
+}

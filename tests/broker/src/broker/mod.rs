@@ -1,0 +1,294 @@
+//! The broker as a machine: frames with a time go in, frames and a deadline come out.
+//!
+//! A request is carried out when it comes in; a real broker's thread pools may reorder requests,
+//! the simulator's network does that instead. Pulls that were held run again in
+//! [`Broker::poll_output`], so that one batch of sends wakes a pull once.
+
+mod crash;
+mod timers;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rocketmq_client_core::message::id::UniqKeyGenerator;
+use rocketmq_client_core::remoting::{NotifyConsumerIdsChangedRequestHeader, RemotingCommand};
+use rocketmq_client_core::rng::Rng;
+use rocketmq_client_core::time::{Instant, Timestamp, WallClock};
+
+use self::timers::Timers;
+use crate::asker::Asker;
+use crate::client::ClientTable;
+use crate::config::BrokerConfig;
+use crate::delay::DelayService;
+use crate::fault::{Fault, Faults};
+use crate::group::GroupTable;
+use crate::hold::HoldTable;
+use crate::lock::LockTable;
+use crate::model::MessageModel;
+use crate::offset::OffsetTable;
+use crate::output::{ConnectionId, Frames};
+use crate::reply::Replier;
+use crate::store::{QueueRef, Store};
+use crate::topic::TopicTable;
+
+pub use self::crash::Durability;
+
+/// What a broker wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Write these frames to a connection.
+    Transmit {
+        /// The connection.
+        connection: ConnectionId,
+        /// Whole frames.
+        frames: Frames,
+    },
+    /// Close a connection. [`Broker::handle_closed`] needn't be called for it.
+    Close {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// Send this frame, a `REGISTER_BROKER` request, to every name server. A host that delivers it
+    /// before the frames that follow keeps the broker's promise: when a producer has the answer
+    /// of the send that created a topic, every reachable name server knows the topic.
+    RegisterBroker {
+        /// One whole frame.
+        frame: Bytes,
+    },
+    /// Nothing else is to be done until an input or this time comes.
+    Wait(Option<Instant>),
+}
+
+/// A connected client.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    pub(crate) peer: SocketAddr,
+    pub(crate) last_seen: Instant,
+}
+
+/// A broker without sockets, threads or clocks. A clone is a second broker with the same past.
+#[derive(Clone, Debug)]
+pub struct Broker {
+    pub(crate) config: Arc<BrokerConfig>,
+    pub(crate) rng: Rng,
+    pub(crate) clock: WallClock,
+    pub(crate) boot: Timestamp,
+    pub(crate) store: Store,
+    pub(crate) topics: TopicTable,
+    pub(crate) groups: GroupTable,
+    pub(crate) offsets: OffsetTable,
+    pub(crate) clients: ClientTable,
+    pub(crate) locks: LockTable,
+    pub(crate) holds: HoldTable,
+    pub(crate) delay: DelayService,
+    pub(crate) faults: Faults,
+    pub(crate) replier: Replier,
+    pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    /// Where the properties of the record being written are put together.
+    pub(crate) scratch: String,
+    pub(crate) ids: UniqKeyGenerator,
+    disk: crash::Disk,
+    timers: Timers,
+    grown: Vec<QueueRef>,
+    outputs: VecDeque<Output>,
+    backlog: VecDeque<(ConnectionId, RemotingCommand)>,
+    now: Instant,
+}
+
+impl Broker {
+    /// An empty broker that starts now. `seed` decides random queues and generated message ids.
+    #[must_use]
+    pub fn new(config: BrokerConfig, seed: u64, now: Instant, wall: Timestamp) -> Self {
+        let clock = WallClock::new(now, wall);
+        let mut rng = Rng::new(seed);
+        let random = rng.next_u32();
+        Self {
+            ids: UniqKeyGenerator::new(config.addr.ip(), random >> 16, random.to_be_bytes(), wall),
+            store: Store::new(config.addr, config.dispatch_lag),
+            topics: TopicTable::new(&config, wall),
+            groups: GroupTable::new(config.auto_create_group, wall),
+            offsets: OffsetTable::default(),
+            clients: ClientTable::default(),
+            locks: LockTable::new(config.lock_expire),
+            holds: HoldTable::default(),
+            delay: DelayService::new(config.delay_levels.clone()),
+            faults: Faults::default(),
+            replier: Replier::new(),
+            connections: BTreeMap::new(),
+            scratch: String::new(),
+            disk: crash::Disk::default(),
+            timers: Timers::new(&config, now),
+            grown: Vec::new(),
+            outputs: VecDeque::new(),
+            backlog: VecDeque::new(),
+            rng,
+            boot: wall,
+            config: Arc::new(config),
+            clock,
+            now,
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
+    /// The fault switches.
+    pub fn faults_mut(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
+    /// Corrects the wall clock, which stamps messages and decides deliveries of delayed ones.
+    pub fn set_wall_clock(&mut self, now: Instant, wall: Timestamp) {
+        self.clock = WallClock::new(now, wall);
+    }
+
+    /// A client connected from `peer`. `local` is the address it connected to.
+    pub fn handle_connected(&mut self, now: Instant, connection: ConnectionId, peer: SocketAddr, local: SocketAddr) {
+        tracing::debug!(connection = connection.0, %peer, %local, "connected");
+        self.connections.insert(connection, Connection { peer, last_seen: now });
+        self.advance(now);
+    }
+
+    /// A connection is gone: its client leaves all groups at once, and the others hear of it.
+    pub fn handle_closed(&mut self, now: Instant, connection: ConnectionId) {
+        self.advance(now);
+        if self.connections.remove(&connection).is_none() {
+            return;
+        }
+        tracing::debug!(connection = connection.0, "closed");
+        for group in self.drop_connection(connection) {
+            self.notify_members(&group);
+        }
+    }
+
+    /// A frame came in.
+    pub fn handle_frame(&mut self, now: Instant, connection: ConnectionId, command: RemotingCommand) {
+        self.advance(now);
+        if self.faults.is_frozen() {
+            self.backlog.push_back((connection, command));
+        } else {
+            self.execute(now, connection, &command);
+        }
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    /// The next thing to do. After `Wait` there is nothing until the next input.
+    pub fn poll_output(&mut self) -> Output {
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        if self.faults.is_frozen() {
+            return Output::Wait(None);
+        }
+        while let Some((connection, command)) = self.backlog.pop_front() {
+            self.execute(self.now, connection, &command);
+        }
+        self.wake_holds();
+        // A registration comes before the answers that depend on it.
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        match self.replier.outbox.pop() {
+            Some((connection, frames)) => Output::Transmit { connection, frames },
+            None => Output::Wait(self.deadline()),
+        }
+    }
+
+    fn execute(&mut self, now: Instant, connection: ConnectionId, command: &RemotingCommand) {
+        if let Some(known) = self.connections.get_mut(&connection) {
+            known.last_seen = now;
+        }
+        tracing::trace!(connection = connection.0, code = command.code, opaque = command.opaque, "frame");
+        if command.is_response() {
+            return;
+        }
+        let mut asker = Asker::new(connection, command);
+        match self.faults.take(command.code) {
+            None => {}
+            Some(Fault::Answer { code, remark }) => {
+                let refusal = crate::asker::Refusal { code, remark };
+                return self.replier.refuse(now, &asker, &refusal, &[]);
+            }
+            Some(Fault::DropRequest) => return,
+            Some(Fault::DropResponse) => asker.silent = true,
+            Some(Fault::DelayResponse(delay)) => asker.delay = Some(delay),
+        }
+        self.process(now, &asker, command);
+        self.dispatch(now);
+        self.register_changes();
+    }
+
+    /// Runs what is due, so that every input sees the state of its own time.
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        if !self.faults.is_frozen() {
+            self.run_timers(now);
+        }
+    }
+
+    pub(crate) fn dispatch(&mut self, now: Instant) {
+        self.store.dispatch(now, &mut self.grown);
+    }
+
+    fn wake_holds(&mut self) {
+        if self.grown.is_empty() {
+            return;
+        }
+        let mut grown = std::mem::take(&mut self.grown);
+        if self.holds.len() > 0 {
+            grown.sort_unstable();
+            grown.dedup();
+            for queue in &grown {
+                self.wake_queue(self.now, *queue);
+            }
+        }
+        grown.clear();
+        self.grown = grown;
+    }
+
+    pub(crate) fn wall(&self, now: Instant) -> Timestamp {
+        self.clock.timestamp(now)
+    }
+
+    /// Forgets a connection everywhere; the groups whose remaining members should hear of it.
+    pub(crate) fn drop_connection(&mut self, connection: ConnectionId) -> Vec<Arc<str>> {
+        self.connections.remove(&connection);
+        self.holds.forget(connection);
+        self.replier.forget(connection);
+        self.clients.remove(connection)
+    }
+
+    /// Tells the members of a group that it changed. Java: `DefaultConsumerIdsChangeListener`.
+    pub(crate) fn notify_members(&mut self, group: &Arc<str>) {
+        let enabled = self.groups.get(group).is_none_or(|config| config.notify_consumer_ids_changed_enable);
+        let Some(info) = self.clients.consumers.get(group) else { return };
+        if !enabled || info.message_model == MessageModel::Broadcasting {
+            return;
+        }
+        let header = NotifyConsumerIdsChangedRequestHeader {
+            consumer_group: (&**group).into(),
+            ..Default::default()
+        };
+        for connection in info.members.keys() {
+            self.replier.push(*connection, &header, &Bytes::new());
+        }
+    }
+
+    pub(crate) fn close(&mut self, connection: ConnectionId) {
+        self.drop_connection(connection);
+        self.outputs.push_back(Output::Close { connection });
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+}

@@ -1,0 +1,210 @@
+//! What a broker does by the clock, and when it wants to be woken for it.
+//!
+//! Periods run on a grid from the start, as a real broker's do, but an idle broker isn't woken for
+//! a period in which there is nothing to do.
+
+use std::time::Duration;
+
+use rocketmq_client_core::time::Instant;
+
+use super::{Broker, Output};
+use crate::config::BrokerConfig;
+
+/// A period and its next point on the grid.
+#[derive(Clone, Debug)]
+struct Periodic {
+    period: Duration,
+    next: Instant,
+}
+
+impl Periodic {
+    fn new(start: Instant, first: Duration, period: Duration) -> Self {
+        Self { period: period.max(Duration::from_millis(1)), next: start + first }
+    }
+
+    /// True once for all points that have passed.
+    fn pass(&mut self, now: Instant) -> bool {
+        if now < self.next {
+            return false;
+        }
+        let nanos = self.period.as_nanos();
+        let passed = (now - self.next).as_nanos() / nanos + 1;
+        self.next += Duration::from_nanos(u64::try_from(passed * nanos).unwrap_or(u64::MAX));
+        true
+    }
+
+    /// The first point on the grid at or after `time`.
+    fn at_or_after(&self, time: Instant) -> Instant {
+        let nanos = self.period.as_nanos();
+        let points = (time - self.next).as_nanos().div_ceil(nanos);
+        self.next + Duration::from_nanos(u64::try_from(points * nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// The periods of a broker.
+#[derive(Clone, Debug)]
+pub(super) struct Timers {
+    hold: Periodic,
+    channels: Periodic,
+    register: Periodic,
+    offsets: Periodic,
+    delay_offsets: Periodic,
+    deliver: Periodic,
+    expire: Periodic,
+    /// The earliest of all: before it there is nothing to look at.
+    earliest: Instant,
+    started: bool,
+}
+
+impl Timers {
+    pub(super) fn new(config: &BrokerConfig, now: Instant) -> Self {
+        let every = |period| Periodic::new(now, period, period);
+        Self {
+            hold: every(config.hold_scan_period),
+            channels: every(config.channel_scan_period),
+            register: Periodic::new(now, Duration::from_secs(10), config.register_period),
+            offsets: every(config.offset_flush_period),
+            delay_offsets: every(config.delay_flush_period),
+            deliver: Periodic::new(now, Duration::from_secs(1), Duration::from_millis(100)),
+            expire: every(Duration::from_secs(10)),
+            earliest: now,
+            started: false,
+        }
+    }
+
+    fn settle(&mut self) {
+        let all = [
+            &self.hold,
+            &self.channels,
+            &self.register,
+            &self.offsets,
+            &self.delay_offsets,
+            &self.deliver,
+            &self.expire,
+        ];
+        self.earliest = all.iter().map(|periodic| periodic.next).min().expect("there are periods");
+    }
+}
+
+impl Broker {
+    /// Runs everything that is due at `now`.
+    pub(super) fn run_timers(&mut self, now: Instant) {
+        self.replier.release(now);
+        if self.store.dispatch_due().is_some() {
+            self.dispatch(now);
+        }
+        if now < self.timers.earliest {
+            return;
+        }
+        if !self.timers.started {
+            self.timers.started = true;
+            self.register_all();
+        }
+        if self.timers.deliver.pass(now) {
+            self.deliver_delayed(now);
+        }
+        if self.timers.offsets.pass(now) {
+            self.disk.flush_offsets(&self.offsets);
+        }
+        if self.timers.delay_offsets.pass(now) {
+            self.disk.flush_delay(&self.delay);
+        }
+        if self.timers.hold.pass(now) {
+            self.scan_holds(now);
+        }
+        if self.timers.channels.pass(now) {
+            self.scan_channels(now);
+        }
+        if self.timers.register.pass(now) {
+            self.register_all();
+        }
+        if self.timers.expire.pass(now) {
+            self.store.expire(self.config.log_bytes_max, self.config.log_segment_bytes);
+        }
+        self.timers.settle();
+    }
+
+    /// When the machine wants to be woken.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let timers = &self.timers;
+        let when = |wanted: bool, periodic: &Periodic| wanted.then_some(periodic.next);
+        let deliver = self.delay.next_delivery(&self.store).map(|deliver_at| {
+            let late = deliver_at.as_millis() - self.wall(self.now).as_millis();
+            let wait = Duration::from_millis(u64::try_from(late).unwrap_or(0));
+            timers.deliver.at_or_after(self.now + wait)
+        });
+        let deadlines = [
+            Some(timers.register.next),
+            (!timers.started).then_some(timers.earliest),
+            when(self.holds.len() > 0, &timers.hold),
+            when(!self.connections.is_empty(), &timers.channels),
+            when(self.disk.offsets_differ(&self.offsets), &timers.offsets),
+            when(self.disk.delay_differs(&self.delay), &timers.delay_offsets),
+            when(self.store.log.end() - self.store.log.begin() > self.config.log_bytes_max, &timers.expire),
+            deliver,
+            self.store.dispatch_due(),
+            self.replier.release_due(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Runs held pulls again that have new messages, matching or not, or waited long enough.
+    /// Java: `PullRequestHoldService#checkHoldRequest`.
+    fn scan_holds(&mut self, now: Instant) {
+        for queue in self.holds.waiting() {
+            let max = self.store.queue(queue).max();
+            let due = self.holds.take(now, queue, |pull| max > pull.request.offset);
+            self.run_held(now, due);
+        }
+    }
+
+    /// Closes connections without heartbeat or traffic. Nobody is told: the other members of a
+    /// group find out by their own rebalance. Java: `ConsumerManager#scanNotActiveChannel`.
+    fn scan_channels(&mut self, now: Instant) {
+        let expire = self.config.channel_expire;
+        let idle = self.connections.iter().filter(|(_, known)| now - known.last_seen > expire);
+        let mut expired: Vec<_> = idle.map(|(connection, _)| *connection).collect();
+        expired.extend(self.clients.expired(now, expire));
+        expired.sort_unstable();
+        expired.dedup();
+        for connection in expired {
+            tracing::debug!(connection = connection.0, "client expired");
+            self.close(connection);
+        }
+    }
+
+    fn register_all(&mut self) {
+        self.topics.take_changed();
+        let topics: Vec<_> = self.topics.iter().cloned().collect();
+        let frame = self.registration(&topics);
+        self.output(Output::RegisterBroker { frame });
+    }
+
+    /// Registers the topics that a request created or changed.
+    pub(crate) fn register_changes(&mut self) {
+        if !self.topics.has_changed() {
+            return;
+        }
+        let changed = self.topics.take_changed();
+        let frame = self.registration(&changed);
+        self.output(Output::RegisterBroker { frame });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_stays_on_its_grid_however_late_it_is_looked_at() {
+        let at = Instant::from_millis;
+        let mut periodic = Periodic::new(at(3), Duration::from_millis(10), Duration::from_millis(10));
+        assert!(!periodic.pass(at(12)));
+        assert!(periodic.pass(at(13)) && !periodic.pass(at(22)));
+        assert!(periodic.pass(at(58)), "several missed points count once");
+        assert_eq!(periodic.next, at(63));
+        assert_eq!(periodic.at_or_after(at(63)), at(63));
+        assert_eq!(periodic.at_or_after(at(64)), at(73));
+        assert_eq!(periodic.at_or_after(at(5)), at(63));
+    }
+}

@@ -1,0 +1,97 @@
+//! The subscription groups of a broker. Java: `SubscriptionGroupManager`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::{DataVersion, SubscriptionGroupConfig};
+use rocketmq_client_core::time::Timestamp;
+
+use crate::topic::validate_group;
+
+const BUILT_IN: [&str; 8] = [
+    "TOOLS_CONSUMER",
+    "FILTERSRV_CONSUMER",
+    "SELF_TEST_C_GROUP",
+    "CID_ONS-HTTP-PROXY",
+    "CID_ONSAPI_PULL",
+    "CID_ONSAPI_PERMISSION",
+    "CID_ONSAPI_OWNER",
+    "CID_RMQ_SYS_TRANS",
+];
+
+/// A group's configuration with every default.
+pub(crate) fn group_config(group: &str) -> SubscriptionGroupConfig {
+    SubscriptionGroupConfig { group_name: group.into(), ..SubscriptionGroupConfig::default() }
+}
+
+/// The groups of a broker.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupTable {
+    auto_create: bool,
+    groups: BTreeMap<Arc<str>, SubscriptionGroupConfig>,
+    pub(crate) version: DataVersion,
+}
+
+impl GroupTable {
+    pub(crate) fn new(auto_create: bool, wall: Timestamp) -> Self {
+        let groups = BUILT_IN.into_iter().map(|group| (group.into(), group_config(group))).collect();
+        let version = DataVersion { counter: 1, state_version: 0, timestamp: wall.as_millis() };
+        Self { auto_create, groups, version }
+    }
+
+    /// The group, if it exists.
+    pub(crate) fn get(&self, group: &str) -> Option<&SubscriptionGroupConfig> {
+        self.groups.get(group)
+    }
+
+    /// All groups in the order of their names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &SubscriptionGroupConfig> {
+        self.groups.values()
+    }
+
+    /// The group, created on first use where that is allowed and the name is legal.
+    /// Java: `SubscriptionGroupManager#findSubscriptionGroupConfig`.
+    pub(crate) fn find(&mut self, wall: Timestamp, group: &str) -> Option<&SubscriptionGroupConfig> {
+        if !self.groups.contains_key(group) {
+            if !self.auto_create || validate_group(group).is_err() {
+                return None;
+            }
+            self.put(wall, group_config(group));
+        }
+        self.groups.get(group)
+    }
+
+    /// Creates or replaces a group.
+    pub(crate) fn put(&mut self, wall: Timestamp, group: SubscriptionGroupConfig) {
+        self.bump(wall);
+        self.groups.insert(group.group_name.clone(), group);
+    }
+
+    /// Deletes a group.
+    pub(crate) fn remove(&mut self, wall: Timestamp, group: &str) {
+        if self.groups.remove(group).is_some() {
+            self.bump(wall);
+        }
+    }
+
+    fn bump(&mut self, wall: Timestamp) {
+        self.version.counter += 1;
+        self.version.timestamp = wall.as_millis();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_comes_into_being_on_use_when_that_is_allowed() {
+        let wall = Timestamp::from_millis(0);
+        let mut on = GroupTable::new(true, wall);
+        assert_eq!(on.find(wall, "G").unwrap().retry_max_times, 16);
+        assert!(on.find(wall, "not a name").is_none());
+        let mut off = GroupTable::new(false, wall);
+        assert!(off.find(wall, "G").is_none());
+        assert!(off.find(wall, "TOOLS_CONSUMER").is_some());
+    }
+}

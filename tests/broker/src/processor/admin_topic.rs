@@ -1,0 +1,130 @@
+//! Topics: create, change, delete, show. Java: `AdminBrokerProcessor`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rocketmq_client_core::remoting::{
+    CreateTopicRequestHeader, DeleteTopicRequestHeader, GetAllTopicConfigResponseHeader,
+    GetTopicConfigRequestHeader, RemotingCommand, ResponseCode,
+};
+use rocketmq_client_core::time::Instant;
+
+use super::Handled;
+use crate::asker::{Asker, Refusal};
+use crate::broker::Broker;
+use crate::json::Object;
+use crate::model::TopicConfig;
+use crate::reply::Answer;
+use crate::topic::{is_system_topic, validate_topic};
+
+/// Java: `TopicAttributes`.
+const ATTRIBUTES: [&str; 4] = ["queue.type", "cleanup.policy", "message.type", "reserve.time"];
+
+impl Broker {
+    pub(crate) fn update_and_create_topic(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+        let header: CreateTopicRequestHeader<'_> = command.header()?;
+        let topic = &*header.topic;
+        self.check_topic_name(topic)?;
+        let known = self.topics.get(topic).map(|config| config.attributes.clone()).unwrap_or_default();
+        let attributes = change_attributes(known, header.attributes.as_deref().unwrap_or_default())?;
+        let config = TopicConfig {
+            topic_name: topic.into(),
+            read_queue_nums: header.read_queue_nums,
+            write_queue_nums: header.write_queue_nums,
+            perm: header.perm,
+            topic_filter_type: (&*header.topic_filter_type).into(),
+            topic_sys_flag: header.topic_sys_flag.unwrap_or(0),
+            order: header.order,
+            attributes,
+        };
+        let wall = self.wall(now);
+        self.topics.put(wall, config);
+        self.replier.ok(now, asker);
+        Ok(())
+    }
+
+    pub(crate) fn delete_topic(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+        let header: DeleteTopicRequestHeader<'_> = command.header()?;
+        let topic = &*header.topic;
+        self.check_topic_name(topic)?;
+        let wall = self.wall(now);
+        self.topics.remove(wall, topic);
+        self.offsets.remove_topic(topic);
+        self.store.delete_topic(topic);
+        self.replier.ok(now, asker);
+        Ok(())
+    }
+
+    fn check_topic_name(&self, topic: &str) -> Handled {
+        validate_topic(topic).map_err(|remark| Refusal::new(ResponseCode::INVALID_PARAMETER, remark))?;
+        let own = topic == &*self.config.cluster_name || topic == &*self.config.broker_name;
+        if own || is_system_topic(topic) {
+            let remark = format!("The topic[{topic}] is conflict with system topic.");
+            return Err(Refusal::new(ResponseCode::INVALID_PARAMETER, remark));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn topic_config(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+        let header: GetTopicConfigRequestHeader<'_> = command.header()?;
+        let Some(config) = self.topics.get(&header.topic) else {
+            let remark = format!("No topic in this broker. topic: {}", header.topic);
+            return Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, remark));
+        };
+        let body = config.json();
+        self.replier.body(now, asker, body);
+        Ok(())
+    }
+
+    pub(crate) fn all_topic_config(&mut self, now: Instant, asker: &Asker) -> Handled {
+        let mut table = Object::new();
+        for config in self.topics.iter() {
+            table.key(&config.topic_name).raw(&config.json());
+        }
+        let mut body = Object::new();
+        body.key("dataVersion").raw(&self.topics.version.json());
+        body.key("mappingDataVersion").raw(&crate::model::DataVersion::default().json());
+        body.key("topicConfigTable").raw(&table.end());
+        body.key("topicQueueMappingDetailMap").raw("{}");
+        let total = i32::try_from(self.topics.iter().count()).unwrap_or(i32::MAX);
+        let header = GetAllTopicConfigResponseHeader { total_topic_num: total };
+        self.replier.reply(now, asker, Answer::OK, &header, [body.end().into()].iter());
+        Ok(())
+    }
+
+    pub(crate) fn system_topics(&mut self, now: Instant, asker: &Asker) -> Handled {
+        let (cluster, broker) = (&self.config.cluster_name, &self.config.broker_name);
+        let names = self.topics.iter().map(|config| &config.topic_name);
+        let system = names.filter(|topic| is_system_topic(topic) || *topic == cluster || *topic == broker);
+        let mut body = Object::new();
+        body.key("topicList").strings(system.map(|topic| &**topic));
+        self.replier.body(now, asker, body.end());
+        Ok(())
+    }
+}
+
+/// Java: `AttributeUtil#alterCurrentAttributes`; `+key=value` sets, `-key` removes.
+fn change_attributes(
+    mut attributes: BTreeMap<Arc<str>, Arc<str>>,
+    text: &str,
+) -> Result<BTreeMap<Arc<str>, Arc<str>>, Refusal> {
+    let refused = |remark: String| Refusal::new(ResponseCode::SYSTEM_ERROR, remark);
+    for change in text.split(',').map(str::trim).filter(|change| !change.is_empty()) {
+        let (key, value) = match (change.strip_prefix('+'), change.strip_prefix('-')) {
+            (Some(set), _) => {
+                let (key, value) = set.split_once('=').ok_or_else(|| refused(format!("attribute format is wrong: {change}")))?;
+                (key, Some(value))
+            }
+            (_, Some(key)) => (key, None),
+            _ => return Err(refused(format!("attribute format is wrong: {change}"))),
+        };
+        if !ATTRIBUTES.contains(&key) {
+            return Err(refused(format!("unsupported key: {key}")));
+        }
+        match value {
+            Some(value) => drop(attributes.insert(key.into(), value.into())),
+            None => drop(attributes.remove(key)),
+        }
+    }
+    Ok(attributes)
+}

@@ -1,0 +1,109 @@
+//! Heartbeats and membership. Java: `ClientManageProcessor`, `ConsumerManageProcessor`.
+
+use rocketmq_client_core::message::names;
+use rocketmq_client_core::remoting::{
+    GetConsumerListByGroupRequestHeader, NoHeader, RemotingCommand, ResponseCode, UnregisterClientRequestHeader,
+};
+use rocketmq_client_core::time::Instant;
+
+use super::Handled;
+use crate::asker::{Asker, Refusal};
+use crate::broker::Broker;
+use crate::client::Member;
+use crate::json::{Object, Value};
+use crate::model::{ConsumerData, SubscriptionData};
+use crate::reply::Answer;
+
+/// A body that can't be read, as Java's exception would be answered.
+pub(super) fn bad_body(what: &str) -> Refusal {
+    Refusal::new(ResponseCode::SYSTEM_ERROR, format!("the body is no {what} in JSON"))
+}
+
+impl Broker {
+    pub(crate) fn heart_beat(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+        let body = Value::parse(&command.body).ok_or_else(|| bad_body("heartbeat"))?;
+        let member = Member {
+            client_id: body.get("clientID").as_str().unwrap_or_default().into(),
+            language: command.language,
+            version: command.version,
+            last_update: now,
+        };
+        let fingerprint = body.get("heartbeatFingerprint").as_i32().unwrap_or(0);
+        let without_sub = fingerprint != 0 && body.get("withoutSub").as_bool() == Some(true);
+        let mut changed = fingerprint == 0;
+        for data in body.get("consumerDataSet").items().iter().map(ConsumerData::read) {
+            if fingerprint != 0 || without_sub {
+                changed |= self.clients.fingerprint_changed(&data.group_name, fingerprint);
+            } else {
+                self.clients.fingerprint_changed(&data.group_name, 0);
+            }
+            self.register_consumer(now, asker, &member, &data, without_sub);
+        }
+        for data in body.get("producerDataSet").items() {
+            if let Some(group) = data.get("groupName").as_str() {
+                self.clients.register_producer(asker.connection, member.clone(), &group.into());
+            }
+        }
+        let changed = if changed { "true" } else { "false" };
+        let extra = [("IS_SUPPORT_HEART_BEAT_V2", "true"), ("IS_SUB_CHANGE", changed)];
+        self.replier.reply(now, asker, Answer { extra: &extra, ..Answer::OK }, &NoHeader, [].iter());
+        Ok(())
+    }
+
+    fn register_consumer(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        member: &Member,
+        data: &ConsumerData,
+        without_sub: bool,
+    ) {
+        let wall = self.wall(now);
+        let Some(config) = self.groups.find(wall, &data.group_name) else { return };
+        let retry_queues = config.retry_queue_nums;
+        let subscribed = data.subscription_data_set.iter();
+        let order = subscribed.filter_map(|data| self.topics.get(&data.topic)).any(|topic| topic.order);
+        self.topics.ensure(wall, &names::retry_topic(&data.group_name), retry_queues, order);
+        if self.clients.register_consumer(asker.connection, member.clone(), data, without_sub) {
+            tracing::debug!(group = %data.group_name, client = %member.client_id, "consumer group changed");
+            self.notify_members(&data.group_name);
+        }
+    }
+
+    pub(crate) fn unregister_client(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+        let header: UnregisterClientRequestHeader<'_> = command.header()?;
+        if let Some(group) = header.producer_group.as_deref() {
+            self.clients.unregister_producer(asker.connection, group);
+        }
+        if let Some(group) = header.consumer_group.as_deref()
+            && self.clients.unregister_consumer(asker.connection, group)
+        {
+            self.notify_members(&group.into());
+        }
+        self.replier.ok(now, asker);
+        Ok(())
+    }
+
+    pub(crate) fn consumer_list(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+        let header: GetConsumerListByGroupRequestHeader<'_> = command.header()?;
+        let Some(group) = self.clients.consumers.get(&*header.consumer_group) else {
+            let remark = format!("no consumer for this group, {}", header.consumer_group);
+            return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
+        };
+        let mut body = Object::new();
+        body.key("consumerIdList").strings(group.members.values().map(|member| &*member.client_id));
+        self.replier.body(now, asker, body.end());
+        Ok(())
+    }
+
+    pub(crate) fn check_client_config(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+        let body = Value::parse(&command.body).ok_or_else(|| bad_body("client check"))?;
+        let subscription = SubscriptionData::read(body.get("subscriptionData"));
+        if &*subscription.expression_type != "TAG" && !subscription.expression_type.is_empty() {
+            let remark = "The broker does not support consumer to filter message by SQL92";
+            return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
+        }
+        self.replier.ok(now, asker);
+        Ok(())
+    }
+}

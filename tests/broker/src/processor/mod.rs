@@ -1,0 +1,97 @@
+//! One file a family of requests. A processor answers itself, or returns the refusal to answer.
+
+mod admin_group;
+mod admin_stats;
+mod admin_topic;
+mod client;
+mod lock;
+mod offset;
+pub(crate) mod pull;
+mod put;
+mod query;
+mod registration;
+mod send;
+mod send_back;
+mod text;
+
+use rocketmq_client_core::remoting::{RemotingCommand, RequestCode, ResponseCode};
+use rocketmq_client_core::time::Instant;
+
+use crate::asker::{Asker, Refusal};
+use crate::broker::Broker;
+
+/// What a processor returns when it answered or, with an error, when it leaves that to the caller.
+pub(crate) type Handled = Result<(), Refusal>;
+
+impl Broker {
+    pub(crate) fn process(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) {
+        let code = command.request_code();
+        let is_send = matches!(
+            code,
+            RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 | RequestCode::SEND_BATCH_MESSAGE
+        );
+        if is_send {
+            return self.send(now, asker, command);
+        }
+        if let Err(refusal) = self.process_other(now, asker, command, code) {
+            tracing::debug!(%code, response = refusal.code.0, remark = %refusal.remark, "refused");
+            self.replier.refuse(now, asker, &refusal, &[]);
+        }
+    }
+
+    fn process_other(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+        code: RequestCode,
+    ) -> Handled {
+        match code {
+            RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE => self.pull(now, asker, command),
+            RequestCode::CONSUMER_SEND_MSG_BACK => self.send_back(now, asker, command),
+
+            RequestCode::HEART_BEAT => self.heart_beat(now, asker, command),
+            RequestCode::UNREGISTER_CLIENT => self.unregister_client(now, asker, command),
+            RequestCode::CHECK_CLIENT_CONFIG => self.check_client_config(now, asker, command),
+            RequestCode::GET_CONSUMER_LIST_BY_GROUP => self.consumer_list(now, asker, command),
+            RequestCode::LOCK_BATCH_MQ => self.lock_batch(now, asker, command),
+            RequestCode::UNLOCK_BATCH_MQ => self.unlock_batch(now, asker, command),
+
+            RequestCode::QUERY_CONSUMER_OFFSET => self.query_consumer_offset(now, asker, command),
+            RequestCode::UPDATE_CONSUMER_OFFSET => self.update_consumer_offset(now, asker, command),
+            RequestCode::GET_MAX_OFFSET => self.max_offset(now, asker, command),
+            RequestCode::GET_MIN_OFFSET => self.min_offset(now, asker, command),
+            RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => self.search_offset(now, asker, command),
+            RequestCode::GET_EARLIEST_MSG_STORETIME => self.earliest_store_time(now, asker, command),
+            RequestCode::INVOKE_BROKER_TO_RESET_OFFSET => self.reset_offset(now, asker, command),
+
+            RequestCode::VIEW_MESSAGE_BY_ID => self.view_message(now, asker, command),
+            RequestCode::QUERY_MESSAGE => self.query_message(now, asker, command),
+
+            RequestCode::UPDATE_AND_CREATE_TOPIC => self.update_and_create_topic(now, asker, command),
+            RequestCode::DELETE_TOPIC_IN_BROKER => self.delete_topic(now, asker, command),
+            RequestCode::GET_TOPIC_CONFIG => self.topic_config(now, asker, command),
+            RequestCode::GET_ALL_TOPIC_CONFIG => self.all_topic_config(now, asker),
+            RequestCode::GET_SYSTEM_TOPIC_LIST_FROM_BROKER => self.system_topics(now, asker),
+
+            RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP => self.update_and_create_group(now, asker, command),
+            RequestCode::DELETE_SUBSCRIPTIONGROUP => self.delete_group(now, asker, command),
+            RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG => self.group_config(now, asker, command),
+            RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG => self.all_group_config(now, asker),
+
+            RequestCode::GET_TOPIC_STATS_INFO => self.topic_stats(now, asker, command),
+            RequestCode::GET_CONSUME_STATS => self.consume_stats(now, asker, command),
+            RequestCode::GET_CONSUMER_CONNECTION_LIST => self.consumer_connections(now, asker, command),
+            RequestCode::GET_PRODUCER_CONNECTION_LIST => self.producer_connections(now, asker, command),
+            RequestCode::QUERY_TOPIC_CONSUME_BY_WHO => self.topic_consume_by_who(now, asker, command),
+            RequestCode::GET_BROKER_RUNTIME_INFO => self.runtime_info(now, asker),
+            _ => Err(not_supported(code)),
+        }
+    }
+}
+
+/// Java: `NettyRemotingAbstract#processRequestCommand`; the blank in front is Java's.
+pub(crate) fn not_supported(code: RequestCode) -> Refusal {
+    let remark = format!(" request type {} not supported", code.0);
+    Refusal::new(ResponseCode::REQUEST_CODE_NOT_SUPPORTED, remark)
+}

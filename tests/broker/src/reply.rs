@@ -1,0 +1,147 @@
+//! Answers and pushes on their way out: encoded once, in order, late where a fault says so.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use rocketmq_client_core::remoting::{
+    Encoder, Head, Header, LanguageCode, NoHeader, RequestHeader, ResponseCode, SerializeType, VERSION,
+};
+use rocketmq_client_core::time::Instant;
+
+use crate::asker::{Asker, Refusal};
+use crate::output::{ConnectionId, Frames, Outbox};
+
+const FLAG_RESPONSE: i32 = 1;
+const FLAG_ONEWAY: i32 = 2;
+
+/// Everything of an answer but its header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer<'a> {
+    pub(crate) code: ResponseCode,
+    pub(crate) remark: Option<&'a str>,
+    /// Fields that no header class declares.
+    pub(crate) extra: &'a [(&'a str, &'a str)],
+}
+
+impl Answer<'_> {
+    /// A bare success.
+    pub(crate) const OK: Self = Self { code: ResponseCode::SUCCESS, remark: None, extra: &[] };
+}
+
+/// The way out of a machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Replier {
+    pub(crate) outbox: Outbox,
+    encoder: Encoder,
+    late: BTreeMap<(Instant, u64), (ConnectionId, Frames)>,
+    late_count: u64,
+    opaque: i32,
+}
+
+impl Replier {
+    pub(crate) fn new() -> Self {
+        // Old clients know no RUST, and comparisons with the Java broker should show no difference.
+        let encoder =
+            Encoder { serialize: SerializeType::Json, language: LanguageCode::Java, version: VERSION };
+        Self { outbox: Outbox::default(), encoder, late: BTreeMap::new(), late_count: 0, opaque: 0 }
+    }
+
+    /// Answers with a header and a body that is given in parts.
+    pub(crate) fn reply<'h, 'p, H: Header<'h>>(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        answer: Answer<'_>,
+        header: &H,
+        body: impl Iterator<Item = &'p Bytes> + Clone,
+    ) {
+        if asker.silent {
+            return;
+        }
+        let head = Head {
+            code: answer.code.0,
+            opaque: asker.opaque,
+            flag: FLAG_RESPONSE,
+            remark: answer.remark,
+        };
+        let body_len = body.clone().map(Bytes::len).sum();
+        match asker.delay {
+            None => {
+                let out = self.outbox.head(asker.connection);
+                self.encoder.encode(out, &head, header, answer.extra, body_len);
+                body.for_each(|part| self.outbox.body(part));
+            }
+            Some(delay) => {
+                let mut apart = Outbox::default();
+                let out = apart.head(asker.connection);
+                self.encoder.encode(out, &head, header, answer.extra, body_len);
+                body.for_each(|part| apart.body(part));
+                let (connection, frames) = apart.pop().expect("a frame was just written");
+                self.late_count += 1;
+                self.late.insert((now + delay, self.late_count), (connection, frames));
+            }
+        }
+    }
+
+    /// Answers 0 with a header and no body.
+    pub(crate) fn header<'h>(&mut self, now: Instant, asker: &Asker, header: &impl Header<'h>) {
+        self.reply(now, asker, Answer::OK, header, [].iter());
+    }
+
+    /// Answers 0 with a body and no header.
+    pub(crate) fn body(&mut self, now: Instant, asker: &Asker, body: impl Into<Bytes>) {
+        self.reply(now, asker, Answer::OK, &NoHeader, [body.into()].iter());
+    }
+
+    /// Answers 0 and nothing else.
+    pub(crate) fn ok(&mut self, now: Instant, asker: &Asker) {
+        self.header(now, asker, &NoHeader);
+    }
+
+    /// Answers an error.
+    pub(crate) fn refuse(&mut self, now: Instant, asker: &Asker, refusal: &Refusal, extra: &[(&str, &str)]) {
+        let answer = Answer { code: refusal.code, remark: Some(&refusal.remark), extra };
+        self.reply(now, asker, answer, &NoHeader, [].iter());
+    }
+
+    /// Sends a one-way request to a client.
+    pub(crate) fn push<'h, H: RequestHeader<'h>>(&mut self, connection: ConnectionId, header: &H, body: &Bytes) {
+        self.opaque = self.opaque.wrapping_add(1);
+        let head = Head { code: H::CODE.0, opaque: self.opaque, flag: FLAG_ONEWAY, remark: None };
+        let out = self.outbox.head(connection);
+        self.encoder.encode(out, &head, header, &[], body.len());
+        self.outbox.body(body);
+    }
+
+    /// A request as one buffer, for a peer that isn't one of the connections.
+    pub(crate) fn request<'h, H: RequestHeader<'h>>(&mut self, header: &H, body: &[u8]) -> Bytes {
+        self.opaque = self.opaque.wrapping_add(1);
+        let head = Head { code: H::CODE.0, opaque: self.opaque, flag: 0, remark: None };
+        let mut out = bytes::BytesMut::new();
+        self.encoder.encode(&mut out, &head, header, &[], body.len());
+        out.extend_from_slice(body);
+        out.freeze()
+    }
+
+    /// Lets go the late answers whose time has come.
+    pub(crate) fn release(&mut self, now: Instant) {
+        while let Some(entry) = self.late.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let (connection, frames) = entry.remove();
+            self.outbox.whole(connection, frames);
+        }
+    }
+
+    /// When the next late answer leaves.
+    pub(crate) fn release_due(&self) -> Option<Instant> {
+        self.late.keys().next().map(|(due, _)| *due)
+    }
+
+    /// Forgets what a closed connection can't receive any more.
+    pub(crate) fn forget(&mut self, connection: ConnectionId) {
+        self.outbox.forget(connection);
+        self.late.retain(|_, (other, _)| *other != connection);
+    }
+}
