@@ -1,5 +1,84 @@
-//! Driver.
+//! Everything between the pure core and a runtime, once for all runtimes: the drain loop, the
+//! handles and futures that users hold, recording and replay.
+//!
+//! A runtime lends a [`Host`]; [`start`] gives back a [`Client`] for users and an [`Engine`] to be
+//! driven. Nothing here names a runtime.
 
 extern crate std;
 
+mod builder;
+mod client;
 pub mod compress;
+mod engine;
+mod host;
+mod mailbox;
+mod operation;
+mod park;
+mod permits;
+mod producer;
+mod ready;
+mod record;
+mod resolve;
+mod run_queue;
+mod shared;
+mod signal;
+mod slots;
+mod system;
+#[cfg(test)]
+mod tests;
+mod transform;
+
+pub use builder::{ClientBuilder, NAME_SERVERS_VARIABLE};
+pub use client::{Client, Options, start, start_machine};
+pub use engine::{Engine, Machine};
+pub use host::{BoxFuture, BoxTask, Host, Spawn};
+pub use operation::{FromOutcome, Operation, Starting};
+pub use park::Parker;
+pub use permits::Limits;
+pub use producer::{Producer, ProducerBuilder};
+pub use record::Tap;
+pub use resolve::{Answer, Resolved, Resolver, SystemResolver};
+pub use system::System;
+pub use transform::{Transform, TransformFactory};
+
+use alloc::vec::Vec;
+use core::task::Waker;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::client::Outcome;
+
+/// How operations ended whose handle had been dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DetachedCounts {
+    /// They worked.
+    pub done: u64,
+    /// They did not.
+    pub failed: u64,
+    /// They were withdrawn before they began.
+    pub withdrawn: u64,
+}
+
+impl DetachedCounts {
+    fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Failed(_) => self.failed += 1,
+            _ => self.done += 1,
+        }
+    }
+}
+
+/// Locks what no panic can leave half changed: no user code and no waker runs under our locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Calls wakers, outside of all locks. One that panics does not keep the others asleep.
+fn wake_all(wakers: &mut Vec<Waker>) {
+    for waker in wakers.drain(..) {
+        if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+            tracing::warn!("a waker panicked");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The handle that everything begins with, and how an engine is put together.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
+
+use super::engine::{Engine, Machine, Parts};
+use super::host::Host;
+use super::operation::Operation;
+use super::permits::Limits;
+use super::producer::ProducerBuilder;
+use super::record::Tap;
+use super::resolve::{Resolver, SystemResolver};
+use super::shared::{Alive, Shared};
+use super::transform::TransformFactory;
+use super::DetachedCounts;
+use crate::client::{Client as ClientMachine, Command};
+use crate::config::{ClientConfig, HostFacts};
+use crate::error::{Error, UsageError};
+use crate::time::{Instant, Timestamp};
+
+/// How long [`Client::close`] lets everything end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client of one RocketMQ cluster. Cheap to clone; all clones are the same client.
+///
+/// Dropping the last handle (clients, producers, consumers, operations) closes it with deadline
+/// zero: nothing more is sent, handlers that run are not waited for. Call [`close`](Self::close) to
+/// end in order.
+#[derive(Clone, Debug)]
+pub struct Client {
+    alive: Arc<Alive>,
+}
+
+/// What can be set beside the core's configuration.
+#[derive(Default)]
+pub struct Options {
+    /// What producers may have under way.
+    pub limits: Limits,
+    /// Looks up host names; the system's resolver when `None`.
+    pub resolver: Option<Box<dyn Resolver>>,
+    /// Changes bytes between sockets and channels; none by default.
+    pub transforms: Option<TransformFactory>,
+    /// Sees inputs and outputs; none by default.
+    pub tap: Option<Box<dyn Tap>>,
+    /// The seed of all randomness; the host's entropy when `None`.
+    pub seed: Option<u64>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("limits", &self.limits).field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
+
+/// Puts together a client and the engine that a runtime is to drive.
+///
+/// # Errors
+/// A setting that can't work.
+pub fn start<H: Host>(
+    config: ClientConfig,
+    host: H,
+    options: Options,
+) -> Result<(Client, Engine<H, ClientMachine>), UsageError> {
+    config.validate()?;
+    let config = Arc::new(config);
+    Ok(start_machine(host, options, |facts, seed, now, wall| ClientMachine::new(config, &facts, seed, now, wall)))
+}
+
+/// As [`start`], around any machine.
+pub fn start_machine<H: Host, M: Machine>(
+    mut host: H,
+    options: Options,
+    machine: impl FnOnce(HostFacts, u64, Instant, Timestamp) -> M,
+) -> (Client, Engine<H, M>) {
+    let seed = options.seed.unwrap_or_else(|| host.entropy());
+    let (started, wall) = (host.now(), host.wall());
+    let machine = machine(host.facts(), seed, started, wall);
+    let spawn = host.spawn();
+    let resolver = options.resolver.unwrap_or_else(|| Box::new(SystemResolver::new(spawn.clone())));
+    let shared = Arc::new(Shared::new(options.limits, spawn));
+    let client = Client { alive: Arc::new(Alive(shared.clone())) };
+    let parts =
+        Parts { shared, resolver, transforms: options.transforms, tap: options.tap, started, wall };
+    (client, Engine::new(host, machine, parts))
+}
+
+impl Client {
+    /// Reaches one of the name servers, so that a wrong address is told at once and not by the first
+    /// send. Not needed otherwise.
+    pub fn connect(&self) -> Operation<()> {
+        let submitted = self.alive.0.submit(None, |operation| Command::Connect { operation });
+        Operation::new(&self.alive, submitted)
+    }
+
+    /// A producer of this group, once [built](ProducerBuilder::build).
+    #[must_use]
+    pub fn producer(&self, group: impl Into<Arc<str>>) -> ProducerBuilder {
+        ProducerBuilder::new(self.alive.clone(), group.into())
+    }
+
+    /// Ends everything in order, within 30 s: consumers finish what their handlers began and commit,
+    /// then producers finish their sends, then the connections go.
+    ///
+    /// Begins at once; dropping the operation does not stop it.
+    pub fn close(&self) -> Operation<()> {
+        self.close_within(CLOSE_TIMEOUT)
+    }
+
+    /// As [`close`](Self::close), within `timeout`.
+    pub fn close_within(&self, timeout: Duration) -> Operation<()> {
+        match self.alive.0.submit_urgent(|operation| Command::Close { operation, timeout }) {
+            Err(Error::Closed) => Operation::done(),
+            submitted => Operation::new(&self.alive, submitted),
+        }
+    }
+
+    /// How operations ended that nobody waited for.
+    #[must_use]
+    pub fn detached_counts(&self) -> DetachedCounts {
+        self.alive.0.detached_counts()
+    }
+
+    pub(crate) fn alive(&self) -> &Arc<Alive> {
+        &self.alive
+    }
+}

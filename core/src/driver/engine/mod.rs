@@ -1,0 +1,507 @@
+//! The drain loop: everything that has happened goes into the core, everything the core wants is
+//! done, once a wake-up.
+//!
+//! ```text
+//! ready sockets ─▶ frames ─┐
+//! mailbox ─▶ commands, answers ─▶ core ─▶ chunks ─▶ one vectored write a channel
+//! clock ─▶ timeout ────────┘        ├──▶ outcomes ─▶ slots, one lock ─▶ wakers
+//!                                   └──▶ deliveries ─▶ run queues ─▶ wakers
+//! ```
+//! A whole read batch goes in before the mailbox, so that what it frees can be used at once; the
+//! write comes after both. The clock is read once a drain. Everything has a budget; what is left
+//! asks for another drain.
+
+mod channel;
+mod channels;
+
+use super::std;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use self::channel::{Channel, Read, Written};
+use self::channels::Channels;
+use super::host::Host;
+use super::mailbox::Urgent;
+use super::ready;
+use super::record::Tap;
+use super::resolve::{Answer, Resolver};
+use super::run_queue::RunQueue;
+use super::shared::{Batch, Shared};
+use super::transform::TransformFactory;
+use crate::client::{Chunks, Command, Input, Outcome, Output};
+use crate::consumer::{Ack, ConsumeToken, Delivery};
+use crate::error::Error;
+use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ResolveToken};
+use crate::time::{Instant, Timestamp, WallClock};
+
+/// Commands that one drain takes.
+const COMMANDS_MAX: usize = 4_096;
+/// Bytes that one drain reads from one channel.
+const READ_BYTES_MAX: usize = 1 << 20;
+/// Bytes that one drain writes to one channel.
+const WRITE_BYTES_MAX: usize = 4 << 20;
+/// Times that a drain goes back to the core after a write.
+const ROUNDS_MAX: usize = 8;
+/// The core learns that the wall clock was set when it is off by more than this.
+const WALL_CLOCK_SLACK: Duration = Duration::from_millis(100);
+
+/// What the engine drives: the client's state machine, and in tests whatever takes its place.
+pub trait Machine: Send + 'static {
+    /// Takes one thing that happened.
+    fn handle(&mut self, now: Instant, input: Input);
+
+    /// Gives the next wish; [`Output::Wait`] when there is none.
+    fn poll_output(&mut self, now: Instant) -> Output;
+}
+
+/// Drives a machine with a host's sockets and clock. It is a future that ends when the client has
+/// closed; where no executor runs, a waiting caller polls it.
+pub struct Engine<H: Host, M: Machine> {
+    core: Core<H, M>,
+    wakers: Vec<Waker>,
+}
+
+struct Core<H, M> {
+    host: H,
+    machine: M,
+    shared: Arc<Shared>,
+    resolver: Box<dyn Resolver>,
+    transforms: Option<TransformFactory>,
+    tap: Option<Box<dyn Tap>>,
+    channels: Channels,
+    run_queues: BTreeMap<ConsumerId, Arc<RunQueue>>,
+    wall: WallClock,
+    deadline: Instant,
+    dirty: Vec<ChannelId>,
+    batch: Batch,
+    ready: Vec<ChannelId>,
+    outcomes: Vec<(OperationId, Outcome)>,
+    deliveries: Vec<(ConsumerId, Vec<Delivery>)>,
+    refused: Vec<ConsumeToken>,
+    closing: Vec<OperationId>,
+    finished: bool,
+}
+
+/// What an engine is built of, beside host and machine.
+pub(crate) struct Parts {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) resolver: Box<dyn Resolver>,
+    pub(crate) transforms: Option<TransformFactory>,
+    pub(crate) tap: Option<Box<dyn Tap>>,
+    pub(crate) started: Instant,
+    pub(crate) wall: Timestamp,
+}
+
+impl<H: Host, M: Machine> fmt::Debug for Engine<H, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("finished", &self.core.finished).finish_non_exhaustive()
+    }
+}
+
+impl<H: Host, M: Machine> Engine<H, M> {
+    pub(crate) fn new(host: H, machine: M, parts: Parts) -> Self {
+        let core = Core {
+            wall: WallClock::new(parts.started, parts.wall),
+            host,
+            machine,
+            shared: parts.shared,
+            resolver: parts.resolver,
+            transforms: parts.transforms,
+            tap: parts.tap,
+            channels: Channels::default(),
+            run_queues: BTreeMap::new(),
+            deadline: Instant::ZERO,
+            dirty: Vec::new(),
+            batch: Batch::default(),
+            ready: Vec::new(),
+            outcomes: Vec::new(),
+            deliveries: Vec::new(),
+            refused: Vec::new(),
+            closing: Vec::new(),
+            finished: false,
+        };
+        Self { core, wakers: Vec::new() }
+    }
+
+    /// Does what there is to do. Ready when the client has closed or broken; `cx` is woken when
+    /// there is more to do.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.core.finished {
+            return Poll::Ready(());
+        }
+        self.core.shared.signal().lower(cx.waker());
+        let drained = catch_unwind(AssertUnwindSafe(|| {
+            self.core.drain(&mut self.wakers);
+            self.core.host.poll_wait(self.core.deadline, cx)
+        }));
+        super::wake_all(&mut self.wakers);
+        match drained {
+            Ok(_) if self.core.finished => {
+                self.core.end(&Error::Closed);
+                Poll::Ready(())
+            }
+            Ok(due) => {
+                if due.is_ready() {
+                    self.core.shared.signal().raise();
+                }
+                Poll::Pending
+            }
+            Err(panic) => {
+                self.core.end(&Error::Bug(panic_text(&*panic).into()));
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// Whether another drain has been asked for.
+    pub(crate) fn is_raised(&self) -> bool {
+        self.core.shared.signal().is_raised()
+    }
+
+    /// When the core wants to be called at the latest.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.core.deadline
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.core.finished
+    }
+
+    /// The host, for adapters that wait by themselves.
+    pub(crate) fn host_mut(&mut self) -> &mut H {
+        &mut self.core.host
+    }
+}
+
+impl<H: Host + Unpin, M: Machine + Unpin> Future for Engine<H, M> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Engine::poll(self.get_mut(), cx)
+    }
+}
+
+impl<H: Host, M: Machine> Drop for Engine<H, M> {
+    /// The runtime was shut down under us, or the client has closed: nobody waits for ever.
+    fn drop(&mut self) {
+        self.core.end(&Error::Closed);
+    }
+}
+
+impl<H: Host, M: Machine> Core<H, M> {
+    fn drain(&mut self, wakers: &mut Vec<Waker>) {
+        let now = self.host.now();
+        self.check_wall(now);
+        self.take_ready(now);
+        let more = self.take_mailbox(now);
+        if now >= self.deadline {
+            self.handle(now, Input::Timeout);
+        }
+        let mut rounds = 0;
+        loop {
+            self.take_outputs(now, wakers);
+            rounds += 1;
+            let settled = self.refuse(now);
+            if rounds > ROUNDS_MAX || !(self.write_dirty(now) | settled) {
+                break;
+            }
+        }
+        let admitted = !self.outcomes.is_empty() && self.shared.fill(&mut self.outcomes, wakers);
+        if more || admitted || !self.dirty.is_empty() {
+            self.shared.signal().raise();
+        }
+    }
+
+    fn handle(&mut self, now: Instant, input: Input) {
+        if let Some(tap) = &mut self.tap {
+            tap.input(now, &input);
+        }
+        self.machine.handle(now, input);
+    }
+
+    /// A machine that slept, or whose clock was set, tells the core before anything else.
+    fn check_wall(&mut self, now: Instant) {
+        let wall = self.host.wall();
+        let off_ms = wall.as_millis().abs_diff(self.wall.timestamp(now).as_millis());
+        if u128::from(off_ms) > WALL_CLOCK_SLACK.as_millis() {
+            self.wall = WallClock::new(now, wall);
+            self.handle(now, Input::WallClock(wall));
+        }
+    }
+
+    // In: sockets.
+
+    fn take_ready(&mut self, now: Instant) {
+        let mut ready = core::mem::take(&mut self.ready);
+        let channels = &self.channels;
+        self.shared.ready.take(|bit| ready.extend(channels.of_bit(bit)));
+        for id in ready.drain(..) {
+            if let Err(reason) = self.turn(now, id) {
+                self.lose(now, id, &reason);
+            }
+        }
+        self.ready = ready;
+    }
+
+    /// A socket woke up: it may be up, writable, readable, or all of it.
+    fn turn(&mut self, now: Instant, id: ChannelId) -> Result<(), String> {
+        let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
+        if !channel.connected {
+            let mut cx = Context::from_waker(&channel.waker);
+            let Poll::Ready(connected) = self.host.poll_connected(id, &mut cx) else { return Ok(()) };
+            connected.map_err(|error| error.to_string())?;
+            channel.connected = true;
+            if channel.start().map_err(|error| error.to_string())? {
+                self.handle(now, Input::Connected { channel: id });
+            }
+        }
+        self.mark_dirty(id);
+        self.read(now, id)
+    }
+
+    fn read(&mut self, now: Instant, id: ChannelId) -> Result<(), String> {
+        let mut budget = READ_BYTES_MAX;
+        while budget > 0 {
+            let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
+            let count = match channel.read(&mut self.host).map_err(|error| error.to_string())? {
+                Read::Pending => return Ok(()),
+                Read::Bytes(count) => count,
+            };
+            budget = budget.saturating_sub(count);
+            if channel.absorb().map_err(|error| error.to_string())? {
+                self.handle(now, Input::Connected { channel: id });
+            }
+            self.mark_dirty(id);
+            self.frames(now, id)?;
+        }
+        self.shared.ready.set(id.index());
+        self.shared.signal().raise();
+        Ok(())
+    }
+
+    fn frames(&mut self, now: Instant, id: ChannelId) -> Result<(), String> {
+        while let Some(channel) = self.channels.get_mut(id) {
+            match channel.next_frame().map_err(|error| error.to_string())? {
+                Some(command) => self.handle(now, Input::Received { channel: id, command }),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// A connection has ended by itself.
+    fn lose(&mut self, now: Instant, id: ChannelId, reason: &str) {
+        if self.channels.remove(id).is_some() {
+            self.host.close(id);
+            self.handle(now, Input::Closed { channel: id, reason: reason.into() });
+        }
+    }
+
+    // In: users.
+
+    /// True when more is left than one drain takes.
+    fn take_mailbox(&mut self, now: Instant) -> bool {
+        let mut batch = core::mem::take(&mut self.batch);
+        let more = self.shared.take(COMMANDS_MAX, &mut batch);
+        for urgent in batch.urgent.drain(..) {
+            match urgent {
+                Urgent::Input(input) => {
+                    if let Input::Command(Command::Close { operation, .. }) = &input {
+                        self.closing.push(*operation);
+                    }
+                    self.handle(now, input);
+                }
+                Urgent::RunQueue(consumer, queue) => {
+                    self.run_queues.insert(consumer, queue);
+                }
+            }
+        }
+        for queued in batch.commands.drain(..) {
+            self.handle(now, Input::Command(queued.command));
+        }
+        self.batch = batch;
+        more
+    }
+
+    // Out.
+
+    fn take_outputs(&mut self, now: Instant, wakers: &mut Vec<Waker>) {
+        loop {
+            let output = self.machine.poll_output(now);
+            if let Some(tap) = &mut self.tap {
+                tap.output(now, &output);
+            }
+            match output {
+                Output::Resolve { token, host, port } => self.resolve(token, host, port),
+                Output::Connect { channel, address } => {
+                    let waker = ready::waker(&self.shared, |shared| &shared.ready, channel.index());
+                    let transform = self.transforms.as_mut().map(|make| make());
+                    self.channels.insert(Channel::new(channel, waker, transform));
+                    self.host.connect(channel, address);
+                    self.shared.ready.set(channel.index());
+                    self.shared.signal().raise();
+                }
+                Output::Transmit { channel, chunks } => self.transmit(now, channel, chunks),
+                Output::Close { channel } => self.close(channel),
+                Output::Complete { operation, outcome } => {
+                    self.finished |= self.closing.contains(&operation);
+                    self.outcomes.push((operation, outcome));
+                }
+                Output::Deliver { consumer, deliveries } => self.deliveries.push((consumer, deliveries)),
+                Output::Revoke { consumer, queue } => {
+                    self.deliver(wakers);
+                    if let Some(run_queue) = self.run_queues.get(&consumer) {
+                        run_queue.revoke(queue);
+                    }
+                }
+                Output::ConsumerClosed { consumer } => {
+                    self.deliver(wakers);
+                    if let Some(run_queue) = self.run_queues.remove(&consumer) {
+                        run_queue.close(wakers);
+                    }
+                }
+                Output::Wait(deadline) => {
+                    self.deadline = deadline;
+                    break;
+                }
+            }
+        }
+        self.deliver(wakers);
+    }
+
+    fn resolve(&mut self, token: ResolveToken, host: Arc<str>, port: u16) {
+        self.resolver.resolve(host, port, Answer::new(&self.shared, token));
+    }
+
+    fn transmit(&mut self, now: Instant, id: ChannelId, chunks: Chunks) {
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        match channel.push(chunks) {
+            Ok(()) => self.mark_dirty(id),
+            Err(error) => self.lose(now, id, &error.to_string()),
+        }
+    }
+
+    /// The core drops a connection; what it wrote just before still goes out if the socket takes it.
+    fn close(&mut self, id: ChannelId) {
+        let Some(mut channel) = self.channels.remove(id) else { return };
+        if channel.wants_write() {
+            let last: io::Result<Written> = channel.write(&mut self.host, WRITE_BYTES_MAX);
+            tracing::trace!(?id, ?last, "last write before closing");
+        }
+        self.host.close(id);
+    }
+
+    /// Puts deliveries into run queues; those that nobody takes come again.
+    fn deliver(&mut self, wakers: &mut Vec<Waker>) {
+        for (consumer, deliveries) in self.deliveries.drain(..) {
+            match self.run_queues.get(&consumer) {
+                Some(queue) => queue.push(deliveries, wakers, &mut self.refused),
+                None => self.refused.extend(deliveries.iter().map(|delivery| delivery.token)),
+            }
+        }
+    }
+
+    /// Answers for deliveries that found no taker. True when there was one.
+    fn refuse(&mut self, now: Instant) -> bool {
+        let mut refused = core::mem::take(&mut self.refused);
+        let any = !refused.is_empty();
+        for token in refused.drain(..) {
+            self.handle(now, Input::Settled { token, ack: Ack::Retry });
+        }
+        self.refused = refused;
+        any
+    }
+
+    fn mark_dirty(&mut self, id: ChannelId) {
+        if let Some(channel) = self.channels.get_mut(id)
+            && channel.wants_write()
+            && !channel.dirty
+        {
+            channel.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    /// One write for each channel that has something to say. True when the core was told anything.
+    fn write_dirty(&mut self, now: Instant) -> bool {
+        let mut told = false;
+        for id in core::mem::take(&mut self.dirty) {
+            let Some(channel) = self.channels.get_mut(id) else { continue };
+            channel.dirty = false;
+            let before = channel.transmitted_bytes();
+            let written = channel.write(&mut self.host, WRITE_BYTES_MAX);
+            let after = channel.transmitted_bytes();
+            if after > before {
+                told = true;
+                self.handle(now, Input::Transmitted { channel: id, bytes_total: after });
+            }
+            match written {
+                Ok(Written::All | Written::Blocked) => {}
+                Ok(Written::Budget) => {
+                    self.shared.ready.set(id.index());
+                    self.shared.signal().raise();
+                }
+                Err(error) => {
+                    told = true;
+                    self.lose(now, id, &error.to_string());
+                }
+            }
+        }
+        told
+    }
+
+    /// Stops for good. Nothing waits for ever: operations get `error`, run queues end.
+    fn end(&mut self, error: &Error) {
+        self.finished = true;
+        for id in self.channels.drain() {
+            self.host.close(id);
+        }
+        if matches!(error, Error::Closed) {
+            // Whoever else asked to close got what he wanted.
+            self.outcomes.extend(self.closing.drain(..).map(|operation| (operation, Outcome::Done)));
+        }
+        let mut wakers = Vec::new();
+        self.shared.fill(&mut self.outcomes, &mut wakers);
+        for (_, queue) in core::mem::take(&mut self.run_queues) {
+            queue.close(&mut wakers);
+        }
+        // A consumer that was created while the engine ended has its queue still in the mailbox.
+        for urgent in self.shared.end(error) {
+            if let Urgent::RunQueue(_, queue) = urgent {
+                queue.close(&mut wakers);
+            }
+        }
+        super::wake_all(&mut wakers);
+        if let Error::Bug(text) = error {
+            tracing::error!(text = &**text, "the client broke one of its own rules and has stopped");
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without words").to_string()
+}
+
+impl Machine for crate::client::Client {
+    fn handle(&mut self, now: Instant, input: Input) {
+        Self::handle(self, now, input);
+    }
+
+    fn poll_output(&mut self, now: Instant) -> Output {
+        Self::poll_output(self, now)
+    }
+}

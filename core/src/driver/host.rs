@@ -1,0 +1,77 @@
+//! What a runtime lends. Small and poll-shaped; a new feature never adds to it.
+
+use super::std;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::future::Future;
+use core::net::SocketAddr;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use bytes::BytesMut;
+use std::io::{self, IoSlice};
+
+use crate::config::HostFacts;
+use crate::id::ChannelId;
+use crate::time::{Instant, Timestamp};
+
+/// A future that a host runs for us.
+pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Work that may block.
+pub type BoxTask = Box<dyn FnOnce() + Send>;
+
+/// Sockets, clocks and entropy. The engine owns it and calls it from one place at a time.
+pub trait Host: Send + 'static {
+    /// The monotonic clock.
+    fn now(&self) -> Instant;
+
+    /// The wall clock.
+    fn wall(&self) -> Timestamp;
+
+    /// Unpredictable bits; asked for once, for the seed.
+    fn entropy(&mut self) -> u64;
+
+    /// What the host knows of itself.
+    fn facts(&self) -> HostFacts;
+
+    /// Runs user code, apart from the engine.
+    fn spawn(&self) -> Arc<dyn Spawn>;
+
+    /// Begins to connect, without delay for small packets (`TCP_NODELAY`). A failure is told by
+    /// [`poll_connected`](Self::poll_connected).
+    fn connect(&mut self, channel: ChannelId, address: SocketAddr);
+
+    /// Whether the connection is up. The channel's waker comes with every call.
+    fn poll_connected(&mut self, channel: ChannelId, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Appends what has arrived to `buffer`, at most its spare capacity. Zero means the end.
+    fn poll_read(
+        &mut self,
+        channel: ChannelId,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<usize>>;
+
+    /// Hands bytes to the socket; says how many it took.
+    fn poll_write_vectored(
+        &mut self,
+        channel: ChannelId,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>>;
+
+    /// Drops the connection, up or not.
+    fn close(&mut self, channel: ChannelId);
+
+    /// Ready at `deadline`; wakes the engine then. Only the last deadline counts.
+    fn poll_wait(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// Runs what is not the engine's: handlers, and calls that block.
+pub trait Spawn: Send + Sync + 'static {
+    /// Runs a future to its end.
+    fn spawn(&self, future: BoxFuture);
+
+    /// Runs a call that may block.
+    fn spawn_blocking(&self, task: BoxTask);
+}

@@ -1,0 +1,110 @@
+//! Waiting without an executor: a thread parks until its waker is called, or, where the host
+//! allows it, drives the engine itself meanwhile.
+
+use super::std;
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::Future;
+use core::pin::pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker};
+
+use std::task::Wake;
+use std::thread::{self, Thread};
+
+use super::shared::Shared;
+
+/// One waiting thread.
+#[derive(Clone, Debug)]
+pub struct Parker {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    thread: Thread,
+    notified: AtomicBool,
+}
+
+impl Wake for Inner {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // A thread that drives the engine wakes itself this way without a system call.
+        if !self.notified.swap(true, Ordering::AcqRel) && thread::current().id() != self.thread.id() {
+            self.thread.unpark();
+        }
+    }
+}
+
+std::thread_local! {
+    static PARKER: Parker = Parker { inner: Arc::new(Inner { thread: thread::current(), notified: AtomicBool::new(false) }) };
+}
+
+impl Parker {
+    /// The parker of this thread.
+    #[must_use]
+    pub fn current() -> Self {
+        PARKER.with(Clone::clone)
+    }
+
+    /// A waker that ends the wait.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        Waker::from(self.inner.clone())
+    }
+
+    /// Whether the waker was called since the last [`take_notified`](Self::take_notified).
+    #[must_use]
+    pub fn is_notified(&self) -> bool {
+        self.inner.notified.load(Ordering::Acquire)
+    }
+
+    /// As [`is_notified`](Self::is_notified), and forgets it.
+    pub fn take_notified(&self) -> bool {
+        self.inner.notified.swap(false, Ordering::AcqRel)
+    }
+
+    /// Ends the wait from another thread.
+    pub fn notify(&self) {
+        self.inner.wake_by_ref();
+    }
+
+    /// Sleeps until the waker is called. To be called on the parker's own thread.
+    pub fn park(&self) {
+        while !self.take_notified() {
+            thread::park();
+        }
+    }
+}
+
+/// A host whose waiting callers drive the engine.
+pub(crate) trait Lead: Send + Sync {
+    /// Returns when `parker` was notified; drives the engine meanwhile if nobody else does.
+    fn wait(&self, parker: &Parker);
+}
+
+impl fmt::Debug for dyn Lead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lead")
+    }
+}
+
+/// Polls `future` on this thread until it is ready.
+pub(crate) fn block_on<F: Future>(shared: Option<&Shared>, future: F) -> F::Output {
+    let parker = Parker::current();
+    let waker = parker.waker();
+    let mut cx = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        match shared.and_then(|shared| shared.lead.get()) {
+            Some(lead) => lead.wait(&parker),
+            None => parker.park(),
+        }
+    }
+}

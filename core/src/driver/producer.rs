@@ -1,0 +1,253 @@
+//! Producers: what is checked and compressed on the caller's side, and the sends.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::compress::{self, Compression};
+use super::operation::Operation;
+use super::shared::Alive;
+use crate::client::{Command, OutboundMessage, QueueChoice};
+use crate::config::ProducerConfig;
+use crate::error::{Error, Result, UsageError};
+use crate::id::{OperationId, ProducerId};
+use crate::message::{Message, MessageQueue, java_string_hash, sys_flag};
+use crate::producer::SendReceipt;
+
+/// Sends messages. Cheap to clone; all clones are the same producer.
+#[derive(Clone, Debug)]
+pub struct Producer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    alive: Arc<Alive>,
+    id: ProducerId,
+    config: Arc<ProducerConfig>,
+}
+
+impl Drop for Inner {
+    /// The core may forget it, after what it was told to send.
+    fn drop(&mut self) {
+        let (producer, timeout) = (self.id, self.config.send_timeout);
+        self.alive.0.submit_detached(false, |operation| Command::CloseProducer { operation, producer, timeout });
+    }
+}
+
+impl Producer {
+    /// Sends a message and ends when a broker has stored it. The message goes out at once; the
+    /// operation only waits. When [too much](super::Limits) is under way it queues, first come first
+    /// served.
+    ///
+    /// ```no_run
+    /// # async fn send(producer: rocketmq_client_core::driver::Producer) -> rocketmq_client_core::error::Result<()> {
+    /// # use rocketmq_client_core::message::Message;
+    /// let receipt = producer.send(Message::new("TopicTest", "hello")).await?;
+    /// println!("stored at {receipt}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn send(&self, message: Message) -> Operation<SendReceipt> {
+        self.submit(message, QueueChoice::RoundRobin)
+    }
+
+    /// Sends a message to this queue and no other; there is no second attempt.
+    pub fn send_to(&self, message: Message, queue: MessageQueue) -> Operation<SendReceipt> {
+        self.submit(message, QueueChoice::Queue(queue))
+    }
+
+    /// Sends messages of the same key to the same queue, while the topic's queues stay the same;
+    /// there is no second attempt. Java: `SelectMessageQueueByHash`.
+    pub fn send_hashed(&self, message: Message, key: impl AsRef<str>) -> Operation<SendReceipt> {
+        self.submit(message, QueueChoice::Hash(java_string_hash(key.as_ref())))
+    }
+
+    /// Sends a message if there is room for it now.
+    ///
+    /// # Errors
+    /// [`Error::Full`] hands the message back.
+    pub fn try_send(&self, message: Message) -> Result<Operation<SendReceipt>> {
+        let shared = &self.inner.alive.0;
+        self.check(&message)?;
+        let Some(cost) = shared.try_reserve(weight(&message))? else {
+            return Err(Error::Full(Box::new(message)));
+        };
+        let message = match self.outbound(message) {
+            Ok(message) => message,
+            Err(error) => {
+                shared.unreserve(cost);
+                return Err(error);
+            }
+        };
+        let submitted = shared.submit_reserved(cost, |operation| {
+            self.send_command(operation, message, QueueChoice::RoundRobin)
+        })?;
+        Ok(Operation::new(&self.inner.alive, Ok(submitted)))
+    }
+
+    /// Sends a message and ends when the socket has taken it; no broker says that it is stored.
+    pub fn send_oneway(&self, message: Message) -> Operation<()> {
+        let (producer, choice) = (self.inner.id, QueueChoice::RoundRobin);
+        let submitted = self.prepare(message).and_then(|(weight, message)| {
+            self.inner.alive.0.submit(Some(weight), |operation| Command::SendOneway {
+                operation,
+                producer,
+                message,
+                choice,
+            })
+        });
+        Operation::new(&self.inner.alive, submitted)
+    }
+
+    /// Lets the sends that are under way end, for as long as a send may take, and forgets the
+    /// producer. Dropping the last clone does the same without telling when it is done.
+    pub fn close(&self) -> Operation<()> {
+        let (producer, timeout) = (self.inner.id, self.inner.config.send_timeout);
+        let command = |operation| Command::CloseProducer { operation, producer, timeout };
+        match self.inner.alive.0.submit(None, command) {
+            Err(Error::Closed) => Operation::done(),
+            submitted => Operation::new(&self.inner.alive, submitted),
+        }
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &ProducerConfig {
+        &self.inner.config
+    }
+
+    fn submit(&self, message: Message, choice: QueueChoice) -> Operation<SendReceipt> {
+        let submitted = self.prepare(message).and_then(|(weight, message)| {
+            self.inner
+                .alive
+                .0
+                .submit(Some(weight), |operation| self.send_command(operation, message, choice))
+        });
+        Operation::new(&self.inner.alive, submitted)
+    }
+
+    fn send_command(&self, operation: OperationId, message: Box<OutboundMessage>, choice: QueueChoice) -> Command {
+        Command::Send { operation, producer: self.inner.id, message, choice, timeout: None }
+    }
+
+    fn prepare(&self, message: Message) -> Result<(usize, Box<OutboundMessage>)> {
+        self.check(&message)?;
+        let message = self.outbound(message)?;
+        Ok((message.body.len() + message.properties.len(), message))
+    }
+
+    fn check(&self, message: &Message) -> Result<()> {
+        message.validate(self.inner.config.message_bytes_max).map_err(|error| UsageError::from(error).into())
+    }
+
+    /// What goes to the core: compressed where it pays.
+    fn outbound(&self, message: Message) -> Result<Box<OutboundMessage>> {
+        let properties = String::from(message.properties.as_str());
+        let (body, sys_flag) = self.compress(message.body)?;
+        let Message { topic, flag, .. } = message;
+        Ok(Box::new(OutboundMessage { topic, body, flag, sys_flag, properties }))
+    }
+
+    /// Java: `DefaultMQProducerImpl#tryToCompressMessage`, which sends the larger body if compressing
+    /// made it so; we send the smaller.
+    fn compress(&self, body: Bytes) -> Result<(Bytes, i32)> {
+        if body.len() < self.inner.config.compress_bytes_min {
+            return Ok((body, 0));
+        }
+        let compressed = compress::compress(Compression::Zlib, compress::LEVEL_DEFAULT, &body)
+            .map_err(|error| UsageError::Compress(error.to_string()))?;
+        if compressed.len() >= body.len() {
+            return Ok((body, 0));
+        }
+        Ok((Bytes::from(compressed), sys_flag::COMPRESSED | Compression::Zlib.bits()))
+    }
+}
+
+/// What a message weighs before it is compressed.
+fn weight(message: &Message) -> usize {
+    message.body.len() + message.properties.as_str().len()
+}
+
+/// Settings of a producer, checked by [`build`](Self::build).
+#[derive(Clone, Debug)]
+#[must_use = "call build() to get the producer"]
+pub struct ProducerBuilder {
+    alive: Arc<Alive>,
+    config: ProducerConfig,
+}
+
+impl ProducerBuilder {
+    pub(crate) fn new(alive: Arc<Alive>, group: Arc<str>) -> Self {
+        Self { alive, config: ProducerConfig::new(group) }
+    }
+
+    /// One budget for route look-up and all attempts of a send. Default 3 s.
+    pub fn send_timeout(mut self, timeout: Duration) -> Self {
+        self.config.send_timeout = timeout;
+        self
+    }
+
+    /// The part of the budget that one attempt may use. Default: half of what is left.
+    pub fn send_attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.config.send_attempt_timeout = Some(timeout);
+        self
+    }
+
+    /// Attempts after the first. Default 2.
+    pub fn retry_times(mut self, times: u32) -> Self {
+        self.config.retry_times = times;
+        self
+    }
+
+    /// Also retry what was stored but not flushed or replicated in time. Default false.
+    pub fn retry_when_not_store_ok(mut self, retry: bool) -> Self {
+        self.config.retry_when_not_store_ok = retry;
+        self
+    }
+
+    /// Queues of a topic that its first message creates. Default 4.
+    pub fn default_topic_queue_nums(mut self, count: i32) -> Self {
+        self.config.default_topic_queue_nums = count;
+        self
+    }
+
+    /// The largest body. Default 4 MiB, the broker's own limit.
+    pub fn message_bytes_max(mut self, bytes: usize) -> Self {
+        self.config.message_bytes_max = bytes;
+        self
+    }
+
+    /// Bodies of this size and more are compressed. Default 4,096 bytes.
+    pub fn compress_bytes_min(mut self, bytes: usize) -> Self {
+        self.config.compress_bytes_min = bytes;
+        self
+    }
+
+    /// Avoid slow and failing brokers. Default false, as in Java.
+    pub fn latency_fault_tolerance(mut self, on: bool) -> Self {
+        self.config.latency_fault_tolerance = on;
+        self
+    }
+
+    /// All other settings.
+    pub fn configure(mut self, change: impl FnOnce(&mut ProducerConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// The producer. Nothing is sent yet, so it does not wait.
+    ///
+    /// # Errors
+    /// A setting that can't work, or a client that has closed.
+    pub fn build(self) -> Result<Producer> {
+        self.config.validate()?;
+        let config = Arc::new(self.config);
+        let id = ProducerId(self.alive.0.next_producer());
+        self.alive.0.push_command(Command::CreateProducer { producer: id, config: config.clone() })?;
+        Ok(Producer { inner: Arc::new(Inner { alive: self.alive, id, config }) })
+    }
+}

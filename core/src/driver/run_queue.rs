@@ -1,0 +1,185 @@
+//! The deliveries of one consumer that no handler has begun. Workers take one each; whoever waits
+//! is woken once a drain.
+
+use super::std;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::task::{Context, Poll, Waker};
+
+use std::sync::Mutex;
+
+use super::lock;
+use crate::consumer::{ConsumeToken, Delivery};
+use crate::id::ProcessQueueId;
+
+/// Where the engine puts deliveries and workers find them.
+#[derive(Debug, Default)]
+pub(crate) struct RunQueue {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    deliveries: VecDeque<Delivery>,
+    waiters: VecDeque<(WaiterId, Waker)>,
+    next_waiter: u64,
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum End {
+    /// More may come.
+    #[default]
+    Open,
+    /// What is there may be taken, nothing comes.
+    Closed,
+    /// Nobody takes anything any more.
+    Abandoned,
+}
+
+/// One place at the queue: at most one waker of it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaiterId(u64);
+
+impl RunQueue {
+    /// A place for one worker.
+    pub(crate) fn waiter(&self) -> WaiterId {
+        let mut state = lock(&self.state);
+        state.next_waiter += 1;
+        WaiterId(state.next_waiter)
+    }
+
+    /// Puts deliveries in; as many workers as there are deliveries are to be woken by way of
+    /// `wakers`. The tokens of deliveries that nobody will take any more go into `refused`.
+    pub(crate) fn push(
+        &self,
+        deliveries: Vec<Delivery>,
+        wakers: &mut Vec<Waker>,
+        refused: &mut Vec<ConsumeToken>,
+    ) {
+        let leftover = {
+            let mut state = lock(&self.state);
+            if state.end == End::Abandoned {
+                refused.extend(deliveries.iter().map(|delivery| delivery.token));
+                deliveries
+            } else {
+                let woken = deliveries.len().min(state.waiters.len());
+                wakers.extend(state.waiters.drain(..woken).map(|(_, waker)| waker));
+                state.deliveries.extend(deliveries);
+                Vec::new()
+            }
+        };
+        drop(leftover);
+    }
+
+    /// Takes back the deliveries of a queue that went to another member.
+    pub(crate) fn revoke(&self, queue: ProcessQueueId) {
+        let mut revoked = Vec::new();
+        {
+            let mut state = lock(&self.state);
+            let kept = VecDeque::with_capacity(state.deliveries.len());
+            for delivery in core::mem::replace(&mut state.deliveries, kept) {
+                if delivery.token.queue == queue {
+                    revoked.push(delivery);
+                } else {
+                    state.deliveries.push_back(delivery);
+                }
+            }
+        }
+        drop(revoked);
+    }
+
+    /// Nothing comes any more. Whoever waits learns it by way of `wakers`.
+    pub(crate) fn close(&self, wakers: &mut Vec<Waker>) {
+        let mut state = lock(&self.state);
+        if state.end == End::Open {
+            state.end = End::Closed;
+        }
+        wakers.extend(state.waiters.drain(..).map(|(_, waker)| waker));
+    }
+
+    /// Nobody takes anything any more; returns the tokens of what was left.
+    pub(crate) fn abandon(&self) -> Vec<ConsumeToken> {
+        let (left, waiters) = {
+            let mut state = lock(&self.state);
+            state.end = End::Abandoned;
+            (core::mem::take(&mut state.deliveries), core::mem::take(&mut state.waiters))
+        };
+        drop(waiters);
+        left.iter().map(|delivery| delivery.token).collect()
+    }
+
+    /// Takes the next delivery; `None` when the queue has ended.
+    pub(crate) fn poll_next(&self, waiter: WaiterId, cx: &Context<'_>) -> Poll<Option<Delivery>> {
+        let mut former = None;
+        let mut state = lock(&self.state);
+        let polled = match state.deliveries.pop_front() {
+            Some(delivery) => Poll::Ready(Some(delivery)),
+            None if state.end != End::Open => Poll::Ready(None),
+            None => {
+                former = state.wait(waiter, cx);
+                Poll::Pending
+            }
+        };
+        drop(state);
+        drop(former);
+        polled
+    }
+
+    /// Moves up to `count` deliveries into `batch`; pending when there was none, ready with false
+    /// when the queue has ended.
+    pub(crate) fn poll_batch(
+        &self,
+        waiter: WaiterId,
+        cx: &Context<'_>,
+        count: usize,
+        batch: &mut VecDeque<Delivery>,
+    ) -> Poll<bool> {
+        let mut former = None;
+        let mut state = lock(&self.state);
+        let taken = state.deliveries.len().min(count);
+        let polled = if taken > 0 {
+            batch.extend(state.deliveries.drain(..taken));
+            Poll::Ready(true)
+        } else if state.end != End::Open {
+            Poll::Ready(false)
+        } else {
+            former = state.wait(waiter, cx);
+            Poll::Pending
+        };
+        drop(state);
+        drop(former);
+        polled
+    }
+
+    /// A worker stops waiting. If it had been woken and did not come, the next one is woken.
+    pub(crate) fn leave(&self, waiter: WaiterId) {
+        let (own, next) = {
+            let mut state = lock(&self.state);
+            let own = state.waiters.iter().position(|(id, _)| *id == waiter);
+            match own.and_then(|index| state.waiters.remove(index)) {
+                Some(own) => (Some(own), None),
+                None if state.deliveries.is_empty() => (None, None),
+                None => (None, state.waiters.pop_front()),
+            }
+        };
+        drop(own);
+        if let Some((_, waker)) = next {
+            waker.wake();
+        }
+    }
+}
+
+impl State {
+    /// Remembers the waker; the one that was there before is returned, to be dropped after the lock.
+    fn wait(&mut self, waiter: WaiterId, cx: &Context<'_>) -> Option<Waker> {
+        if let Some((_, waker)) = self.waiters.iter_mut().find(|(id, _)| *id == waiter) {
+            if waker.will_wake(cx.waker()) {
+                return None;
+            }
+            return Some(core::mem::replace(waker, cx.waker().clone()));
+        }
+        self.waiters.push_back((waiter, cx.waker().clone()));
+        None
+    }
+}

@@ -1,0 +1,379 @@
+//! What handles and the engine have in common: one lock that nobody holds for long.
+
+use super::std;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+
+use std::sync::{Mutex, OnceLock};
+
+use super::host::Spawn;
+use super::mailbox::{Mailbox, Queued, Ticket, Urgent};
+use super::park::Lead;
+use super::permits::{Cost, Limits};
+use super::ready::{Owner, ReadySet};
+use super::signal::Signal;
+use super::slots::{Abandoned, Slots, Taken};
+use super::{DetachedCounts, lock};
+use crate::client::{Command, Input, Outcome};
+use crate::error::Error;
+use crate::id::OperationId;
+
+/// Shared by every handle of a client and its engine.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    signal: Signal,
+    pub(crate) ready: ReadySet,
+    /// Runs user code and look-ups.
+    pub(crate) spawn: Arc<dyn Spawn>,
+    /// Present where waiting callers drive the engine.
+    pub(crate) lead: OnceLock<Box<dyn Lead>>,
+    producers: AtomicU32,
+    consumers: AtomicU32,
+}
+
+#[derive(Debug)]
+struct State {
+    mailbox: Mailbox,
+    slots: Slots,
+    detached: DetachedCounts,
+    ended: Option<Error>,
+}
+
+/// A command that has been put in.
+#[derive(Debug)]
+pub(crate) struct Submitted {
+    pub(crate) operation: OperationId,
+    pub(crate) ticket: Option<Ticket>,
+}
+
+/// Scratch space of [`Shared::take`].
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) commands: Vec<Queued>,
+    pub(crate) urgent: Vec<Urgent>,
+    discarded: Vec<Queued>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Owner for Shared {
+    fn raise(&self) {
+        self.signal.raise();
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(limits: Limits, spawn: Arc<dyn Spawn>) -> Self {
+        let state = State {
+            mailbox: Mailbox::new(limits),
+            slots: Slots::default(),
+            detached: DetachedCounts::default(),
+            ended: None,
+        };
+        Self {
+            state: Mutex::new(state),
+            signal: Signal::default(),
+            ready: ReadySet::default(),
+            spawn,
+            lead: OnceLock::new(),
+            producers: AtomicU32::new(0),
+            consumers: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn signal(&self) -> &Signal {
+        &self.signal
+    }
+
+    /// A number that no producer of this client had.
+    pub(crate) fn next_producer(&self) -> u32 {
+        self.producers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A number that no consumer of this client had.
+    pub(crate) fn next_consumer(&self) -> u32 {
+        self.consumers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Puts in a message of `bytes`; it waits its turn when too much is under way.
+    pub(crate) fn submit(
+        &self,
+        bytes: Option<usize>,
+        command: impl FnOnce(OperationId) -> Command,
+    ) -> Result<Submitted, Error> {
+        let submitted = {
+            let mut state = lock(&self.state);
+            let state = &mut *state;
+            if let Some(error) = &state.ended {
+                return Err(error.clone());
+            }
+            let cost = bytes.map_or(Cost::FREE, |bytes| state.mailbox.cost(bytes));
+            let operation = state.slots.insert(cost);
+            let queued = Queued { operation: Some(operation), command: command(operation) };
+            let ticket = state.mailbox.push(cost, queued);
+            Submitted { operation, ticket }
+        };
+        if submitted.ticket.is_none() {
+            self.signal.raise();
+        }
+        Ok(submitted)
+    }
+
+    /// Takes permits for a message of `bytes` at once, or says that there are none.
+    pub(crate) fn try_reserve(&self, bytes: usize) -> Result<Option<Cost>, Error> {
+        let mut state = lock(&self.state);
+        if let Some(error) = &state.ended {
+            return Err(error.clone());
+        }
+        let cost = state.mailbox.cost(bytes);
+        Ok(state.mailbox.try_reserve(cost).then_some(cost))
+    }
+
+    /// Gives back what [`try_reserve`](Self::try_reserve) took.
+    pub(crate) fn unreserve(&self, cost: Cost) {
+        lock(&self.state).mailbox.give_back(cost);
+        self.signal.raise();
+    }
+
+    /// Puts in a message whose permits were reserved.
+    pub(crate) fn submit_reserved(
+        &self,
+        cost: Cost,
+        command: impl FnOnce(OperationId) -> Command,
+    ) -> Result<Submitted, Error> {
+        let operation = {
+            let mut state = lock(&self.state);
+            if let Some(error) = &state.ended {
+                return Err(error.clone());
+            }
+            let operation = state.slots.insert(cost);
+            state.mailbox.push_admitted(Queued { operation: Some(operation), command: command(operation) });
+            operation
+        };
+        self.signal.raise();
+        Ok(Submitted { operation, ticket: None })
+    }
+
+    /// Puts in a command that carries no message and goes past those that do.
+    pub(crate) fn submit_urgent(&self, command: impl FnOnce(OperationId) -> Command) -> Result<Submitted, Error> {
+        let operation = {
+            let mut state = lock(&self.state);
+            if let Some(error) = &state.ended {
+                return Err(error.clone());
+            }
+            let operation = state.slots.insert(Cost::FREE);
+            state.mailbox.push_urgent(Urgent::Input(Input::Command(command(operation))));
+            // It can't be withdrawn: a close that was asked for happens.
+            state.slots.take(operation);
+            operation
+        };
+        self.signal.raise();
+        Ok(Submitted { operation, ticket: None })
+    }
+
+    /// Puts in a command that nobody waits for: past the others, or behind them when it must not
+    /// overtake.
+    pub(crate) fn submit_detached(&self, overtakes: bool, command: impl FnOnce(OperationId) -> Command) {
+        {
+            let mut state = lock(&self.state);
+            let state = &mut *state;
+            if state.ended.is_some() {
+                return;
+            }
+            let operation = state.slots.insert_detached();
+            let command = command(operation);
+            if overtakes {
+                state.mailbox.push_urgent(Urgent::Input(Input::Command(command)));
+            } else {
+                state.mailbox.push(Cost::FREE, Queued { operation: Some(operation), command });
+            }
+        }
+        self.signal.raise();
+    }
+
+    /// Puts in a command that has no outcome.
+    pub(crate) fn push_command(&self, command: Command) -> Result<(), Error> {
+        {
+            let mut state = lock(&self.state);
+            if let Some(error) = &state.ended {
+                return Err(error.clone());
+            }
+            state.mailbox.push_urgent(Urgent::Input(Input::Command(command)));
+        }
+        self.signal.raise();
+        Ok(())
+    }
+
+    /// Puts something into the lane that never refuses. Dropped when the client has ended.
+    pub(crate) fn push_urgent(&self, urgent: Urgent) {
+        let refused = {
+            let mut state = lock(&self.state);
+            if state.ended.is_some() {
+                Some(urgent)
+            } else {
+                state.mailbox.push_urgent(urgent);
+                None
+            }
+        };
+        match refused {
+            Some(Urgent::RunQueue(_, queue)) => queue.close(&mut Vec::new()),
+            _ => self.signal.raise(),
+        }
+    }
+
+    /// Puts many answers into the lane that never refuses, under one lock.
+    pub(crate) fn push_inputs(&self, inputs: &mut Vec<Input>) {
+        if inputs.is_empty() {
+            return;
+        }
+        {
+            let mut state = lock(&self.state);
+            if state.ended.is_none() {
+                state.mailbox.push_urgent_all(inputs.drain(..));
+            }
+        }
+        inputs.clear();
+        self.signal.raise();
+    }
+
+    /// Whether the outcome of `operation` is there.
+    pub(crate) fn poll(&self, operation: OperationId, cx: &Context<'_>) -> Poll<Outcome> {
+        let mut former = None;
+        let polled = lock(&self.state).slots.poll(operation, cx, &mut former);
+        drop(former);
+        polled
+    }
+
+    /// Nobody waits for `operation` any more.
+    pub(crate) fn abandon(&self, submitted: &Submitted) {
+        let (abandoned, command) = {
+            let mut state = lock(&self.state);
+            let state = &mut *state;
+            let abandoned = state.slots.abandon(submitted.operation);
+            match &abandoned {
+                Abandoned::Ended(outcome) => state.detached.count(outcome),
+                Abandoned::Withdrawn(_) => state.detached.withdrawn += 1,
+                Abandoned::Detached(_) | Abandoned::Gone => {}
+            }
+            // While it waits for permits it holds none, and can go at once.
+            let command = match (&abandoned, submitted.ticket) {
+                (Abandoned::Withdrawn(_), Some(ticket)) => state.mailbox.withdraw(ticket),
+                _ => None,
+            };
+            if command.is_some() {
+                state.slots.take(submitted.operation);
+            }
+            (abandoned, command)
+        };
+        if command.is_some() {
+            self.signal.raise();
+        }
+        drop((abandoned, command));
+    }
+
+    /// The engine takes what has been put in, up to `commands_max` commands. True when more is left.
+    pub(crate) fn take(&self, commands_max: usize, batch: &mut Batch) -> bool {
+        let more = {
+            let mut state = lock(&self.state);
+            let state = &mut *state;
+            state.mailbox.take_urgent(&mut batch.urgent);
+            while batch.commands.len() + batch.discarded.len() < commands_max {
+                let Some(queued) = state.mailbox.pop() else { break };
+                match queued.operation.map_or(Taken::Go, |id| state.slots.take(id)) {
+                    Taken::Go => batch.commands.push(queued),
+                    Taken::Withdrawn(cost) => {
+                        batch.discarded.push(queued);
+                        state.mailbox.give_back(cost);
+                    }
+                }
+            }
+            !state.mailbox.is_empty()
+        };
+        batch.discarded.clear();
+        more
+    }
+
+    /// The engine hands over outcomes, under one lock. The wakers are to be called after it.
+    /// True when permits that came back let commands in.
+    pub(crate) fn fill(&self, outcomes: &mut Vec<(OperationId, Outcome)>, wakers: &mut Vec<Waker>) -> bool {
+        let mut unclaimed = Vec::new();
+        let more = {
+            let mut state = lock(&self.state);
+            let state = &mut *state;
+            for (operation, outcome) in outcomes.drain(..) {
+                let Some(filled) = state.slots.fill(operation, outcome) else { continue };
+                state.mailbox.give_back(filled.cost);
+                wakers.extend(filled.waker);
+                if let Some(outcome) = filled.unclaimed {
+                    state.detached.count(&outcome);
+                    unclaimed.push(outcome);
+                }
+            }
+            !state.mailbox.is_empty()
+        };
+        drop(unclaimed);
+        more
+    }
+
+    /// The engine stops for good: whoever waits, and whoever asks later, is told `error`. Returns
+    /// what it will not look at any more.
+    pub(crate) fn end(&self, error: &Error) -> Vec<Urgent> {
+        let mut wakers = Vec::new();
+        let mut leftovers = Vec::new();
+        let cleared = {
+            let mut state = lock(&self.state);
+            let state = &mut *state;
+            if state.ended.is_some() {
+                return Vec::new();
+            }
+            state.ended = Some(error.clone());
+            for operation in state.slots.open() {
+                if let Some(filled) = state.slots.fill(operation, Outcome::Failed(error.clone())) {
+                    wakers.extend(filled.waker);
+                    leftovers.extend(filled.unclaimed);
+                }
+            }
+            state.mailbox.clear()
+        };
+        let (admitted, waiting, urgent) = cleared;
+        drop((admitted, waiting, leftovers));
+        super::wake_all(&mut wakers);
+        urgent
+    }
+
+    /// Why the engine has stopped, if it has.
+    pub(crate) fn ended(&self) -> Option<Error> {
+        lock(&self.state).ended.clone()
+    }
+
+    /// How operations ended that nobody waited for.
+    pub(crate) fn detached_counts(&self) -> DetachedCounts {
+        lock(&self.state).detached
+    }
+
+    /// Slots in use and whether all permits are back.
+    #[cfg(test)]
+    pub(crate) fn at_rest(&self) -> (usize, bool) {
+        let state = lock(&self.state);
+        (state.slots.len(), state.mailbox.is_whole())
+    }
+}
+
+/// Held by every handle; the last one to go closes the client with deadline zero.
+#[derive(Debug)]
+pub(crate) struct Alive(pub(crate) Arc<Shared>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.submit_detached(true, |operation| Command::Close { operation, timeout: Duration::ZERO });
+    }
+}

@@ -1,0 +1,72 @@
+//! How anything outside of the engine gets its attention, at the cost of one wake-up a drain.
+
+use super::std;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::Waker;
+
+use std::sync::Mutex;
+
+use super::lock;
+
+/// Set by whoever has something for the engine; only the first one since the last drain wakes it.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    raised: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Signal {
+    /// Asks for another drain. Cheap when one has been asked for already.
+    pub(crate) fn raise(&self) {
+        if self.raised.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let waker = lock(&self.waker).clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether a drain has been asked for since the last one began.
+    pub(crate) fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::Acquire)
+    }
+
+    /// A drain begins: whatever is raised from now on asks for the next one. The waker is in place
+    /// before the flag falls, so nothing is lost in between.
+    pub(crate) fn lower(&self, waker: &Waker) {
+        let former = {
+            let mut current = lock(&self.waker);
+            if current.as_ref().is_some_and(|current| current.will_wake(waker)) {
+                None
+            } else {
+                current.replace(waker.clone())
+            }
+        };
+        drop(former);
+        self.raised.swap(false, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::tests::CountingWaker;
+
+    #[test]
+    fn many_raises_wake_the_engine_once_a_drain() {
+        let signal = Signal::default();
+        let (counter, waker) = CountingWaker::pair();
+        signal.raise();
+        assert!(signal.is_raised(), "a raise before the first drain is not lost");
+        signal.lower(&waker);
+        for _ in 0..5 {
+            signal.raise();
+        }
+        assert_eq!(counter.count(), 1);
+        signal.lower(&waker);
+        assert!(!signal.is_raised());
+        signal.raise();
+        assert_eq!(counter.count(), 2);
+    }
+}

@@ -1,0 +1,1 @@
+//! A scripted host and machine: everything in memory, in virtual time, in one thread.
