@@ -17,6 +17,8 @@
 //! futures can be awaited on any executor.
 
 mod host;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Deref;
 
@@ -24,10 +26,13 @@ use tokio::runtime::Handle;
 
 pub use rocketmq_client_core as core;
 pub use rocketmq_client_core::client::QueueChoice;
-pub use rocketmq_client_core::config::{AllocateStrategy, ClientConfig, ConsumeFrom, ProducerConfig, PushConsumerConfig};
+pub use rocketmq_client_core::config::{
+    AllocateStrategy, ClientConfig, ConsumeFrom, ProducerConfig, PushConsumerConfig,
+};
 pub use rocketmq_client_core::consumer::{Ack, CloseReport};
 pub use rocketmq_client_core::driver::{
-    ClientBuilder, DetachedCounts, Limits, Operation, Producer, ProducerBuilder, Starting,
+    ClientBuilder, Delivered, DetachedCounts, Limits, MessageStream, Operation, Producer, ProducerBuilder,
+    PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, Starting, UndecodableBody,
 };
 pub use rocketmq_client_core::error::{Cause, Error, Failure, Result, UsageError};
 pub use rocketmq_client_core::message::{Message, MessageQueue};

@@ -5,16 +5,17 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
+use super::DetachedCounts;
 use super::engine::{Engine, Machine, Parts};
 use super::host::Host;
 use super::operation::Operation;
 use super::permits::Limits;
 use super::producer::ProducerBuilder;
+use super::push_consumer::PushConsumerBuilder;
 use super::record::Tap;
 use super::resolve::{Resolver, SystemResolver};
 use super::shared::{Alive, Shared};
 use super::transform::TransformFactory;
-use super::DetachedCounts;
 use crate::client::{Client as ClientMachine, Command};
 use crate::config::{ClientConfig, HostFacts};
 use crate::error::{Error, UsageError};
@@ -50,7 +51,10 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("limits", &self.limits).field("seed", &self.seed).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("limits", &self.limits)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -65,7 +69,9 @@ pub fn start<H: Host>(
 ) -> Result<(Client, Engine<H, ClientMachine>), UsageError> {
     config.validate()?;
     let config = Arc::new(config);
-    Ok(start_machine(host, options, |facts, seed, now, wall| ClientMachine::new(config, &facts, seed, now, wall)))
+    Ok(start_machine(host, options, |facts, seed, now, wall| {
+        ClientMachine::new(config, &facts, seed, now, wall)
+    }))
 }
 
 /// As [`start`], around any machine.
@@ -81,8 +87,7 @@ pub fn start_machine<H: Host, M: Machine>(
     let resolver = options.resolver.unwrap_or_else(|| Box::new(SystemResolver::new(spawn.clone())));
     let shared = Arc::new(Shared::new(options.limits, spawn));
     let client = Client { alive: Arc::new(Alive(shared.clone())) };
-    let parts =
-        Parts { shared, resolver, transforms: options.transforms, tap: options.tap, started, wall };
+    let parts = Parts { shared, resolver, transforms: options.transforms, tap: options.tap, started, wall };
     (client, Engine::new(host, machine, parts))
 }
 
@@ -95,9 +100,13 @@ impl Client {
     }
 
     /// A producer of this group, once [built](ProducerBuilder::build).
-    #[must_use]
     pub fn producer(&self, group: impl Into<Arc<str>>) -> ProducerBuilder {
         ProducerBuilder::new(self.alive.clone(), group.into())
+    }
+
+    /// A push consumer of this group, once it [runs](PushConsumerBuilder::run).
+    pub fn push_consumer(&self, group: impl Into<Arc<str>>) -> PushConsumerBuilder {
+        PushConsumerBuilder::new(self.alive.clone(), group.into())
     }
 
     /// Ends everything in order, within 30 s: consumers finish what their handlers began and commit,
@@ -120,9 +129,5 @@ impl Client {
     #[must_use]
     pub fn detached_counts(&self) -> DetachedCounts {
         self.alive.0.detached_counts()
-    }
-
-    pub(crate) fn alive(&self) -> &Arc<Alive> {
-        &self.alive
     }
 }

@@ -157,7 +157,8 @@ mod tests {
 
     fn queued(number: u32) -> Queued {
         let operation = OperationId::from_parts(number, 0);
-        let command = Command::CloseProducer { operation, producer: ProducerId(number), timeout: Duration::ZERO };
+        let command =
+            Command::CloseProducer { operation, producer: ProducerId(number), timeout: Duration::ZERO };
         Queued { operation: Some(operation), command }
     }
 

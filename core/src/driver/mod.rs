@@ -16,6 +16,7 @@ mod operation;
 mod park;
 mod permits;
 mod producer;
+mod push_consumer;
 mod ready;
 mod record;
 mod resolve;
@@ -36,6 +37,9 @@ pub use operation::{FromOutcome, Operation, Starting};
 pub use park::Parker;
 pub use permits::Limits;
 pub use producer::{Producer, ProducerBuilder};
+pub use push_consumer::{
+    Delivered, MessageStream, Next, PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, UndecodableBody,
+};
 pub use record::Tap;
 pub use resolve::{Answer, Resolved, Resolver, SystemResolver};
 pub use system::System;

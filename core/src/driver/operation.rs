@@ -75,6 +75,8 @@ impl FromOutcome for CloseReport {
     fn from_outcome(outcome: Outcome) -> Result<Self> {
         match outcome {
             Outcome::ConsumerClosed(report) => Ok(report),
+            // It had been closed before, and that told the report.
+            Outcome::Done => Ok(Self::default()),
             other => Err(unexpected(other)),
         }
     }
@@ -83,7 +85,9 @@ impl FromOutcome for CloseReport {
 fn unexpected(outcome: Outcome) -> Error {
     match outcome {
         Outcome::Failed(error) => error,
-        other => Error::Bug(alloc::format!("a command ended with {other:?}, which belongs to another").into()),
+        other => {
+            Error::Bug(alloc::format!("a command ended with {other:?}, which belongs to another").into())
+        }
     }
 }
 
@@ -161,6 +165,10 @@ pub struct Starting<T> {
 }
 
 impl<T: Unpin> Starting<T> {
+    pub(crate) fn failed(error: Error) -> Self {
+        Self { operation: Operation::failed(error), ready: None }
+    }
+
     pub(crate) fn new(operation: Operation<()>, ready: T) -> Self {
         Self { operation, ready: Some(ready) }
     }

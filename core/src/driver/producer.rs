@@ -34,7 +34,11 @@ impl Drop for Inner {
     /// The core may forget it, after what it was told to send.
     fn drop(&mut self) {
         let (producer, timeout) = (self.id, self.config.send_timeout);
-        self.alive.0.submit_detached(false, |operation| Command::CloseProducer { operation, producer, timeout });
+        self.alive.0.submit_detached(false, |operation| Command::CloseProducer {
+            operation,
+            producer,
+            timeout,
+        });
     }
 }
 
@@ -122,15 +126,17 @@ impl Producer {
 
     fn submit(&self, message: Message, choice: QueueChoice) -> Operation<SendReceipt> {
         let submitted = self.prepare(message).and_then(|(weight, message)| {
-            self.inner
-                .alive
-                .0
-                .submit(Some(weight), |operation| self.send_command(operation, message, choice))
+            self.inner.alive.0.submit(Some(weight), |operation| self.send_command(operation, message, choice))
         });
         Operation::new(&self.inner.alive, submitted)
     }
 
-    fn send_command(&self, operation: OperationId, message: Box<OutboundMessage>, choice: QueueChoice) -> Command {
+    fn send_command(
+        &self,
+        operation: OperationId,
+        message: Box<OutboundMessage>,
+        choice: QueueChoice,
+    ) -> Command {
         Command::Send { operation, producer: self.inner.id, message, choice, timeout: None }
     }
 

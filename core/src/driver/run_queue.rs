@@ -105,7 +105,7 @@ impl RunQueue {
             state.end = End::Abandoned;
             (core::mem::take(&mut state.deliveries), core::mem::take(&mut state.waiters))
         };
-        drop(waiters);
+        super::wake_all(&mut waiters.into_iter().map(|(_, waker)| waker).collect());
         left.iter().map(|delivery| delivery.token).collect()
     }
 

@@ -164,7 +164,10 @@ impl Shared {
     }
 
     /// Puts in a command that carries no message and goes past those that do.
-    pub(crate) fn submit_urgent(&self, command: impl FnOnce(OperationId) -> Command) -> Result<Submitted, Error> {
+    pub(crate) fn submit_urgent(
+        &self,
+        command: impl FnOnce(OperationId) -> Command,
+    ) -> Result<Submitted, Error> {
         let operation = {
             let mut state = lock(&self.state);
             if let Some(error) = &state.ended {

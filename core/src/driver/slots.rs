@@ -118,8 +118,14 @@ impl Slots {
 
     /// The outcome, if it is there; else `cx` is woken when it comes. The waker that was there
     /// before goes into `former`, to be dropped after the lock.
-    pub(crate) fn poll(&mut self, id: OperationId, cx: &Context<'_>, former: &mut Option<Waker>) -> Poll<Outcome> {
-        let slot = self.arena.get_mut(id).expect("the slot of a live operation stays until its outcome is taken");
+    pub(crate) fn poll(
+        &mut self,
+        id: OperationId,
+        cx: &Context<'_>,
+        former: &mut Option<Waker>,
+    ) -> Poll<Outcome> {
+        let slot =
+            self.arena.get_mut(id).expect("the slot of a live operation stays until its outcome is taken");
         match &mut slot.state {
             State::Queued(waker) | State::Taken(waker) => {
                 if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -134,7 +140,9 @@ impl Slots {
                     _ => unreachable!("the state was matched a line ago"),
                 }
             }
-            State::Withdrawn | State::Detached => unreachable!("a live handle is neither withdrawn nor detached"),
+            State::Withdrawn | State::Detached => {
+                unreachable!("a live handle is neither withdrawn nor detached")
+            }
         }
     }
 
@@ -157,7 +165,11 @@ impl Slots {
 
     /// Everything that has no outcome yet.
     pub(crate) fn open(&self) -> Vec<OperationId> {
-        self.arena.iter().filter(|(_, slot)| !matches!(slot.state, State::Filled(_))).map(|(id, _)| id).collect()
+        self.arena
+            .iter()
+            .filter(|(_, slot)| !matches!(slot.state, State::Filled(_)))
+            .map(|(id, _)| id)
+            .collect()
     }
 
     /// How many slots are in use.

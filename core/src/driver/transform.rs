@@ -22,7 +22,12 @@ pub trait Transform: Send + 'static {
     ///
     /// # Errors
     /// Any error ends the connection.
-    fn inbound(&mut self, arrived: &mut BytesMut, plain: &mut BytesMut, wire: &mut BytesMut) -> io::Result<()>;
+    fn inbound(
+        &mut self,
+        arrived: &mut BytesMut,
+        plain: &mut BytesMut,
+        wire: &mut BytesMut,
+    ) -> io::Result<()>;
 
     /// Changes plain bytes on their way out; appends to `wire`. Called only once established.
     ///

@@ -1,6 +1,8 @@
 //! Writes commands.
 
-use super::{FieldSink, FieldValue, Header, LanguageCode, RemotingCommand, SerializeType, VERSION, json};
+use super::{
+    FieldSink, FieldValue, Header, LanguageCode, RemotingCommand, SerializeType, Signer, VERSION, json,
+};
 use bytes::{BufMut, BytesMut};
 
 /// What an outgoing command says besides its header and body.
@@ -55,6 +57,26 @@ impl Encoder {
         self.frame(out, serialize, head, body_len, |fields| {
             header.write_fields(fields);
             for (key, value) in extra {
+                fields.put(key, value);
+            }
+        })
+    }
+
+    /// As [`Encoder::encode`], with the fields `AccessKey`, `SecurityToken` and `Signature` of `signer`. The
+    /// signature covers all fields and `body`, which the caller appends.
+    pub fn encode_signed<'a, H: Header<'a>>(
+        &self,
+        out: &mut BytesMut,
+        head: &Head<'_>,
+        header: &H,
+        extra: &[(&str, &str)],
+        signer: &Signer,
+        body: &[u8],
+    ) -> usize {
+        let serialize = self.serialize_for(head.code, extra.iter().map(|(key, _)| *key));
+        let signed = signer.sign(header, extra, body, serialize);
+        self.frame(out, serialize, head, body.len(), |fields| {
+            for (key, value) in &signed {
                 fields.put(key, value);
             }
         })
@@ -116,7 +138,7 @@ impl Encoder {
         let before = out.len();
         out.extend_from_slice(b",\"extFields\":{");
         let opened = out.len();
-        write_fields(&mut Fields { out, serialize: SerializeType::Json, first: true });
+        write_fields(&mut Fields::new(out, SerializeType::Json));
         if out.len() == opened {
             out.truncate(before);
         } else {
@@ -149,7 +171,7 @@ impl Encoder {
         out.extend_from_slice(remark.as_bytes());
         let length_at = out.len();
         out.put_u32(0);
-        write_fields(&mut Fields { out, serialize: SerializeType::Rocketmq, first: true });
+        write_fields(&mut Fields::new(out, SerializeType::Rocketmq));
         let len = len_u32(out.len() - length_at - 4);
         patch(out, length_at, &len.to_be_bytes());
     }
@@ -177,7 +199,11 @@ pub(super) struct Fields<'o> {
     first: bool,
 }
 
-impl Fields<'_> {
+impl<'o> Fields<'o> {
+    pub(super) const fn new(out: &'o mut BytesMut, serialize: SerializeType) -> Self {
+        Self { out, serialize, first: true }
+    }
+
     /// A field whose key may need escapes.
     pub(super) fn put(&mut self, key: &str, value: &str) {
         match self.serialize {

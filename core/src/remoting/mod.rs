@@ -10,10 +10,13 @@ mod command;
 mod encode;
 mod ext_fields;
 mod frame;
+mod fuzz;
 mod header;
 mod headers;
 mod json;
 mod language;
+mod sign;
+mod template;
 
 pub use body::*;
 pub use code::{RequestCode, ResponseCode};
@@ -21,6 +24,8 @@ pub use command::{FLAG_ONEWAY, FLAG_RESPONSE, RemotingCommand};
 pub use encode::{Encoder, Head};
 pub use ext_fields::{ExtFields, ExtFieldsIter};
 pub use frame::{FRAME_BYTES_MAX, FrameDecoder, FrameError};
+#[doc(hidden)]
+pub use fuzz::{fuzz_body, fuzz_frame, fuzz_roundtrip};
 pub use header::{
     FieldSink, FieldType, FieldValue, Header, HeaderError, HeaderProblem, NoHeader, RequestHeader,
     RpcRequestHeader, TopicRequestHeader,
@@ -28,6 +33,11 @@ pub use header::{
 pub use headers::*;
 pub use json::{JsonError, JsonProblem};
 pub use language::{LanguageCode, SerializeType, VERSION};
+pub use sign::{ACCESS_KEY, SECURITY_TOKEN, SIGNATURE, Signer};
+pub use template::{SendFields, SendTemplate};
+
+#[cfg(test)]
+mod golden;
 
 #[cfg(test)]
 mod tests {

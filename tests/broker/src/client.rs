@@ -79,10 +79,7 @@ impl ClientTable {
         data: &ConsumerData,
         without_subscriptions: bool,
     ) -> bool {
-        let group = self
-            .consumers
-            .entry(data.group_name.clone())
-            .or_insert_with(|| ConsumerGroup::new(data));
+        let group = self.consumers.entry(data.group_name.clone()).or_insert_with(|| ConsumerGroup::new(data));
         group.consume_type.clone_from(&data.consume_type);
         group.message_model = data.message_model;
         group.consume_from_where.clone_from(&data.consume_from_where);

@@ -372,7 +372,10 @@ mod tests {
     fn fastjsons_liberties_are_read() {
         let text = r#" {'a':[1,"2",true,null,{}],b:{0:"x","é\u00e9\ud83d\ude00":-5},} "#;
         let value = Value::parse(text.as_bytes()).unwrap();
-        assert_eq!(value.get("a").items().iter().map(Value::as_i64).collect::<Vec<_>>(), [Some(1), Some(2), None, None, None]);
+        assert_eq!(
+            value.get("a").items().iter().map(Value::as_i64).collect::<Vec<_>>(),
+            [Some(1), Some(2), None, None, None]
+        );
         assert_eq!(value.get("b").get("0").as_str(), Some("x"));
         assert_eq!(value.get("b").get("éé😀").as_i32(), Some(-5));
         assert_eq!(value.get("absent").get("deeper"), &Value::Null);

@@ -37,4 +37,4 @@ pub use model::{SubscriptionGroupConfig, TopicConfig};
 pub use name_server::{NameServer, NameServerConfig, NameServerOutput};
 pub use output::{ConnectionId, Frames};
 #[cfg(feature = "serve")]
-pub use serve::{DevBroker, DevBrokerBuilder};
+pub use serve::{CutOff, DevBroker, DevBrokerBuilder};

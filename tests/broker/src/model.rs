@@ -88,9 +88,8 @@ impl TopicConfig {
     pub(crate) fn read(value: &Value) -> Self {
         let default = Self::default();
         let number = |key, otherwise| value.get(key).as_i32().unwrap_or(otherwise);
-        let attribute = |(key, value): &(String, Value)| {
-            (key.as_str().into(), value.as_str().unwrap_or_default().into())
-        };
+        let attribute =
+            |(key, value): &(String, Value)| (key.as_str().into(), value.as_str().unwrap_or_default().into());
         Self {
             topic_name: value.get("topicName").as_str().unwrap_or_default().into(),
             read_queue_nums: number("readQueueNums", default.read_queue_nums),
@@ -287,6 +286,9 @@ mod tests {
         let partial = Value::parse(br#"{"groupName":"cg"}"#).unwrap();
         assert_eq!(SubscriptionGroupConfig::read(&partial).json(), group);
         let subscription = r#"{"classFilterMode":false,"codeSet":[2598919,2598920],"expressionType":"TAG","subString":"TagA || TagB","subVersion":1700000000000,"tagsSet":["TagA","TagB"],"topic":"TopicGolden"}"#;
-        assert_eq!(SubscriptionData::read(&Value::parse(subscription.as_bytes()).unwrap()).json(), subscription);
+        assert_eq!(
+            SubscriptionData::read(&Value::parse(subscription.as_bytes()).unwrap()).json(),
+            subscription
+        );
     }
 }

@@ -142,7 +142,10 @@ mod tests {
         outbox.head(ConnectionId(2)).extend_from_slice(b"d");
         outbox.head(ConnectionId(1)).extend_from_slice(b"e");
         let (first, frames) = outbox.pop().unwrap();
-        assert_eq!((first, frames.parts().len(), frames.byte_len()), (ConnectionId(1), 2, 4 + COPY_BYTES_MAX));
+        assert_eq!(
+            (first, frames.parts().len(), frames.byte_len()),
+            (ConnectionId(1), 2, 4 + COPY_BYTES_MAX)
+        );
         assert_eq!(&frames.parts()[0][..], b"abc");
         assert_eq!(frames.parts()[1].as_ptr(), large.as_ptr(), "a large body is not copied");
         assert_eq!(outbox.pop().unwrap().0, ConnectionId(2));

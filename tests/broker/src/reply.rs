@@ -58,12 +58,8 @@ impl Replier {
         if asker.silent {
             return;
         }
-        let head = Head {
-            code: answer.code.0,
-            opaque: asker.opaque,
-            flag: FLAG_RESPONSE,
-            remark: answer.remark,
-        };
+        let head =
+            Head { code: answer.code.0, opaque: asker.opaque, flag: FLAG_RESPONSE, remark: answer.remark };
         let body_len = body.clone().map(Bytes::len).sum();
         match asker.delay {
             None => {
@@ -105,7 +101,12 @@ impl Replier {
     }
 
     /// Sends a one-way request to a client.
-    pub(crate) fn push<'h, H: RequestHeader<'h>>(&mut self, connection: ConnectionId, header: &H, body: &Bytes) {
+    pub(crate) fn push<'h, H: RequestHeader<'h>>(
+        &mut self,
+        connection: ConnectionId,
+        header: &H,
+        body: &Bytes,
+    ) {
         self.opaque = self.opaque.wrapping_add(1);
         let head = Head { code: H::CODE.0, opaque: self.opaque, flag: FLAG_ONEWAY, remark: None };
         let out = self.outbox.head(connection);

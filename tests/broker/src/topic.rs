@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rocketmq_client_core::message::perm;
 use crate::model::{DataVersion, TopicConfig};
+use rocketmq_client_core::message::perm;
 use rocketmq_client_core::time::Timestamp;
 
 use crate::config::BrokerConfig;

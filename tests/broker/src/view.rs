@@ -24,7 +24,8 @@ impl Broker {
 
     /// The visible messages of all queues of a topic, queue by queue.
     pub fn messages(&self, topic: &str) -> Vec<StoredMessage> {
-        let queues = self.topic(topic).map_or(0, |config| config.read_queue_nums.max(config.write_queue_nums));
+        let queues =
+            self.topic(topic).map_or(0, |config| config.read_queue_nums.max(config.write_queue_nums));
         (0..queues).flat_map(|queue_id| self.queue(topic, queue_id)).collect()
     }
 

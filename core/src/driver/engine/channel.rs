@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use std::io::{self, IoSlice};
 
 use super::super::host::Host;
-use super::super::transform::{Transformed, Transform};
+use super::super::transform::{Transform, Transformed};
 use crate::client::Chunks;
 use crate::id::ChannelId;
 use crate::remoting::{FRAME_BYTES_MAX, FrameDecoder, FrameError, RemotingCommand};
@@ -102,7 +102,9 @@ impl Channel {
         let mut cx = Context::from_waker(&self.waker);
         match host.poll_read(self.id, &mut cx, buffer) {
             Poll::Pending => Ok(Read::Pending),
-            Poll::Ready(Ok(0)) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed the connection")),
+            Poll::Ready(Ok(0)) => {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed the connection"))
+            }
             Poll::Ready(Ok(count)) => Ok(Read::Bytes(count)),
             Poll::Ready(Err(error)) => Err(error),
         }
@@ -148,7 +150,8 @@ impl Channel {
 
     fn write_once(&self, host: &mut impl Host) -> Poll<io::Result<usize>> {
         let chunks = self.outgoing.iter().take(WRITE_SLICES_MAX);
-        let slices: SmallVec<[IoSlice<'_>; WRITE_SLICES_MAX]> = chunks.map(|chunk| IoSlice::new(chunk)).collect();
+        let slices: SmallVec<[IoSlice<'_>; WRITE_SLICES_MAX]> =
+            chunks.map(|chunk| IoSlice::new(chunk)).collect();
         host.poll_write_vectored(self.id, &mut Context::from_waker(&self.waker), &slices)
     }
 

@@ -148,7 +148,13 @@ impl Broker {
     }
 
     /// A client connected from `peer`. `local` is the address it connected to.
-    pub fn handle_connected(&mut self, now: Instant, connection: ConnectionId, peer: SocketAddr, local: SocketAddr) {
+    pub fn handle_connected(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        peer: SocketAddr,
+        local: SocketAddr,
+    ) {
         tracing::debug!(connection = connection.0, %peer, %local, "connected");
         self.connections.insert(connection, Connection { peer, last_seen: now });
         self.advance(now);
@@ -237,6 +243,10 @@ impl Broker {
 
     pub(crate) fn dispatch(&mut self, now: Instant) {
         self.store.dispatch(now, &mut self.grown);
+        let (bytes_max, segment) = (self.config.log_bytes_max, self.config.log_segment_bytes);
+        if self.store.log.end() - self.store.log.begin() > bytes_max.saturating_add(segment) {
+            self.store.expire(bytes_max, segment);
+        }
     }
 
     fn wake_holds(&mut self) {
@@ -274,10 +284,8 @@ impl Broker {
         if !enabled || info.message_model == MessageModel::Broadcasting {
             return;
         }
-        let header = NotifyConsumerIdsChangedRequestHeader {
-            consumer_group: (&**group).into(),
-            ..Default::default()
-        };
+        let header =
+            NotifyConsumerIdsChangedRequestHeader { consumer_group: (&**group).into(), ..Default::default() };
         for connection in info.members.keys() {
             self.replier.push(*connection, &header, &Bytes::new());
         }

@@ -99,7 +99,13 @@ impl NameServer {
     }
 
     /// A client or broker connected.
-    pub fn handle_connected(&mut self, now: Instant, connection: ConnectionId, peer: SocketAddr, _local: SocketAddr) {
+    pub fn handle_connected(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        peer: SocketAddr,
+        _local: SocketAddr,
+    ) {
         tracing::debug!(connection = connection.0, %peer, "connected");
         self.handle_timeout(now);
         self.connections.insert(connection, now);

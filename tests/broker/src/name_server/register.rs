@@ -21,7 +21,12 @@ use crate::processor::Handled;
 use crate::reply::Answer;
 
 impl NameServer {
-    pub(super) fn register_broker(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(super) fn register_broker(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: RegisterBrokerRequestHeader<'_> = command.header()?;
         let failed = |remark: &str| Refusal::new(ResponseCode::SYSTEM_ERROR, remark);
         let crc = header.body_crc32.unwrap_or(0);
@@ -31,16 +36,24 @@ impl NameServer {
         if header.compressed {
             return Err(failed("a compressed registration is not supported; set compressedRegister=false"));
         }
-        let body = Value::parse(&command.body).ok_or_else(|| failed("the body is no registration in JSON"))?;
+        let body =
+            Value::parse(&command.body).ok_or_else(|| failed("the body is no registration in JSON"))?;
         let wrapper = body.get("topicConfigSerializeWrapper");
         let version = DataVersion::read(wrapper.get("dataVersion"));
-        let topics: Vec<_> =
-            wrapper.get("topicConfigTable").members().iter().map(|(_, config)| TopicConfig::read(config)).collect();
+        let topics: Vec<_> = wrapper
+            .get("topicConfigTable")
+            .members()
+            .iter()
+            .map(|(_, config)| TopicConfig::read(config))
+            .collect();
 
-        let (cluster, addr): (Arc<str>, Arc<str>) = ((&*header.cluster_name).into(), (&*header.broker_addr).into());
+        let (cluster, addr): (Arc<str>, Arc<str>) =
+            ((&*header.cluster_name).into(), (&*header.broker_addr).into());
         let broker_name: Arc<str> = (&*header.broker_name).into();
         let known = self.routes.brokers.get(&broker_name);
-        if let Some(other) = known.and_then(|data| data.addrs.get(&header.broker_id)).filter(|other| **other != addr) {
+        if let Some(other) =
+            known.and_then(|data| data.addrs.get(&header.broker_id)).filter(|other| **other != addr)
+        {
             let theirs = self.routes.live.get(&(cluster.clone(), other.clone()));
             if theirs.is_some_and(|live| live.version.state_version > version.state_version) {
                 self.routes.live.remove(&(cluster, addr));
@@ -93,21 +106,36 @@ impl NameServer {
         Ok(())
     }
 
-    pub(super) fn unregister_broker(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(super) fn unregister_broker(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: UnRegisterBrokerRequestHeader<'_> = command.header()?;
         self.routes.unregister(&(&*header.cluster_name).into(), &(&*header.broker_addr).into());
         self.replier.ok(now, asker);
         Ok(())
     }
 
-    pub(super) fn broker_heartbeat(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(super) fn broker_heartbeat(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: BrokerHeartbeatRequestHeader<'_> = command.header()?;
         self.refresh(now, &header.cluster_name, &header.broker_addr);
         self.replier.ok(now, asker);
         Ok(())
     }
 
-    pub(super) fn query_data_version(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(super) fn query_data_version(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: QueryDataVersionRequestHeader<'_> = command.header()?;
         let theirs = Value::parse(&command.body).map(|body| DataVersion::read(&body));
         let known = self.refresh(now, &header.cluster_name, &header.broker_addr);

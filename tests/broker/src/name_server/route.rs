@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use rocketmq_client_core::message::perm;
 use rocketmq_client_core::remoting::{
-    AddWritePermOfBrokerRequestHeader, AddWritePermOfBrokerResponseHeader, DeleteTopicFromNamesrvRequestHeader,
-    GetBrokerMemberGroupRequestHeader, GetRouteInfoRequestHeader, GetTopicsByClusterRequestHeader,
-    RegisterTopicRequestHeader, RemotingCommand, ResponseCode, WipeWritePermOfBrokerRequestHeader,
-    WipeWritePermOfBrokerResponseHeader,
+    AddWritePermOfBrokerRequestHeader, AddWritePermOfBrokerResponseHeader,
+    DeleteTopicFromNamesrvRequestHeader, GetBrokerMemberGroupRequestHeader, GetRouteInfoRequestHeader,
+    GetTopicsByClusterRequestHeader, RegisterTopicRequestHeader, RemotingCommand, ResponseCode,
+    WipeWritePermOfBrokerRequestHeader, WipeWritePermOfBrokerResponseHeader,
 };
 use rocketmq_client_core::time::Instant;
 
@@ -229,7 +229,12 @@ impl NameServer {
         Ok(())
     }
 
-    pub(super) fn topics_by_cluster(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(super) fn topics_by_cluster(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: GetTopicsByClusterRequestHeader<'_> = command.header()?;
         let in_cluster = |name: &Arc<str>| {
             self.routes.brokers.get(name).is_some_and(|data| *data.cluster == *header.cluster)
@@ -270,10 +275,16 @@ impl NameServer {
     }
 
     /// Silently ignored when a broker isn't known, as in Java.
-    pub(super) fn register_topic(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(super) fn register_topic(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: RegisterTopicRequestHeader<'_> = command.header()?;
         if let Some(body) = Value::parse(&command.body) {
-            let name = |data: &Value| -> Arc<str> { data.get("brokerName").as_str().unwrap_or_default().into() };
+            let name =
+                |data: &Value| -> Arc<str> { data.get("brokerName").as_str().unwrap_or_default().into() };
             let datas = body.get("queueDatas").items();
             if !datas.is_empty() && datas.iter().all(|data| self.routes.brokers.contains_key(&name(data))) {
                 let queues = datas.iter().map(|data| (name(data), QueueData::from(&TopicConfig::read(data))));
@@ -285,7 +296,12 @@ impl NameServer {
         Ok(())
     }
 
-    pub(super) fn wipe_write_perm(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(super) fn wipe_write_perm(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: WipeWritePermOfBrokerRequestHeader<'_> = command.header()?;
         let count = self.routes.change_perms(&header.broker_name, |perm| *perm &= !perm::WRITE);
         self.replier.header(now, asker, &WipeWritePermOfBrokerResponseHeader { wipe_topic_count: count });
@@ -293,10 +309,14 @@ impl NameServer {
     }
 
     /// Java sets exactly read and write: an inherit bit is lost.
-    pub(super) fn add_write_perm(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(super) fn add_write_perm(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: AddWritePermOfBrokerRequestHeader<'_> = command.header()?;
-        let count =
-            self.routes.change_perms(&header.broker_name, |perm| *perm = perm::READ | perm::WRITE);
+        let count = self.routes.change_perms(&header.broker_name, |perm| *perm = perm::READ | perm::WRITE);
         self.replier.header(now, asker, &AddWritePermOfBrokerResponseHeader { add_topic_count: count });
         Ok(())
     }

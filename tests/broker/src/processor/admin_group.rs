@@ -16,7 +16,12 @@ use crate::reply::Answer;
 use crate::topic::validate_group;
 
 impl Broker {
-    pub(crate) fn update_and_create_group(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn update_and_create_group(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let body = Value::parse(&command.body).ok_or_else(|| bad_body("group configuration"))?;
         let config = SubscriptionGroupConfig::read(&body);
         validate_group(&config.group_name)

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rocketmq_client_core::remoting::{
-    GetConsumeStatsRequestHeader, GetConsumerConnectionListRequestHeader, GetProducerConnectionListRequestHeader,
-    GetTopicStatsInfoRequestHeader, QueryTopicConsumeByWhoRequestHeader, RemotingCommand, ResponseCode,
+    GetConsumeStatsRequestHeader, GetConsumerConnectionListRequestHeader,
+    GetProducerConnectionListRequestHeader, GetTopicStatsInfoRequestHeader,
+    QueryTopicConsumeByWhoRequestHeader, RemotingCommand, ResponseCode,
 };
 use rocketmq_client_core::time::Instant;
 
@@ -43,7 +44,12 @@ impl Broker {
         Ok(())
     }
 
-    pub(crate) fn consume_stats(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn consume_stats(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: GetConsumeStatsRequestHeader<'_> = command.header()?;
         let group = &*header.consumer_group;
         let named: Vec<Arc<str>> = match (header.topic.as_deref(), header.topic_list.as_deref()) {
@@ -83,7 +89,12 @@ impl Broker {
         topics.into_iter().collect()
     }
 
-    pub(crate) fn consumer_connections(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn consumer_connections(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: GetConsumerConnectionListRequestHeader<'_> = command.header()?;
         let Some(group) = self.clients.consumers.get(&*header.consumer_group) else {
             let remark = format!("the consumer group[{}] not online", header.consumer_group);
@@ -103,7 +114,12 @@ impl Broker {
         Ok(())
     }
 
-    pub(crate) fn producer_connections(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn producer_connections(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: GetProducerConnectionListRequestHeader<'_> = command.header()?;
         let Some(members) = self.clients.producers.get(&*header.producer_group) else {
             let remark = format!("the producer group[{}] not exist", header.producer_group);
@@ -128,11 +144,20 @@ impl Broker {
         members.iter().map(connection).collect()
     }
 
-    pub(crate) fn topic_consume_by_who(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn topic_consume_by_who(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: QueryTopicConsumeByWhoRequestHeader<'_> = command.header()?;
         let mut groups: BTreeSet<&Arc<str>> = self.offsets.groups_of(&header.topic).collect();
         let online = self.clients.consumers.iter();
-        groups.extend(online.filter(|(_, info)| info.subscriptions.contains_key(&*header.topic)).map(|(group, _)| group));
+        groups.extend(
+            online
+                .filter(|(_, info)| info.subscriptions.contains_key(&*header.topic))
+                .map(|(group, _)| group),
+        );
         let mut body = Object::new();
         body.key("groupList").strings(groups.into_iter().map(|group| &**group));
         self.replier.body(now, asker, body.end());

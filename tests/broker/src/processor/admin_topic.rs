@@ -21,7 +21,12 @@ use crate::topic::{is_system_topic, validate_topic};
 const ATTRIBUTES: [&str; 4] = ["queue.type", "cleanup.policy", "message.type", "reserve.time"];
 
 impl Broker {
-    pub(crate) fn update_and_create_topic(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn update_and_create_topic(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: CreateTopicRequestHeader<'_> = command.header()?;
         let topic = &*header.topic;
         self.check_topic_name(topic)?;
@@ -112,7 +117,9 @@ fn change_attributes(
     for change in text.split(',').map(str::trim).filter(|change| !change.is_empty()) {
         let (key, value) = match (change.strip_prefix('+'), change.strip_prefix('-')) {
             (Some(set), _) => {
-                let (key, value) = set.split_once('=').ok_or_else(|| refused(format!("attribute format is wrong: {change}")))?;
+                let (key, value) = set
+                    .split_once('=')
+                    .ok_or_else(|| refused(format!("attribute format is wrong: {change}")))?;
                 (key, Some(value))
             }
             (_, Some(key)) => (key, None),

@@ -2,7 +2,8 @@
 
 use rocketmq_client_core::message::names;
 use rocketmq_client_core::remoting::{
-    GetConsumerListByGroupRequestHeader, NoHeader, RemotingCommand, ResponseCode, UnregisterClientRequestHeader,
+    GetConsumerListByGroupRequestHeader, NoHeader, RemotingCommand, ResponseCode,
+    UnregisterClientRequestHeader,
 };
 use rocketmq_client_core::time::Instant;
 
@@ -70,7 +71,12 @@ impl Broker {
         }
     }
 
-    pub(crate) fn unregister_client(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn unregister_client(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: UnregisterClientRequestHeader<'_> = command.header()?;
         if let Some(group) = header.producer_group.as_deref() {
             self.clients.unregister_producer(asker.connection, group);
@@ -84,7 +90,12 @@ impl Broker {
         Ok(())
     }
 
-    pub(crate) fn consumer_list(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn consumer_list(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: GetConsumerListByGroupRequestHeader<'_> = command.header()?;
         let Some(group) = self.clients.consumers.get(&*header.consumer_group) else {
             let remark = format!("no consumer for this group, {}", header.consumer_group);
@@ -96,7 +107,12 @@ impl Broker {
         Ok(())
     }
 
-    pub(crate) fn check_client_config(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn check_client_config(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let body = Value::parse(&command.body).ok_or_else(|| bad_body("client check"))?;
         let subscription = SubscriptionData::read(body.get("subscriptionData"));
         if &*subscription.expression_type != "TAG" && !subscription.expression_type.is_empty() {

@@ -74,7 +74,9 @@ impl Broker {
             RequestCode::GET_ALL_TOPIC_CONFIG => self.all_topic_config(now, asker),
             RequestCode::GET_SYSTEM_TOPIC_LIST_FROM_BROKER => self.system_topics(now, asker),
 
-            RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP => self.update_and_create_group(now, asker, command),
+            RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP => {
+                self.update_and_create_group(now, asker, command)
+            }
             RequestCode::DELETE_SUBSCRIPTIONGROUP => self.delete_group(now, asker, command),
             RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG => self.group_config(now, asker, command),
             RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG => self.all_group_config(now, asker),

@@ -3,9 +3,9 @@
 use rocketmq_client_core::remoting::{
     BoundaryType, GetEarliestMsgStoretimeRequestHeader, GetEarliestMsgStoretimeResponseHeader,
     GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, GetMinOffsetRequestHeader,
-    GetMinOffsetResponseHeader, NoHeader, QueryConsumerOffsetRequestHeader, QueryConsumerOffsetResponseHeader,
-    RemotingCommand, ResetOffsetRequestHeader, ResponseCode, SearchOffsetRequestHeader,
-    SearchOffsetResponseHeader, UpdateConsumerOffsetRequestHeader,
+    GetMinOffsetResponseHeader, NoHeader, QueryConsumerOffsetRequestHeader,
+    QueryConsumerOffsetResponseHeader, RemotingCommand, ResetOffsetRequestHeader, ResponseCode,
+    SearchOffsetRequestHeader, SearchOffsetResponseHeader, UpdateConsumerOffsetRequestHeader,
 };
 use rocketmq_client_core::time::{Instant, Timestamp};
 
@@ -17,11 +17,17 @@ use crate::reply::Answer;
 use crate::store::consume_queue::Boundary;
 
 impl Broker {
-    pub(crate) fn query_consumer_offset(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn query_consumer_offset(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: QueryConsumerOffsetRequestHeader<'_> = command.header()?;
         let (group, topic, queue_id) = (&*header.consumer_group, &*header.topic, header.queue_id);
         let reset = self.offsets.pending_reset(group, topic, queue_id);
-        let known = reset.or_else(|| self.offsets.committed(group, topic, queue_id)).filter(|offset| *offset >= 0);
+        let known =
+            reset.or_else(|| self.offsets.committed(group, topic, queue_id)).filter(|offset| *offset >= 0);
         let offset = match known {
             Some(offset) => offset,
             None if header.set_zero_if_not_found == Some(false) => {
@@ -29,7 +35,13 @@ impl Broker {
                 return Err(Refusal::new(ResponseCode::QUERY_NOT_FOUND, remark));
             }
             // A young queue, whose first message is still there, is read from the start by a new group.
-            None if self.store.queue_of(topic, queue_id).is_some_and(|queue| queue.min() <= 0 && queue.max() > 0) => 0,
+            None if self
+                .store
+                .queue_of(topic, queue_id)
+                .is_some_and(|queue| queue.min() <= 0 && queue.max() > 0) =>
+            {
+                0
+            }
             None => {
                 let remark = "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first";
                 return Err(Refusal::new(ResponseCode::QUERY_NOT_FOUND, remark));
@@ -39,10 +51,15 @@ impl Broker {
         Ok(())
     }
 
-    pub(crate) fn update_consumer_offset(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        let header: UpdateConsumerOffsetRequestHeader<'_> = command.header().map_err(|error| {
-            Refusal::new(ResponseCode::INVALID_PARAMETER, error.to_string())
-        })?;
+    pub(crate) fn update_consumer_offset(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
+        let header: UpdateConsumerOffsetRequestHeader<'_> = command
+            .header()
+            .map_err(|error| Refusal::new(ResponseCode::INVALID_PARAMETER, error.to_string()))?;
         let (group, topic) = (&*header.consumer_group, &*header.topic);
         if self.groups.get(group).is_none() {
             let remark = format!("Group {group} not exist!");
@@ -75,7 +92,12 @@ impl Broker {
         Ok(())
     }
 
-    pub(crate) fn search_offset(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn search_offset(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: SearchOffsetRequestHeader<'_> = command.header()?;
         let boundary = match header.boundary_type {
             Some(BoundaryType::Upper) => Boundary::Upper,
@@ -88,7 +110,12 @@ impl Broker {
         Ok(())
     }
 
-    pub(crate) fn earliest_store_time(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn earliest_store_time(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: GetEarliestMsgStoretimeRequestHeader<'_> = command.header()?;
         let queue = self.store.queue_of(&header.topic, header.queue_id);
         let first = queue.and_then(|queue| queue.get(queue.min()));
@@ -124,9 +151,8 @@ impl Broker {
                 }
                 (Some(offset), _) => offset,
                 (None, -1) => max,
-                (None, time) => queue.map_or(0, |queue| {
-                    queue.offset_by_time(Timestamp::from_millis(time), Boundary::Lower)
-                }),
+                (None, time) => queue
+                    .map_or(0, |queue| queue.offset_by_time(Timestamp::from_millis(time), Boundary::Lower)),
             };
             targets.push((queue_id, target));
         }

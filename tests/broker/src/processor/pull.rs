@@ -86,8 +86,7 @@ impl Broker {
             Err(PullRefusal::Plain(refusal)) => return Err(refusal),
             Err(PullRefusal::Forbidden(kind, remark)) => {
                 let header = PullMessageResponseHeader { forbidden_type: Some(kind), ..Default::default() };
-                let answer =
-                    Answer { code: ResponseCode::NO_PERMISSION, remark: Some(&remark), extra: &[] };
+                let answer = Answer { code: ResponseCode::NO_PERMISSION, remark: Some(&remark), extra: &[] };
                 self.replier.reply(now, asker, answer, &header, [].iter());
                 return Ok(());
             }
@@ -132,7 +131,10 @@ impl Broker {
             return Err(PullRefusal::plain(ResponseCode::TOPIC_NOT_EXIST, remark));
         };
         if topic_config.perm & perm::READ == 0 {
-            return Err(PullRefusal::Forbidden(3, format!("the topic[{topic}] pulling message is forbidden")));
+            return Err(PullRefusal::Forbidden(
+                3,
+                format!("the topic[{topic}] pulling message is forbidden"),
+            ));
         }
         if header.queue_id < 0 || header.queue_id >= topic_config.read_queue_nums {
             let remark = format!(
@@ -176,9 +178,11 @@ impl Broker {
             let remark = format!("the consumer's {what} not exist{FAQ}");
             PullRefusal::plain(ResponseCode::SUBSCRIPTION_NOT_EXIST, remark)
         };
-        let group = self.clients.consumers.get(&*header.consumer_group).ok_or_else(|| unknown("group info"))?;
+        let group =
+            self.clients.consumers.get(&*header.consumer_group).ok_or_else(|| unknown("group info"))?;
         if !broadcast && group.message_model == MessageModel::Broadcasting {
-            let remark = format!("the consumer group[{}] can not consume by broadcast way", header.consumer_group);
+            let remark =
+                format!("the consumer group[{}] can not consume by broadcast way", header.consumer_group);
             return Err(PullRefusal::Forbidden(4, remark));
         }
         let data = group.subscriptions.get(&*header.topic).ok_or_else(|| unknown("subscription"))?;
@@ -205,9 +209,8 @@ impl Broker {
                 max: found.max(),
                 records: Vec::new(),
             },
-            None => found.read(&self.store.log, request.offset, request.limits, |code| {
-                request.filter.matches(code)
-            }),
+            None => found
+                .read(&self.store.log, request.offset, request.limits, |code| request.filter.matches(code)),
         };
         (queue, result)
     }

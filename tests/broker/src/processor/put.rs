@@ -15,7 +15,12 @@ const PROPERTIES_BYTES_MAX: usize = 32_767;
 
 impl Broker {
     /// Checks and appends one message; a delayed one goes to its level's queue first.
-    pub(crate) fn put(&mut self, now: Instant, inner: &Inner<'_>, scan: &Scan<'_>) -> Result<Appended, Refusal> {
+    pub(crate) fn put(
+        &mut self,
+        now: Instant,
+        inner: &Inner<'_>,
+        scan: &Scan<'_>,
+    ) -> Result<Appended, Refusal> {
         self.check_sizes(inner.body.len(), inner.properties.len())?;
         let kind = sys_flag::transaction_type(inner.sys_flag);
         let may_wait = kind == sys_flag::TRANSACTION_NOT || kind == sys_flag::TRANSACTION_COMMIT;

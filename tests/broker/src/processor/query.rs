@@ -29,7 +29,12 @@ impl Broker {
         Ok(())
     }
 
-    pub(crate) fn query_message(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+    pub(crate) fn query_message(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
         let header: QueryMessageRequestHeader<'_> = command.header()?;
         let unique = command.ext.get("_UNIQUE_KEY_QUERY").is_some_and(|flag| flag == "true");
         let count = match unique {

@@ -97,7 +97,12 @@ impl Broker {
     }
 
     /// Java: `AbstractSendMessageProcessor#msgCheck`. The number of write queues.
-    fn check_topic(&mut self, now: Instant, asker: &Asker, request: &SendRequest<'_>) -> Result<i32, Refusal> {
+    fn check_topic(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        request: &SendRequest<'_>,
+    ) -> Result<i32, Refusal> {
         let topic = &*request.topic;
         if self.topics.get(topic).is_none() {
             validate_topic(topic).map_err(|remark| Refusal::new(ResponseCode::INVALID_PARAMETER, remark))?;
@@ -122,8 +127,7 @@ impl Broker {
 
     fn illegal_queue(&self, asker: &Asker, config: &TopicConfig, queue_id: i32) -> Refusal {
         let peer = self.peer(asker);
-        let remark =
-            format!("request queueId[{queue_id}] is illegal, {} Producer: {peer}", describe(config));
+        let remark = format!("request queueId[{queue_id}] is illegal, {} Producer: {peer}", describe(config));
         Refusal::new(ResponseCode::INVALID_PARAMETER, remark)
     }
 
@@ -236,7 +240,8 @@ impl Broker {
             place.dead = true;
             return Ok(place);
         }
-        let is_normal = !scan.is_transaction && !scan.is_timer && scan.delay_level <= 0 && !scan.has_sharding_key;
+        let is_normal =
+            !scan.is_transaction && !scan.is_timer && scan.delay_level <= 0 && !scan.has_sharding_key;
         if let (Some(priority @ 0..), true) = (scan.priority, is_normal) {
             place.queue_id = priority.min(write_queues - 1);
             place.answered_queue = place.queue_id;
@@ -251,7 +256,12 @@ impl Broker {
 
     /// Whether a retry that a client sends itself has to become a dead letter.
     /// Java: `SendMessageProcessor#handleRetryAndDLQ`.
-    fn is_worn_out(&mut self, now: Instant, version: i32, request: &SendRequest<'_>) -> Result<bool, Refusal> {
+    fn is_worn_out(
+        &mut self,
+        now: Instant,
+        version: i32,
+        request: &SendRequest<'_>,
+    ) -> Result<bool, Refusal> {
         let group = &request.topic[names::RETRY_PREFIX.len()..];
         let wall = self.wall(now);
         let Some(config) = self.groups.find(wall, group) else {

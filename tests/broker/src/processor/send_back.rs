@@ -54,7 +54,14 @@ impl Broker {
         Ok(())
     }
 
-    fn put_again(&mut self, now: Instant, message: &StoredMessage, topic: &str, queue_id: i32, level: i32) -> Handled {
+    fn put_again(
+        &mut self,
+        now: Instant,
+        message: &StoredMessage,
+        topic: &str,
+        queue_id: i32,
+        level: i32,
+    ) -> Handled {
         let text = message.properties_text();
         let retry_topic = message.property(property::RETRY_TOPIC).unwrap_or_else(|| message.topic());
         let origin = message.property(property::ORIGIN_MESSAGE_ID);

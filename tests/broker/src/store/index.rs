@@ -51,9 +51,7 @@ impl Index {
     pub(crate) fn query(&self, log: &CommitLog, key: &Key<'_>, count_max: usize) -> Vec<u64> {
         let Some(numbers) = self.numbers.get(&hash(key.topic, key.key)) else { return Vec::new() };
         let in_time = |number: &&u64| {
-            log.get(**number).is_some_and(|record| {
-                (key.begin..=key.end).contains(&record.store_timestamp)
-            })
+            log.get(**number).is_some_and(|record| (key.begin..=key.end).contains(&record.store_timestamp))
         };
         let mut found: Vec<_> = numbers.iter().rev().filter(in_time).take(count_max).copied().collect();
         found.reverse();

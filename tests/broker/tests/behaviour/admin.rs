@@ -43,7 +43,10 @@ fn a_created_topic_has_a_route_and_a_deleted_one_keeps_it() {
     assert!(route(&mut world, "T").1.contains(r#""readQueueNums":2"#));
     world.sent(client, "T", 0, &[], "x");
     let bytes_before = world.broker.log().count();
-    assert_eq!(world.ask(client, &DeleteTopicRequestHeader { topic: "T".into(), ..Default::default() }).code, 0);
+    assert_eq!(
+        world.ask(client, &DeleteTopicRequestHeader { topic: "T".into(), ..Default::default() }).code,
+        0
+    );
     assert_eq!(route(&mut world, "T").0, 0, "until the name server is told");
     assert_eq!(world.pull(client, "G", "T", 0, 0).code, 17);
     assert_eq!(world.broker.log().count(), bytes_before, "records stay readable by id");
@@ -76,7 +79,10 @@ fn groups_are_made_shown_and_obeyed() {
     assert_eq!(world.take(opaque).unwrap().code, 0);
     world.sent(client, "T", 0, &[], "x");
     let pulled = world.pull(client, "G", "T", 0, 0);
-    assert_eq!((pulled.code, pulled.forbidden, pulled.remark.as_str()), (16, Some(2), "subscription group no permission, G"));
+    assert_eq!(
+        (pulled.code, pulled.forbidden, pulled.remark.as_str()),
+        (16, Some(2), "subscription group no permission, G")
+    );
     let show = GetSubscriptionGroupConfigRequestHeader { group: "New".into(), ..Default::default() };
     assert!(body_text(&world.ask(client, &show)).contains(r#""groupName":"New""#), "asking creates it");
     assert!(world.broker.group("New").is_some());
@@ -90,13 +96,30 @@ fn progress_is_shown_in_javas_form() {
     world.sent(client, "T", 0, &[], "x");
     world.sent(client, "T", 0, &[], "x");
     world.heartbeat(client, "c", "G", &["T"]);
-    world.ask(client, &UpdateConsumerOffsetRequestHeader { consumer_group: "G".into(), topic: "T".into(), commit_offset: 1, ..Default::default() });
-    let stats = world.ask(client, &GetTopicStatsInfoRequestHeader { topic: "T".into(), ..Default::default() });
+    world.ask(
+        client,
+        &UpdateConsumerOffsetRequestHeader {
+            consumer_group: "G".into(),
+            topic: "T".into(),
+            commit_offset: 1,
+            ..Default::default()
+        },
+    );
+    let stats =
+        world.ask(client, &GetTopicStatsInfoRequestHeader { topic: "T".into(), ..Default::default() });
     let queue = r#"{"brokerName":"broker-a","queueId":0,"topic":"T"}"#;
-    let expected = format!(r#"{{"offsetTable":{{{queue}:{{"lastUpdateTimestamp":{START_MS},"maxOffset":2,"minOffset":0}}}},"topicPutTps":0.0}}"#);
+    let expected = format!(
+        r#"{{"offsetTable":{{{queue}:{{"lastUpdateTimestamp":{START_MS},"maxOffset":2,"minOffset":0}}}},"topicPutTps":0.0}}"#
+    );
     assert_eq!(body_text(&stats), expected);
-    let progress = GetConsumeStatsRequestHeader { consumer_group: "G".into(), topic: Some("T".into()), ..Default::default() };
-    let expected = format!(r#"{{"consumeTps":0.0,"offsetTable":{{{queue}:{{"brokerOffset":2,"consumerOffset":1,"lastTimestamp":{START_MS},"pullOffset":1}}}}}}"#);
+    let progress = GetConsumeStatsRequestHeader {
+        consumer_group: "G".into(),
+        topic: Some("T".into()),
+        ..Default::default()
+    };
+    let expected = format!(
+        r#"{{"consumeTps":0.0,"offsetTable":{{{queue}:{{"brokerOffset":2,"consumerOffset":1,"lastTimestamp":{START_MS},"pullOffset":1}}}}}}"#
+    );
     assert_eq!(body_text(&world.ask(client, &progress)), expected);
 }
 
@@ -110,7 +133,12 @@ fn the_name_server_keeps_values_by_namespace() {
     let put = PutKVConfigRequestHeader { namespace: "N".into(), key: "k".into(), value: "v".into() };
     assert_eq!(world.ask_name_server(client, 100, &put, b"").code, 0);
     assert_eq!(world.ask_name_server(client, 101, &get, b"").ext.get("value").as_deref(), Some("v"));
-    world.ask_name_server(client, 102, &DeleteKVConfigRequestHeader { namespace: "N".into(), key: "k".into() }, b"");
+    world.ask_name_server(
+        client,
+        102,
+        &DeleteKVConfigRequestHeader { namespace: "N".into(), key: "k".into() },
+        b"",
+    );
     let list = GetKVListByNamespaceRequestHeader { namespace: "N".into() };
     assert_eq!(body_text(&world.ask_name_server(client, 219, &list, b"")), r#"{"table":{}}"#);
 }

@@ -67,7 +67,8 @@ fn a_power_loss_takes_the_tail_and_its_offsets_are_used_again() {
         world.sent(client, "T", 0, &[], body);
         world.advance(Duration::from_millis(10));
     }
-    let mut other = World { broker: world.broker.clone(), ..crate::world::world() };
+    let mut other = crate::world::world();
+    other.broker = world.broker.clone();
     other.now = world.now;
     world.crash(Durability::LoseRecords(2));
     assert_eq!(bodies(&world.broker.messages("T")), ["a"]);
@@ -112,7 +113,8 @@ fn a_delayed_message_after_a_lost_tail_is_still_delivered() {
 fn a_switched_on_answer_replaces_the_work() {
     let mut world = world();
     let client = world.connect(1);
-    let fault = Fault::Answer { code: ResponseCode::SYSTEM_BUSY, remark: "[REJECTREQUEST]system busy".to_owned() };
+    let fault =
+        Fault::Answer { code: ResponseCode::SYSTEM_BUSY, remark: "[REJECTREQUEST]system busy".to_owned() };
     world.broker.faults_mut().next(RequestCode::SEND_MESSAGE_V2, 1, fault);
     let busy = world.send(client, "T", 0, &[], "x");
     assert_eq!((busy.code, busy.remark.as_deref()), (2, Some("[REJECTREQUEST]system busy")));

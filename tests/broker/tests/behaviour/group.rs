@@ -112,10 +112,13 @@ fn locks_exclude_other_clients_for_a_minute_even_after_a_disconnect() {
     let mut world = world();
     let (one, two) = (world.connect(1), world.connect(2));
     let body = |client: &str| {
-        format!(r#"{{"clientId":"{client}","consumerGroup":"G","mqSet":[{{"brokerName":"broker-a","queueId":0,"topic":"T"}}],"onlyThisBroker":false}}"#)
+        format!(
+            r#"{{"clientId":"{client}","consumerGroup":"G","mqSet":[{{"brokerName":"broker-a","queueId":0,"topic":"T"}}],"onlyThisBroker":false}}"#
+        )
     };
     let lock = |world: &mut World, connection, client: &str| {
-        let answer = world.ask_body(connection, &LockBatchMqRequestHeader::default(), body(client).as_bytes());
+        let answer =
+            world.ask_body(connection, &LockBatchMqRequestHeader::default(), body(client).as_bytes());
         body_text(&answer).to_owned()
     };
     let granted = r#"{"lockOKMQSet":[{"brokerName":"broker-a","queueId":0,"topic":"T"}]}"#;

@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
+use rocketmq_client_core::message::StoredMessages;
 use rocketmq_client_core::remoting::{
     BoundaryType, GetEarliestMsgStoretimeRequestHeader, GetMaxOffsetRequestHeader, GetMinOffsetRequestHeader,
     QueryConsumerOffsetRequestHeader, QueryMessageRequestHeader, RemotingCommand, ResetOffsetRequestHeader,
     SearchOffsetRequestHeader, UpdateConsumerOffsetRequestHeader,
 };
-use rocketmq_client_core::message::StoredMessages;
 use rocketmq_dev_broker::ConnectionId;
 
 use crate::world::{START_MS, World, bodies, body_text, world};
 
-fn update(group: &str, topic: &str, queue_id: i32, commit_offset: i64) -> UpdateConsumerOffsetRequestHeader<'static> {
+fn update(
+    group: &str,
+    topic: &str,
+    queue_id: i32,
+    commit_offset: i64,
+) -> UpdateConsumerOffsetRequestHeader<'static> {
     UpdateConsumerOffsetRequestHeader {
         consumer_group: group.to_owned().into(),
         topic: topic.to_owned().into(),
@@ -22,7 +27,13 @@ fn update(group: &str, topic: &str, queue_id: i32, commit_offset: i64) -> Update
     }
 }
 
-fn query(world: &mut World, client: ConnectionId, group: &str, topic: &str, zero: Option<bool>) -> (i32, Option<String>) {
+fn query(
+    world: &mut World,
+    client: ConnectionId,
+    group: &str,
+    topic: &str,
+    zero: Option<bool>,
+) -> (i32, Option<String>) {
     let header = QueryConsumerOffsetRequestHeader {
         consumer_group: group.into(),
         topic: topic.into(),
@@ -129,7 +140,10 @@ fn a_reset_wins_over_commits_until_the_next_pull() {
     let frame = world.frame(222, &reset, &[], b"");
     let opaque = world.post(client, frame);
     let answer = world.take(opaque).unwrap();
-    assert_eq!(body_text(&answer), r#"{"offsetTable":{{"brokerName":"broker-a","queueId":0,"topic":"T"}:1}}"#);
+    assert_eq!(
+        body_text(&answer),
+        r#"{"offsetTable":{{"brokerName":"broker-a","queueId":0,"topic":"T"}:1}}"#
+    );
     let ignored = world.ask(client, &update("G", "T", 0, 4));
     assert_eq!((ignored.code, ignored.remark.as_deref()), (0, Some("Offset has been previously reset")));
     assert_eq!(query(&mut world, client, "G", "T", None).1.as_deref(), Some("1"));

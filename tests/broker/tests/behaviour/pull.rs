@@ -62,7 +62,8 @@ fn refused_pulls_name_their_reason() {
     };
     assert_eq!(code(&mut world, "bad group", "T", 0).0, 26);
     assert_eq!(code(&mut world, "G", "Unknown", 0).0, 17);
-    let illegal = "queueId[9] is illegal, topic:[T] topicConfig.readQueueNums:[4] consumer:[/127.0.0.1:40001]";
+    let illegal =
+        "queueId[9] is illegal, topic:[T] topicConfig.readQueueNums:[4] consumer:[/127.0.0.1:40001]";
     assert_eq!(code(&mut world, "G", "T", 9), (29, illegal.to_owned()));
     assert_eq!(code(&mut world, "G", "T", -1).0, 29);
     let forbidden = world.pull(client, "G", "rmq_sys_SYNC_BROKER_MEMBER_broker-a", 0, 0);
@@ -190,7 +191,11 @@ fn a_pull_commits_when_it_says_so_without_any_check() {
         ..Default::default()
     };
     world.ask(client, &header);
-    let query = QueryConsumerOffsetRequestHeader { consumer_group: "G".into(), topic: "T".into(), ..Default::default() };
+    let query = QueryConsumerOffsetRequestHeader {
+        consumer_group: "G".into(),
+        topic: "T".into(),
+        ..Default::default()
+    };
     let answer = world.ask(client, &query);
     assert_eq!(answer.header::<QueryConsumerOffsetResponseHeader>().unwrap().offset, 99);
 }

@@ -61,14 +61,21 @@ fn a_message_given_back_comes_again_from_the_retry_topic() {
     world.advance(10 * SECOND + Duration::from_millis(100));
     let retry = world.broker.queue("%RETRY%G", 0).next().expect("level 3 is ten seconds");
     assert_eq!((retry.reconsume_times, bodies([&retry])), (1, vec!["x".to_owned()]));
-    assert_eq!((retry.property("RETRY_TOPIC"), retry.uniq_key(), retry.tags()), (Some("T"), Some("U"), Some("a")));
+    assert_eq!(
+        (retry.property("RETRY_TOPIC"), retry.uniq_key(), retry.tags()),
+        (Some("T"), Some("U"), Some("a"))
+    );
     assert_eq!(retry.property("ORIGIN_MESSAGE_ID"), Some(original.offset_msg_id().as_str()));
     assert_eq!(retry.born_timestamp, original.born_timestamp);
     world.send_back(client, "G", &retry, 0, None);
     world.advance(30 * SECOND + Duration::from_millis(100));
     let again = world.broker.queue("%RETRY%G", 0).nth(1).expect("the second time is level 4, thirty seconds");
     assert_eq!(again.reconsume_times, 2);
-    assert_eq!(again.property("ORIGIN_MESSAGE_ID"), Some(original.offset_msg_id().as_str()), "the first id stays");
+    assert_eq!(
+        again.property("ORIGIN_MESSAGE_ID"),
+        Some(original.offset_msg_id().as_str()),
+        "the first id stays"
+    );
 }
 
 #[test]
@@ -124,7 +131,8 @@ fn a_clients_own_retry_is_dead_only_above_the_maximum() {
 fn retries_of_a_group_with_a_live_lock_are_dead_at_once() {
     let mut world = world();
     let client = world.connect(1);
-    let body = r#"{"clientId":"c","consumerGroup":"G","mqSet":[{"brokerName":"broker-a","queueId":0,"topic":"T"}]}"#;
+    let body =
+        r#"{"clientId":"c","consumerGroup":"G","mqSet":[{"brokerName":"broker-a","queueId":0,"topic":"T"}]}"#;
     world.ask_body(client, &LockBatchMqRequestHeader::default(), body.as_bytes());
     fallback(&mut world, 1, Some(16));
     let dead = world.broker.queue("%DLQ%G", 0).next().unwrap();

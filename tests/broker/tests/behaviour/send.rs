@@ -1,10 +1,10 @@
 //! What producers see.
 
-
-use crate::world::{World, body_text, bodies, send_header, text, world};
+use crate::world::{World, bodies, body_text, send_header, text, world};
 use rocketmq_client_core::message::{Message, encode_batch, property};
 use rocketmq_client_core::remoting::{
-    GetRouteInfoRequestHeader, SendMessageRequestHeaderV2, SendMessageResponseHeader, ViewMessageRequestHeader,
+    GetRouteInfoRequestHeader, SendMessageRequestHeaderV2, SendMessageResponseHeader,
+    ViewMessageRequestHeader,
 };
 use rocketmq_dev_broker::BrokerConfig;
 
@@ -26,7 +26,10 @@ fn offsets_of_a_queue_are_dense_and_ids_name_the_record() {
     assert_eq!(stored.property("CLUSTER"), Some("DefaultCluster"));
     assert_eq!(stored.uniq_key(), Some(second.transaction_id.as_str()));
     let wrong = world.ask(client, &ViewMessageRequestHeader { topic: None, offset: offset + 1 });
-    assert_eq!((wrong.code, wrong.remark.as_deref()), (1, Some(&*format!("can not find message by the offset, {}", offset + 1))));
+    assert_eq!(
+        (wrong.code, wrong.remark.as_deref()),
+        (1, Some(&*format!("can not find message by the offset, {}", offset + 1)))
+    );
 }
 
 #[test]
@@ -70,7 +73,10 @@ fn refused_sends_name_their_reason_and_store_nothing() {
     assert_eq!(refused(&mut world, "SELF_TEST_TOPIC", 0), forbidden);
     let (code, remark) = refused(&mut world, "broker-a", 1);
     assert_eq!(code, 29);
-    assert!(remark.starts_with("request queueId[1] is illegal, TopicConfig [topicName=broker-a, readQueueNums=1"), "{remark}");
+    assert!(
+        remark.starts_with("request queueId[1] is illegal, TopicConfig [topicName=broker-a, readQueueNums=1"),
+        "{remark}"
+    );
     assert_eq!(world.broker.log().count(), 0);
 }
 
@@ -92,7 +98,8 @@ fn a_body_may_have_four_mebibytes_and_not_a_byte_more() {
 fn a_negative_queue_id_means_any_queue() {
     let mut world = world();
     let client = world.connect(1);
-    let queues: std::collections::BTreeSet<_> = (0..64).map(|_| world.sent(client, "T", -1, &[], "x").queue_id).collect();
+    let queues: std::collections::BTreeSet<_> =
+        (0..64).map(|_| world.sent(client, "T", -1, &[], "x").queue_id).collect();
     assert_eq!(queues.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
 }
 
@@ -123,8 +130,10 @@ fn one_way_sends_are_stored_and_never_answered() {
 fn a_batch_is_stored_whole_with_dense_offsets_and_its_own_properties_only() {
     let mut world = world();
     let client = world.connect(1);
-    let messages: Vec<_> =
-        (0..3).map(|n| Message::new("T", format!("m{n}")).tag("a").property(property::UNIQ_KEY, format!("U{n}"))).collect();
+    let mut messages: Vec<_> = (0..3).map(|n| Message::new("T", format!("m{n}")).tag("a")).collect();
+    for (n, message) in messages.iter_mut().enumerate() {
+        message.properties.set(property::UNIQ_KEY, &format!("U{n}")).unwrap();
+    }
     let mut body = bytes::BytesMut::new();
     encode_batch(&mut body, &messages).unwrap();
     let outer = text(&[("UNIQ_KEY", "BATCH"), ("WAIT", "true")]);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::BytesMut;
 use rocketmq_client_core::message::{StoredMessage, StoredMessages};
 use rocketmq_client_core::remoting::{
-    ConsumerSendMsgBackRequestHeader, Encoder, FRAME_BYTES_MAX, FrameDecoder, Head, Header, HeartbeatRequestHeader,
-    PullMessageRequestHeader, PullMessageResponseHeader, RemotingCommand, RequestHeader, SendMessageRequestHeaderV2,
-    SendMessageResponseHeader,
+    ConsumerSendMsgBackRequestHeader, Encoder, FRAME_BYTES_MAX, FrameDecoder, Head, Header,
+    HeartbeatRequestHeader, PullMessageRequestHeader, PullMessageResponseHeader, RemotingCommand,
+    RequestHeader, SendMessageRequestHeaderV2, SendMessageResponseHeader,
 };
 use rocketmq_client_core::time::{Instant, Timestamp};
 use rocketmq_dev_broker::{
@@ -78,7 +78,10 @@ impl World {
             let due = [self.drain(), self.drain_name_server()].into_iter().flatten().min();
             match due.filter(|due| *due <= end) {
                 Some(due) => {
-                    assert!(due > self.now || self.now == Instant::from_millis(5_000), "the machine wants the past");
+                    assert!(
+                        due > self.now || self.now == Instant::from_millis(5_000),
+                        "the machine wants the past"
+                    );
                     self.now = due.max(self.now);
                 }
                 None => break,
@@ -118,7 +121,7 @@ impl World {
                     let bytes = frames.into_parts().concat();
                     self.receive(connection, &bytes);
                 }
-                NameServerOutput::Close { connection } => self.closed.push(connection),
+                NameServerOutput::Close { .. } => {}
                 NameServerOutput::Wait(deadline) => return deadline,
             }
         }
@@ -139,31 +142,54 @@ impl World {
         opaque
     }
 
-    pub(crate) fn frame<'h, H: Header<'h>>(&mut self, code: i32, header: &H, extra: &[(&str, &str)], body: &[u8]) -> RemotingCommand {
+    pub(crate) fn frame<'h, H: Header<'h>>(
+        &mut self,
+        code: i32,
+        header: &H,
+        extra: &[(&str, &str)],
+        body: &[u8],
+    ) -> RemotingCommand {
         self.opaque += 1;
         frame(code, self.opaque, 0, header, extra, body)
     }
 
     /// The answer to a request, taken out of what arrived.
     pub(crate) fn take(&mut self, opaque: i32) -> Option<RemotingCommand> {
-        let is_answer = |(_, command): &(ConnectionId, RemotingCommand)| command.is_response() && command.opaque == opaque;
+        let is_answer = |(_, command): &(ConnectionId, RemotingCommand)| {
+            command.is_response() && command.opaque == opaque
+        };
         let index = self.arrived.iter().position(is_answer)?;
         Some(self.arrived.remove(index).1)
     }
 
     /// A request to the broker with its answer.
-    pub(crate) fn ask<'h, H: RequestHeader<'h>>(&mut self, connection: ConnectionId, header: &H) -> RemotingCommand {
+    pub(crate) fn ask<'h, H: RequestHeader<'h>>(
+        &mut self,
+        connection: ConnectionId,
+        header: &H,
+    ) -> RemotingCommand {
         self.ask_body(connection, header, b"")
     }
 
-    pub(crate) fn ask_body<'h, H: RequestHeader<'h>>(&mut self, connection: ConnectionId, header: &H, body: &[u8]) -> RemotingCommand {
+    pub(crate) fn ask_body<'h, H: RequestHeader<'h>>(
+        &mut self,
+        connection: ConnectionId,
+        header: &H,
+        body: &[u8],
+    ) -> RemotingCommand {
         let frame = self.frame(H::CODE.0, header, &[], body);
         let opaque = self.post(connection, frame);
         self.take(opaque).expect("the broker answers")
     }
 
     /// A request to the name server with its answer.
-    pub(crate) fn ask_name_server<'h, H: Header<'h>>(&mut self, connection: ConnectionId, code: i32, header: &H, body: &[u8]) -> RemotingCommand {
+    pub(crate) fn ask_name_server<'h, H: Header<'h>>(
+        &mut self,
+        connection: ConnectionId,
+        code: i32,
+        header: &H,
+        body: &[u8],
+    ) -> RemotingCommand {
         let mut frame = self.frame(code, header, &[], body);
         let opaque = frame.opaque;
         frame.version = 493;
@@ -173,13 +199,27 @@ impl World {
     }
 
     /// Sends a message and returns the answer.
-    pub(crate) fn send(&mut self, connection: ConnectionId, topic: &str, queue_id: i32, properties: &[(&str, &str)], body: &str) -> RemotingCommand {
+    pub(crate) fn send(
+        &mut self,
+        connection: ConnectionId,
+        topic: &str,
+        queue_id: i32,
+        properties: &[(&str, &str)],
+        body: &str,
+    ) -> RemotingCommand {
         let properties = text(properties);
         self.ask_body(connection, &send_header(topic, queue_id, &properties), body.as_bytes())
     }
 
     /// A send that must succeed.
-    pub(crate) fn sent(&mut self, connection: ConnectionId, topic: &str, queue_id: i32, properties: &[(&str, &str)], body: &str) -> Sent {
+    pub(crate) fn sent(
+        &mut self,
+        connection: ConnectionId,
+        topic: &str,
+        queue_id: i32,
+        properties: &[(&str, &str)],
+        body: &str,
+    ) -> Sent {
         let answer = self.send(connection, topic, queue_id, properties, body);
         assert_eq!(answer.code, 0, "{:?}", answer.remark);
         let header: SendMessageResponseHeader<'_> = answer.header().unwrap();
@@ -191,14 +231,30 @@ impl World {
         }
     }
 
-    pub(crate) fn pull(&mut self, connection: ConnectionId, group: &str, topic: &str, queue_id: i32, offset: i64) -> Pulled {
+    pub(crate) fn pull(
+        &mut self,
+        connection: ConnectionId,
+        group: &str,
+        topic: &str,
+        queue_id: i32,
+        offset: i64,
+    ) -> Pulled {
         let opaque = self.post_pull(connection, group, topic, queue_id, offset, "*", 0);
         self.pulled(opaque).expect("a pull that may not wait is answered")
     }
 
     /// A pull with an inline subscription that may wait `suspend_ms`, if that isn't 0.
     #[expect(clippy::too_many_arguments, reason = "a pull has that many facts")]
-    pub(crate) fn post_pull(&mut self, connection: ConnectionId, group: &str, topic: &str, queue_id: i32, offset: i64, tags: &str, suspend_ms: i64) -> i32 {
+    pub(crate) fn post_pull(
+        &mut self,
+        connection: ConnectionId,
+        group: &str,
+        topic: &str,
+        queue_id: i32,
+        offset: i64,
+        tags: &str,
+        suspend_ms: i64,
+    ) -> i32 {
         let suspend = if suspend_ms > 0 { 2 } else { 0 };
         let header = PullMessageRequestHeader {
             consumer_group: group.into(),
@@ -224,14 +280,19 @@ impl World {
             code: answer.code,
             remark,
             next: header.next_begin_offset,
-            min: header.min_offset,
             max: header.max_offset,
             forbidden: header.forbidden_type,
             messages,
         })
     }
 
-    pub(crate) fn heartbeat(&mut self, connection: ConnectionId, client: &str, group: &str, topics: &[&str]) -> RemotingCommand {
+    pub(crate) fn heartbeat(
+        &mut self,
+        connection: ConnectionId,
+        client: &str,
+        group: &str,
+        topics: &[&str],
+    ) -> RemotingCommand {
         self.heartbeat_body(connection, &heartbeat(client, group, topics, 1, 0, false))
     }
 
@@ -239,7 +300,14 @@ impl World {
         self.ask_body(connection, &HeartbeatRequestHeader::default(), body.as_bytes())
     }
 
-    pub(crate) fn send_back(&mut self, connection: ConnectionId, group: &str, message: &StoredMessage, level: i32, max: Option<i32>) -> RemotingCommand {
+    pub(crate) fn send_back(
+        &mut self,
+        connection: ConnectionId,
+        group: &str,
+        message: &StoredMessage,
+        level: i32,
+        max: Option<i32>,
+    ) -> RemotingCommand {
         let header = ConsumerSendMsgBackRequestHeader {
             offset: message.commit_log_offset,
             group: group.into(),
@@ -252,8 +320,10 @@ impl World {
 
     /// The one-way requests that the broker pushed to a connection, as codes; taken out.
     pub(crate) fn pushes(&mut self, connection: ConnectionId) -> Vec<i32> {
-        let is_push = |(to, command): &(ConnectionId, RemotingCommand)| *to == connection && !command.is_response();
-        let pushes = self.arrived.iter().filter(|entry| is_push(entry)).map(|(_, command)| command.code).collect();
+        let is_push =
+            |(to, command): &(ConnectionId, RemotingCommand)| *to == connection && !command.is_response();
+        let pushes =
+            self.arrived.iter().filter(|entry| is_push(entry)).map(|(_, command)| command.code).collect();
         self.arrived.retain(|entry| !is_push(entry));
         pushes
     }
@@ -272,7 +342,6 @@ pub(crate) struct Pulled {
     pub(crate) code: i32,
     pub(crate) remark: String,
     pub(crate) next: i64,
-    pub(crate) min: i64,
     pub(crate) max: i64,
     pub(crate) forbidden: Option<i32>,
     pub(crate) messages: Vec<StoredMessage>,
@@ -288,7 +357,11 @@ pub(crate) fn bodies<'m>(messages: impl IntoIterator<Item = &'m StoredMessage>) 
     messages.into_iter().map(|message| String::from_utf8(message.raw_body().to_vec()).unwrap()).collect()
 }
 
-pub(crate) fn send_header<'a>(topic: &'a str, queue_id: i32, properties: &'a str) -> SendMessageRequestHeaderV2<'a> {
+pub(crate) fn send_header<'a>(
+    topic: &'a str,
+    queue_id: i32,
+    properties: &'a str,
+) -> SendMessageRequestHeaderV2<'a> {
     SendMessageRequestHeaderV2 {
         producer_group: "pg".into(),
         topic: topic.into(),
@@ -301,7 +374,14 @@ pub(crate) fn send_header<'a>(topic: &'a str, queue_id: i32, properties: &'a str
     }
 }
 
-pub(crate) fn heartbeat(client: &str, group: &str, topics: &[&str], version: i64, fingerprint: i32, without_sub: bool) -> String {
+pub(crate) fn heartbeat(
+    client: &str,
+    group: &str,
+    topics: &[&str],
+    version: i64,
+    fingerprint: i32,
+    without_sub: bool,
+) -> String {
     let subscription = |topic: &&str| {
         format!(
             r#"{{"classFilterMode":false,"codeSet":[],"expressionType":"TAG","subString":"*","subVersion":{version},"tagsSet":[],"topic":"{topic}"}}"#
@@ -317,7 +397,14 @@ pub(crate) fn text(properties: &[(&str, &str)]) -> String {
     properties.iter().map(|(name, value)| format!("{name}\u{1}{value}\u{2}")).collect()
 }
 
-pub(crate) fn frame<'h, H: Header<'h>>(code: i32, opaque: i32, flag: i32, header: &H, extra: &[(&str, &str)], body: &[u8]) -> RemotingCommand {
+pub(crate) fn frame<'h, H: Header<'h>>(
+    code: i32,
+    opaque: i32,
+    flag: i32,
+    header: &H,
+    extra: &[(&str, &str)],
+    body: &[u8],
+) -> RemotingCommand {
     let mut out = BytesMut::new();
     let head = Head { code, opaque, flag, remark: None };
     Encoder::default().encode(&mut out, &head, header, extra, body.len());

@@ -1,0 +1,307 @@
+//! Handlers inside the caller's future: at most so many at a time, each polled only when it woke up.
+
+use super::super::std;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+
+use super::super::lock;
+use super::super::operation::Operation;
+use super::super::ready::{self, Owner, ReadySet};
+use super::super::run_queue::WaiterId;
+use super::super::signal::Signal;
+use super::message::ReceivedMessage;
+use super::subscription::{CLOSE_TIMEOUT, Subscription};
+use super::PushConsumerBuilder;
+use crate::client::Input;
+use crate::consumer::{Ack, CloseReport, ConsumeToken, Delivery};
+use crate::error::Result;
+
+/// Handlers that run at a time unless told otherwise. Java: `consumeThreadMin`.
+const CONCURRENCY: usize = 20;
+/// Messages that are begun in one turn, so that handlers that never wait leave room for others.
+const TURN_MESSAGES_MAX: usize = 256;
+
+/// A consumer that runs inside this future.
+#[must_use = "a consumer does nothing until it is awaited"]
+pub struct Run<F> {
+    future: Pin<Box<F>>,
+    control: Arc<Control>,
+}
+
+#[derive(Debug)]
+struct Control {
+    concurrency: AtomicUsize,
+    stop: AtomicBool,
+    close_timeout: Mutex<Duration>,
+}
+
+impl<F> fmt::Debug for Run<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("control", &self.control).finish_non_exhaustive()
+    }
+}
+
+impl Run<()> {
+    pub(super) fn new<F>(
+        builder: PushConsumerBuilder,
+        handler: F,
+    ) -> Run<impl Future<Output = Result<CloseReport>> + use<F>>
+    where
+        F: AsyncFn(ReceivedMessage) -> Ack,
+    {
+        let control = Arc::new(Control {
+            concurrency: AtomicUsize::new(CONCURRENCY),
+            stop: AtomicBool::new(false),
+            close_timeout: Mutex::new(CLOSE_TIMEOUT),
+        });
+        let future = {
+            let control = control.clone();
+            async move {
+                let handler = &handler;
+                drive(builder, &control, |message| handler(message)).await
+            }
+        };
+        Run { future: Box::pin(future), control }
+    }
+}
+
+impl<F: Future<Output = Result<CloseReport>>> Run<F> {
+    /// How many handlers may run at a time. Default 20.
+    pub fn concurrency(self, handlers: usize) -> Self {
+        self.control.concurrency.store(handlers.max(1), Ordering::Relaxed);
+        self
+    }
+
+    /// How long closing may take: handlers that run, and commits. Default 30 s.
+    pub fn close_timeout(self, timeout: Duration) -> Self {
+        *lock(&self.control.close_timeout) = timeout;
+        self
+    }
+
+    /// Consumes until `stop` ends, then closes: nothing more is begun, handlers that run may end,
+    /// offsets are committed.
+    ///
+    /// # Errors
+    /// The consumer could not start, or the client was closed or broke.
+    pub async fn until<S: Future>(mut self, stop: S) -> Result<CloseReport> {
+        let mut stop = pin!(stop);
+        poll_fn(|cx| {
+            if !self.control.stop.load(Ordering::Relaxed) && stop.as_mut().poll(cx).is_ready() {
+                self.control.stop.store(true, Ordering::Relaxed);
+            }
+            self.future.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+impl<F: Future<Output = Result<CloseReport>>> Future for Run<F> {
+    type Output = Result<CloseReport>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.future.as_mut().poll(cx)
+    }
+}
+
+async fn drive<H, Fut>(builder: PushConsumerBuilder, control: &Control, handler: H) -> Result<CloseReport>
+where
+    H: FnMut(ReceivedMessage) -> Fut,
+    Fut: Future<Output = Ack>,
+{
+    let (subscription, starting) = Subscription::start(builder.alive, builder.config)?;
+    let mut starting = Some(starting);
+    let mut closing: Option<Operation<CloseReport>> = None;
+    let mut handlers = Handlers::new(&subscription, control.concurrency.load(Ordering::Relaxed), handler);
+    poll_fn(|cx| {
+        if let Some(operation) = &mut starting
+            && let Poll::Ready(started) = Pin::new(operation).poll(cx)
+        {
+            starting = None;
+            started?;
+        }
+        let ended = handlers.poll(cx);
+        if closing.is_none() && (ended.is_ready() || control.stop.load(Ordering::Relaxed)) {
+            closing = Some(subscription.close(*lock(&control.close_timeout)));
+        }
+        match &mut closing {
+            // The report comes when the handlers have ended, or when the time is over.
+            Some(closing) => Pin::new(closing).poll(cx),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// The handlers that run. Boxes are used again: no allocation a message.
+pub(super) struct Handlers<'a, H, Fut> {
+    subscription: &'a Subscription,
+    handler: H,
+    concurrency: usize,
+    waiter: WaiterId,
+    slots: Vec<Slot<Fut>>,
+    free: Vec<usize>,
+    batch: VecDeque<Delivery>,
+    settled: Vec<Input>,
+    woken: Arc<Woken>,
+}
+
+struct Slot<Fut> {
+    future: Pin<Box<Option<Fut>>>,
+    token: Option<ConsumeToken>,
+    waker: Waker,
+}
+
+#[derive(Default)]
+struct Woken {
+    signal: Signal,
+    ready: ReadySet,
+}
+
+impl Owner for Woken {
+    fn raise(&self) {
+        self.signal.raise();
+    }
+}
+
+impl<'a, H, Fut> Handlers<'a, H, Fut>
+where
+    H: FnMut(ReceivedMessage) -> Fut,
+    Fut: Future<Output = Ack>,
+{
+    pub(super) fn new(subscription: &'a Subscription, concurrency: usize, handler: H) -> Self {
+        Self {
+            subscription,
+            handler,
+            concurrency,
+            waiter: subscription.queue.waiter(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            batch: VecDeque::new(),
+            settled: Vec::new(),
+            woken: Arc::new(Woken::default()),
+        }
+    }
+
+    /// Runs handlers. Ready when nothing comes any more and all have ended.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.woken.signal.lower(cx.waker());
+        let mut bits = Vec::new();
+        self.woken.ready.take(|bit| bits.push(bit as usize));
+        for bit in bits {
+            for index in (bit..self.slots.len()).step_by(ready::BITS as usize) {
+                self.poll_slot(index);
+            }
+        }
+        let open = self.begin(cx);
+        self.subscription.alive.0.push_inputs(&mut self.settled);
+        if open || self.free.len() < self.slots.len() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Begins as many messages as there is room for. False when nothing comes any more.
+    fn begin(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut budget = TURN_MESSAGES_MAX;
+        loop {
+            let room = (self.concurrency - self.running()).min(budget);
+            if room == 0 {
+                if budget == 0 {
+                    self.woken.signal.raise();
+                }
+                return true;
+            }
+            match self.subscription.queue.poll_batch(self.waiter, cx, room, &mut self.batch) {
+                Poll::Pending => return true,
+                Poll::Ready(false) => return false,
+                Poll::Ready(true) => budget -= self.batch.len(),
+            }
+            while let Some(delivery) = self.batch.pop_front() {
+                self.begin_one(delivery);
+            }
+        }
+    }
+
+    fn running(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    fn begin_one(&mut self, delivery: Delivery) {
+        let token = delivery.token;
+        let Some(message) = decodable(&self.subscription.group, delivery) else {
+            self.settled.push(Input::Settled { token, ack: Ack::DeadLetter });
+            return;
+        };
+        let handler = &mut self.handler;
+        let Ok(future) = catch_unwind(AssertUnwindSafe(|| handler(message))) else {
+            self.settled.push(Input::Settled { token, ack: panicked(&self.subscription.group, token) });
+            return;
+        };
+        let index = self.free.pop().unwrap_or_else(|| {
+            let index = self.slots.len();
+            let bit = u32::try_from(index).unwrap_or(u32::MAX);
+            let waker = ready::waker(&self.woken, |woken| &woken.ready, bit);
+            self.slots.push(Slot { future: Box::pin(None), token: None, waker });
+            index
+        });
+        let slot = &mut self.slots[index];
+        slot.future.set(Some(future));
+        slot.token = Some(token);
+        self.poll_slot(index);
+    }
+
+    fn poll_slot(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        let (Some(token), Some(future)) = (slot.token, slot.future.as_mut().as_pin_mut()) else { return };
+        let mut cx = Context::from_waker(&slot.waker);
+        let ack = match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
+            Ok(Poll::Pending) => return,
+            Ok(Poll::Ready(ack)) => ack,
+            Err(_) => panicked(&self.subscription.group, token),
+        };
+        slot.token = None;
+        if catch_unwind(AssertUnwindSafe(|| slot.future.set(None))).is_err() {
+            tracing::warn!(group = &*self.subscription.group, "a handler's future panicked when it was dropped");
+        }
+        self.free.push(index);
+        self.settled.push(Input::Settled { token, ack });
+    }
+}
+
+impl<H, Fut> Drop for Handlers<'_, H, Fut> {
+    /// What runs now will not be answered for by anybody else.
+    fn drop(&mut self) {
+        self.subscription.queue.leave(self.waiter);
+        let begun = self.slots.iter_mut().filter_map(|slot| slot.token.take());
+        let taken = self.batch.iter().map(|delivery| delivery.token);
+        self.settled.extend(begun.chain(taken).map(|token| Input::Settled { token, ack: Ack::Retry }));
+        self.subscription.alive.0.push_inputs(&mut self.settled);
+    }
+}
+
+/// The message, unless its body can't be decoded: then a word for the operator.
+pub(super) fn decodable(group: &str, delivery: Delivery) -> Option<ReceivedMessage> {
+    let message = ReceivedMessage::new(delivery);
+    match message.body() {
+        Ok(_) => Some(message),
+        Err(error) => {
+            let (topic, offset) = (&**message.topic(), message.queue_offset());
+            tracing::warn!(group, topic, offset, %error, "message can't be decoded; it goes to the dead letters");
+            None
+        }
+    }
+}
+
+/// A panic of a handler means that the message comes again.
+pub(super) fn panicked(group: &str, token: ConsumeToken) -> Ack {
+    tracing::warn!(group, offset = token.queue_offset, "a handler panicked; its message comes again later");
+    Ack::Retry
+}

@@ -1,0 +1,164 @@
+//! Messages one by one, answered by hand.
+
+use alloc::sync::Arc;
+use core::future::Future;
+use core::ops::Deref;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use futures_core::Stream;
+
+use super::super::operation::Operation;
+use super::super::park;
+use super::super::run_queue::WaiterId;
+use super::super::shared::Alive;
+use super::message::ReceivedMessage;
+use super::subscription::{CLOSE_TIMEOUT, Subscription, settle};
+use crate::consumer::{Ack, CloseReport, ConsumeToken};
+
+/// The messages of a consumer. Clones take from the same consumer, each message once; dropping the
+/// last one closes it with deadline zero.
+#[derive(Debug)]
+#[must_use = "dropping it closes the consumer"]
+pub struct MessageStream {
+    subscription: Arc<Subscription>,
+    waiter: WaiterId,
+}
+
+impl MessageStream {
+    pub(super) fn new(subscription: Arc<Subscription>) -> Self {
+        let waiter = subscription.queue.waiter();
+        Self { subscription, waiter }
+    }
+
+    /// The next message; `None` once the consumer was closed and nothing is left. Cancel safe.
+    ///
+    /// A record that can't be decoded is a message too, whose [`body`](ReceivedMessage::body) is an
+    /// error.
+    pub fn next(&mut self) -> Next<'_> {
+        Next { stream: self }
+    }
+
+    /// Closes the consumer within 30 s: nothing more comes, messages that were taken may be answered,
+    /// offsets are committed. Begins at once; dropping the operation does not stop it.
+    pub fn close(&self) -> Operation<CloseReport> {
+        self.close_within(CLOSE_TIMEOUT)
+    }
+
+    /// As [`close`](Self::close), within `timeout`.
+    pub fn close_within(&self, timeout: Duration) -> Operation<CloseReport> {
+        self.subscription.close(timeout)
+    }
+}
+
+impl Clone for MessageStream {
+    fn clone(&self) -> Self {
+        Self::new(self.subscription.clone())
+    }
+}
+
+impl Drop for MessageStream {
+    fn drop(&mut self) {
+        self.subscription.queue.leave(self.waiter);
+    }
+}
+
+impl Stream for MessageStream {
+    type Item = Delivered;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivered>> {
+        let polled = self.subscription.queue.poll_next(self.waiter, cx);
+        polled.map(|delivery| {
+            let message = ReceivedMessage::new(delivery?);
+            let token = Some(message.token());
+            Some(Delivered { message, token, alive: self.subscription.alive.clone() })
+        })
+    }
+}
+
+/// Waits for the next message of a [`MessageStream`].
+#[derive(Debug)]
+#[must_use = "await it, or call wait()"]
+pub struct Next<'a> {
+    stream: &'a mut MessageStream,
+}
+
+impl Next<'_> {
+    /// Blocks this thread until a message comes. For programs without an executor.
+    #[must_use]
+    pub fn wait(self) -> Option<Delivered> {
+        let alive = self.stream.subscription.alive.clone();
+        park::block_on(Some(&alive.0), self)
+    }
+}
+
+impl Future for Next<'_> {
+    type Output = Option<Delivered>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut *self.stream).poll_next(cx)
+    }
+}
+
+/// A message to be answered. Dropped without an answer, it comes again.
+#[derive(Debug)]
+#[must_use = "dropped without an answer, the message comes again: call ack()"]
+pub struct Delivered {
+    message: ReceivedMessage,
+    token: Option<ConsumeToken>,
+    alive: Arc<Alive>,
+}
+
+impl Delivered {
+    /// It has been dealt with.
+    pub fn ack(self) {
+        self.settle(Ack::Done);
+    }
+
+    /// Bring it again later; the broker decides when.
+    pub fn retry(self) {
+        self.settle(Ack::Retry);
+    }
+
+    /// Bring it again after about this time.
+    pub fn retry_after(self, delay: Duration) {
+        self.settle(Ack::RetryAfter(delay));
+    }
+
+    /// Put it into the group's dead letters.
+    pub fn dead_letter(self) {
+        self.settle(Ack::DeadLetter);
+    }
+
+    /// Gives this answer.
+    pub fn settle(mut self, ack: Ack) {
+        self.answer(ack);
+    }
+
+    fn answer(&mut self, ack: Ack) {
+        if let Some(token) = self.token.take() {
+            settle(&self.alive, token, ack);
+        }
+    }
+}
+
+impl Drop for Delivered {
+    fn drop(&mut self) {
+        self.answer(Ack::Retry);
+    }
+}
+
+impl Deref for Delivered {
+    type Target = ReceivedMessage;
+
+    fn deref(&self) -> &ReceivedMessage {
+        &self.message
+    }
+}
+
+impl core::fmt::Display for Delivered {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.message.fmt(f)
+    }
+}

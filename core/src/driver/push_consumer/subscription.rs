@@ -1,0 +1,77 @@
+//! One consumer as the handles see it: its run queue, its answers, its end.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+
+use super::super::mailbox::Urgent;
+use super::super::operation::Operation;
+use super::super::run_queue::RunQueue;
+use super::super::shared::Alive;
+use crate::client::{Command, Input};
+use crate::config::PushConsumerConfig;
+use crate::consumer::{Ack, CloseReport, ConsumeToken};
+use crate::error::Result;
+use crate::id::ConsumerId;
+
+/// How long closing lets handlers and commits take unless told otherwise.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A consumer that was told to start. Dropped, it is closed with deadline zero.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub(super) alive: Arc<Alive>,
+    pub(super) queue: Arc<RunQueue>,
+    pub(super) group: Arc<str>,
+    id: ConsumerId,
+    closed: AtomicBool,
+}
+
+impl Subscription {
+    pub(super) fn start(alive: Arc<Alive>, config: PushConsumerConfig) -> Result<(Arc<Self>, Operation<()>)> {
+        config.validate()?;
+        let consumer = ConsumerId(alive.0.next_consumer());
+        let queue = Arc::new(RunQueue::default());
+        let group = config.group.clone();
+        let config = Arc::new(config);
+        // The queue goes ahead of the command, so that no delivery comes before it.
+        alive.0.push_urgent(Urgent::RunQueue(consumer, queue.clone()));
+        let submitted =
+            alive.0.submit_urgent(|operation| Command::StartConsumer { operation, consumer, config });
+        let starting = Operation::new(&alive, submitted);
+        let closed = AtomicBool::new(false);
+        Ok((Arc::new(Self { alive, queue, group, id: consumer, closed }), starting))
+    }
+
+    pub(super) fn close(&self, timeout: Duration) -> Operation<CloseReport> {
+        self.closed.store(true, Ordering::Relaxed);
+        let consumer = self.id;
+        let submitted =
+            self.alive.0.submit_urgent(|operation| Command::CloseConsumer { operation, consumer, timeout });
+        Operation::new(&self.alive, submitted)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let tokens = self.queue.abandon();
+        settle_all(&self.alive, tokens, Ack::Retry);
+        if !self.closed.load(Ordering::Relaxed) {
+            let (consumer, timeout) = (self.id, Duration::ZERO);
+            let close = |operation| Command::CloseConsumer { operation, consumer, timeout };
+            self.alive.0.submit_detached(true, close);
+        }
+    }
+}
+
+/// Answers for one delivery.
+pub(super) fn settle(alive: &Alive, token: ConsumeToken, ack: Ack) {
+    alive.0.push_urgent(Urgent::Input(Input::Settled { token, ack }));
+}
+
+/// Answers for many deliveries, under one lock.
+pub(super) fn settle_all(alive: &Alive, tokens: impl IntoIterator<Item = ConsumeToken>, ack: Ack) {
+    let mut inputs: Vec<Input> = tokens.into_iter().map(|token| Input::Settled { token, ack }).collect();
+    alive.0.push_inputs(&mut inputs);
+}

@@ -1,0 +1,249 @@
+//! The broker behind real sockets, seen by a client that writes bytes.
+#![cfg(feature = "serve")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use rocketmq_client_core::message::StoredMessages;
+use rocketmq_client_core::remoting::{
+    Encoder, FLAG_ONEWAY, FRAME_BYTES_MAX, FrameDecoder, GetRouteInfoRequestHeader, Head, Header,
+    PullMessageRequestHeader, RemotingCommand, RequestCode, SendMessageRequestHeaderV2,
+};
+use rocketmq_dev_broker::{CutOff, DelayLevels, DevBroker, Durability, Fault};
+
+/// A blocking client.
+struct Client {
+    stream: TcpStream,
+    decoder: FrameDecoder,
+    opaque: i32,
+}
+
+impl Client {
+    fn connect(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self { stream, decoder: FrameDecoder::new(FRAME_BYTES_MAX), opaque: 0 }
+    }
+
+    fn post<'h, H: Header<'h>>(&mut self, code: i32, header: &H, body: &[u8]) -> i32 {
+        self.post_flagged(code, 0, header, body)
+    }
+
+    fn post_flagged<'h, H: Header<'h>>(&mut self, code: i32, flag: i32, header: &H, body: &[u8]) -> i32 {
+        self.opaque += 1;
+        let mut out = BytesMut::new();
+        let head = Head { code, opaque: self.opaque, flag, remark: None };
+        Encoder::default().encode(&mut out, &head, header, &[], body.len());
+        out.extend_from_slice(body);
+        self.stream.write_all(&out).unwrap();
+        self.opaque
+    }
+
+    /// The next frame; `None` when the server closed.
+    fn read(&mut self) -> Option<RemotingCommand> {
+        loop {
+            if let Some(command) = self.decoder.next_frame().unwrap() {
+                return Some(command);
+            }
+            let mut buffer = [0; 4_096];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return None,
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                read => self.decoder.buffer_mut().extend_from_slice(&buffer[..read.unwrap()]),
+            }
+        }
+    }
+
+    fn ask<'h, H: Header<'h>>(&mut self, code: i32, header: &H, body: &[u8]) -> RemotingCommand {
+        let opaque = self.post(code, header, body);
+        let answer = self.read().expect("an answer");
+        assert_eq!(answer.opaque, opaque);
+        answer
+    }
+
+    fn send(&mut self, topic: &str, properties: &str, body: &[u8]) -> RemotingCommand {
+        self.ask(310, &send_header(topic, properties), body)
+    }
+}
+
+fn send_header<'a>(topic: &'a str, properties: &'a str) -> SendMessageRequestHeaderV2<'a> {
+    SendMessageRequestHeaderV2 {
+        producer_group: "pg".into(),
+        topic: topic.into(),
+        default_topic: "TBW102".into(),
+        default_topic_queue_nums: 4,
+        properties: Some(properties.into()),
+        ..Default::default()
+    }
+}
+
+fn pull_header(offset: i64, suspend_ms: i64) -> PullMessageRequestHeader<'static> {
+    PullMessageRequestHeader {
+        consumer_group: "G".into(),
+        topic: "T".into(),
+        queue_offset: offset,
+        max_msg_nums: 32,
+        sys_flag: 2 | 4,
+        suspend_timeout_millis: suspend_ms,
+        subscription: Some("*".into()),
+        ..Default::default()
+    }
+}
+
+fn route(server: &DevBroker, topic: &str) -> (i32, String) {
+    let mut client = Client::connect(server.name_server_addr());
+    let header = GetRouteInfoRequestHeader { topic: topic.to_owned().into(), ..Default::default() };
+    let answer = client.ask(105, &header, b"");
+    (answer.code, String::from_utf8(answer.body.to_vec()).unwrap())
+}
+
+#[test]
+fn the_route_leads_to_a_broker_that_stores_and_gives_back() {
+    let server = DevBroker::start().unwrap();
+    let (code, body) = route(&server, "TBW102");
+    assert_eq!(code, 0);
+    let addr = server.broker_addr(0);
+    assert!(body.contains(&format!(r#""brokerAddrs":{{"0":"{addr}"}}"#)), "{body}");
+    let mut client = Client::connect(addr);
+    for size in [1, 5_000, 300_000] {
+        assert_eq!(client.send("T", "", &vec![b'x'; size]).code, 0);
+    }
+    let mut offset = 0;
+    for size in [1, 5_000, 300_000] {
+        let answer =
+            client.ask(11, &PullMessageRequestHeader { max_msg_nums: 1, ..pull_header(offset, 0) }, b"");
+        let message = StoredMessages::new(answer.body).next().unwrap().unwrap();
+        assert_eq!((message.raw_body().len(), message.store_host), (size, addr));
+        offset += 1;
+    }
+}
+
+#[test]
+fn a_held_pull_on_one_connection_is_woken_by_a_send_on_another() {
+    let server = DevBroker::start().unwrap();
+    let addr = server.broker_addr(0);
+    let (mut consumer, mut producer) = (Client::connect(addr), Client::connect(addr));
+    producer.send("T", "", b"old");
+    let opaque = consumer.post(11, &pull_header(1, 15_000), b"");
+    while server.with_broker(|broker| broker.held_pulls()) == 0 {
+        std::thread::yield_now();
+    }
+    producer.send("T", "", b"new");
+    let answer = consumer.read().unwrap();
+    assert_eq!((answer.opaque, answer.code), (opaque, 0));
+}
+
+#[test]
+fn advancing_the_clock_delivers_delayed_messages_and_ends_held_pulls() {
+    let levels = DelayLevels::parse("1h").unwrap();
+    let server = DevBroker::builder().delay_levels(levels).start().unwrap();
+    let mut client = Client::connect(server.broker_addr(0));
+    client.send("T", "DELAY\u{1}1\u{2}", b"late");
+    assert_eq!(server.with_broker(|broker| broker.messages("T").len()), 0);
+    // Two minutes of silence would end the connection; a pull that waits is no traffic.
+    server.advance(Duration::from_secs(3_601));
+    assert_eq!(server.with_broker(|broker| broker.messages("T").len()), 1);
+    let mut client = Client::connect(server.broker_addr(0));
+    client.post(11, &pull_header(1, 15_000), b"");
+    while server.with_broker(|broker| broker.held_pulls()) == 0 {
+        std::thread::yield_now();
+    }
+    server.advance(Duration::from_secs(20));
+    assert_eq!(client.read().unwrap().code, 19);
+}
+
+#[test]
+fn faults_can_be_switched_on_while_it_runs() {
+    let server = DevBroker::start().unwrap();
+    let mut client = Client::connect(server.broker_addr(0));
+    server
+        .with_broker(|broker| broker.faults_mut().next(RequestCode::SEND_MESSAGE_V2, 1, Fault::DropResponse));
+    client.post(310, &send_header("T", ""), b"lost answer");
+    assert_eq!(client.send("T", "", b"answered").code, 0);
+    assert_eq!(server.with_broker(|broker| broker.messages("T").len()), 2);
+}
+
+#[test]
+fn a_stopped_broker_has_no_route_and_comes_back_with_its_messages() {
+    let server = DevBroker::builder().broker_count(2).start().unwrap();
+    let addr = server.broker_addr(0);
+    let mut client = Client::connect(addr);
+    client.send("T", "", b"kept");
+    assert_eq!(route(&server, "T").0, 0);
+    server.stop_broker(0);
+    assert!(client.read().is_none(), "the connection is closed");
+    assert_eq!(route(&server, "T").0, 17);
+    let body = route(&server, "TBW102").1;
+    assert!(body.contains("broker-b") && !body.contains("broker-a"), "{body}");
+    assert!(TcpStream::connect(addr).is_err());
+    server.start_broker(0).unwrap();
+    assert_eq!(route(&server, "T").0, 0);
+    let mut client = Client::connect(addr);
+    client.send("T", "", b"second");
+    server.crash_broker(0, Durability::LoseRecords(1));
+    server.start_broker(0).unwrap();
+    let answer = Client::connect(addr).ask(11, &pull_header(0, 0), b"");
+    let bodies: Vec<_> =
+        StoredMessages::new(answer.body).map(|message| message.unwrap().raw_body().clone()).collect();
+    assert_eq!(bodies, ["kept"]);
+}
+
+#[test]
+fn killed_connections_can_be_made_again() {
+    let server = DevBroker::start().unwrap();
+    let mut client = Client::connect(server.broker_addr(0));
+    client.send("T", "", b"x");
+    server.kill_connections();
+    assert!(client.read().is_none());
+    assert_eq!(server.with_broker(|broker| broker.connection_count()), 0);
+    assert_eq!(Client::connect(server.broker_addr(0)).send("T", "", b"y").code, 0);
+}
+
+#[test]
+fn a_client_that_speaks_nonsense_is_cut_off_and_the_others_stay() {
+    let server = DevBroker::start().unwrap();
+    let (mut good, mut bad) =
+        (Client::connect(server.broker_addr(0)), Client::connect(server.broker_addr(0)));
+    good.send("T", "", b"x");
+    bad.stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert!(bad.read().is_none());
+    assert!(matches!(server.cut_offs()[..], [CutOff::Frame(_)]));
+    assert_eq!(good.send("T", "", b"y").code, 0);
+}
+
+#[test]
+fn one_way_requests_that_a_client_sent_before_it_closed_are_carried_out() {
+    let server = DevBroker::start().unwrap();
+    let mut client = Client::connect(server.broker_addr(0));
+    client.send("T", "", b"first");
+    for _ in 0..100 {
+        client.post_flagged(310, FLAG_ONEWAY, &send_header("T", ""), b"x");
+    }
+    drop(client);
+    while server.with_broker(|broker| broker.connection_count()) > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(server.with_broker(|broker| broker.messages("T").len()), 101);
+}
+
+#[test]
+fn it_can_move_between_threads_and_ends_when_dropped() {
+    fn sendable<T: Send + Sync>(value: T) -> T {
+        value
+    }
+    let server = sendable(DevBroker::start().unwrap());
+    let addr = server.broker_addr(0);
+    let client = Client::connect(addr);
+    std::thread::spawn(move || drop(server)).join().unwrap();
+    assert!({ client }.read().is_none());
+    assert!(TcpStream::connect(addr).is_err());
+}
+
+#[test]
+fn a_taken_port_is_an_error() {
+    let server = DevBroker::start().unwrap();
+    let taken = server.name_server_addr().port();
+    assert!(DevBroker::builder().name_server_port(taken).start().is_err());
+}
