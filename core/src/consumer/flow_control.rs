@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn fetching_stops_once_a_bound_is_passed_not_when_it_is_reached() {
-        let cases: [(&[(i64, usize)], Option<Full>); 7] = [
+        type Case<'a> = (&'a [(i64, usize)], Option<Full>);
+        let cases: [Case<'_>; 7] = [
             (&[], None),
             (&[(1, 1), (2, 1), (3, 1)], None),
             (&[(1, 1), (2, 1), (3, 1), (4, 1)], Some(Full::Count)),

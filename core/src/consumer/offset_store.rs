@@ -190,7 +190,7 @@ mod tests {
         assert!(store.dirty().is_empty());
         store.update(&b, 9);
         store.update(&b, 8);
-        assert_eq!(store.dirty(), [b.clone()]);
+        assert_eq!(store.dirty(), core::slice::from_ref(&b));
         assert_eq!(store.begin_commit(&b), Some(9));
         assert_eq!(store.begin_commit(&b), None, "one at a time");
         assert!(!store.end_commit(&b, 9, true));

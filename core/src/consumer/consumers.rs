@@ -1,0 +1,189 @@
+//! [`Consumers`]: all consumers of a client, and which of them an event is for.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{Ack, CloseReport, ConsumeToken, ConsumerRequest, ConsumerTimer, PushConsumer};
+use crate::channel::Reply;
+use crate::client::{Outcome, Shared};
+use crate::config::PushConsumerConfig;
+use crate::error::{Error, UsageError};
+use crate::id::{ConsumerId, OperationId};
+use crate::remoting::ConsumerData;
+use crate::route::RouteOutcome;
+use crate::time::Instant;
+
+/// The consumers of a client, by their ids. Java: `MQClientInstance#consumerTable`.
+#[derive(Clone, Debug, Default)]
+pub struct Consumers {
+    push: BTreeMap<ConsumerId, PushConsumer>,
+}
+
+impl Consumers {
+    /// Starts a consumer; `operation` hears when it is registered and its queues were divided, or
+    /// what is wrong with `config`.
+    pub fn start(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        operation: OperationId,
+        id: ConsumerId,
+        config: Arc<PushConsumerConfig>,
+    ) {
+        let result = if self.push.values().any(|consumer| consumer.config().group == config.group) {
+            Err(UsageError::DuplicateGroup { group: config.group.clone() })
+        } else {
+            PushConsumer::new(id, config, operation, shared.clock.timestamp(now))
+        };
+        match result {
+            Ok(mut consumer) => {
+                consumer.handle_start(shared, now);
+                self.push.insert(id, consumer);
+            }
+            Err(error) => shared.complete(operation, Outcome::Failed(Error::Usage(error))),
+        }
+    }
+
+    /// Closes a consumer by the deadline; who asked hears its report.
+    pub fn close(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ConsumerId,
+        (operation, deadline): (Option<OperationId>, Instant),
+    ) {
+        match self.push.get_mut(&id) {
+            Some(consumer) => consumer.begin_close(shared, now, operation, deadline),
+            None => {
+                if let Some(operation) = operation {
+                    shared.complete(operation, Outcome::ConsumerClosed(CloseReport::default()));
+                }
+            }
+        }
+        self.forget_closed();
+    }
+
+    /// Closes every consumer by the deadline.
+    pub fn close_all(&mut self, shared: &mut Shared, now: Instant, deadline: Instant) {
+        for consumer in self.push.values_mut() {
+            consumer.begin_close(shared, now, None, deadline);
+        }
+        self.forget_closed();
+    }
+
+    /// Ends every consumer now, with whatever is left undone.
+    pub fn abandon_all(&mut self, shared: &mut Shared, now: Instant) {
+        self.close_all(shared, now, now);
+        for consumer in self.push.values_mut() {
+            consumer.handle_timer(shared, now, ConsumerTimer::Close);
+        }
+        self.forget_closed();
+    }
+
+    /// What brokers are told of the groups.
+    pub fn heartbeat_data(&self) -> Vec<ConsumerData> {
+        self.push
+            .values()
+            .filter(|consumer| !consumer.is_closing())
+            .map(PushConsumer::heartbeat_data)
+            .collect()
+    }
+
+    /// The topics that are subscribed to.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.push.values().flat_map(PushConsumer::topics)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.push.is_empty()
+    }
+
+    /// The consumers, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &PushConsumer> {
+        self.push.values()
+    }
+
+    /// One consumer.
+    #[must_use]
+    pub fn get(&self, id: ConsumerId) -> Option<&PushConsumer> {
+        self.push.get(&id)
+    }
+
+    /// A look-up of a route has ended.
+    pub fn handle_route(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        topic: &Arc<str>,
+        outcome: &RouteOutcome,
+    ) {
+        self.each(|consumer| consumer.handle_route(shared, now, topic, outcome));
+    }
+
+    /// A broker has heard of this client's groups.
+    pub fn handle_broker_connected(&mut self, shared: &mut Shared, now: Instant, address: &Arc<str>) {
+        self.each(|consumer| consumer.handle_broker_connected(shared, now, address));
+    }
+
+    /// A connection ended or could not be opened.
+    pub fn handle_broker_lost(&mut self, _shared: &mut Shared, _now: Instant, address: &Arc<str>) {
+        self.each(|consumer| consumer.handle_broker_lost(address));
+    }
+
+    /// A round of heartbeats has ended.
+    pub fn handle_heartbeat_done(&mut self, shared: &mut Shared, now: Instant, ok: bool) {
+        self.each(|consumer| consumer.handle_heartbeat_done(shared, now, ok));
+    }
+
+    /// A broker says that the members of `group` have changed.
+    pub fn handle_members_changed(&mut self, shared: &mut Shared, now: Instant, group: &str) {
+        self.each(|consumer| {
+            if &*consumer.config().group == group {
+                consumer.handle_members_changed(shared, now);
+            }
+        });
+    }
+
+    /// A request has ended.
+    pub fn handle_reply(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ConsumerId,
+        request: ConsumerRequest,
+        reply: Reply,
+    ) {
+        if let Some(consumer) = self.push.get_mut(&id) {
+            consumer.handle_reply(shared, now, request, reply);
+        }
+        self.forget_closed();
+    }
+
+    /// A timer is due.
+    pub fn handle_timer(&mut self, shared: &mut Shared, now: Instant, id: ConsumerId, timer: ConsumerTimer) {
+        if let Some(consumer) = self.push.get_mut(&id) {
+            consumer.handle_timer(shared, now, timer);
+        }
+        self.forget_closed();
+    }
+
+    /// User code has finished with a delivery.
+    pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken, ack: Ack) {
+        if let Some(consumer) = self.push.get_mut(&token.consumer) {
+            consumer.handle_settled(shared, now, token, ack);
+        }
+        self.forget_closed();
+    }
+
+    fn each(&mut self, mut tell: impl FnMut(&mut PushConsumer)) {
+        self.push.values_mut().for_each(&mut tell);
+        self.forget_closed();
+    }
+
+    fn forget_closed(&mut self) {
+        self.push.retain(|_, consumer| !consumer.is_closed());
+    }
+}

@@ -1,0 +1,190 @@
+//! [`PushConsumer`]: fetches the queues that are its own, hands messages out, and commits what was
+//! settled.
+//!
+//! ```text
+//!  routes ──► heartbeats ──► rebalance ──► start offset ──► pull ──► deliver ──► settle ──► commit
+//!                               ▲   │                        ▲  │                  │
+//!   members, routes, brokers ───┘   └─► revoke               └──┘ room      send back, retry topic
+//! ```
+//!
+//! Java: `DefaultMQPushConsumerImpl` with `ConsumeMessageConcurrentlyService`. Everything waits for
+//! an event, not for a tick: a settlement that makes room starts the next pull, a broker that is back
+//! is pulled from at once.
+
+mod close;
+mod introspect;
+mod offsets;
+mod pull;
+mod queue;
+mod rebalance;
+mod send_back;
+mod settle;
+mod start;
+mod start_offset;
+mod subscription;
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+
+use super::{CloseReport, ConsumerRequest, ConsumerTimer, FlowControl, OffsetStore};
+use crate::channel::Reply;
+use crate::client::{Purpose, Shared, TimerKey};
+use crate::config::PushConsumerConfig;
+use crate::error::UsageError;
+use crate::id::{Arena, ConsumerId, OperationId, ProcessQueueId};
+use crate::message::{MessageQueue, names};
+use crate::remoting::{ConsumerData, SubscriptionData};
+use crate::time::{Instant, Timestamp};
+use crate::timer::TimerId;
+
+use close::Closing;
+use queue::OwnedQueue;
+use rebalance::Rounds;
+use start::{MissingRoutes, Starting};
+
+pub use introspect::QueueView;
+pub use queue::{Fetch, Pause};
+
+/// A member of a consumer group. Java: `DefaultMQPushConsumer`.
+#[derive(Clone, Debug)]
+pub struct PushConsumer {
+    id: ConsumerId,
+    config: Arc<PushConsumerConfig>,
+    retry_topic: Arc<str>,
+    subscriptions: BTreeMap<Arc<str>, SubscriptionData>,
+    flow: FlowControl,
+    phase: Phase,
+    missing: MissingRoutes,
+    /// Brokers that know of this member.
+    registered: BTreeSet<Arc<str>>,
+    rounds: Rounds,
+    owned: Arena<ProcessQueueId, OwnedQueue>,
+    by_queue: BTreeMap<Arc<MessageQueue>, ProcessQueueId>,
+    offsets: OffsetStore,
+    persist_timer: Option<TimerId>,
+    report: CloseReport,
+    late: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    Starting(Starting),
+    Running,
+    Closing(Closing),
+    Closed,
+}
+
+impl PushConsumer {
+    /// A consumer that has not begun; `operation` hears of its start.
+    ///
+    /// # Errors
+    /// [`UsageError::Expression`] for a subscription that is no filter.
+    pub fn new(
+        id: ConsumerId,
+        config: Arc<PushConsumerConfig>,
+        operation: OperationId,
+        wall: Timestamp,
+    ) -> Result<Self, UsageError> {
+        let retry_topic: Arc<str> = names::retry_topic(&config.group).into();
+        let subscriptions = subscription::all(&config, &retry_topic, wall)?;
+        Ok(Self {
+            id,
+            flow: FlowControl::new(&config),
+            config,
+            retry_topic,
+            subscriptions,
+            phase: Phase::Starting(Starting::new(operation)),
+            missing: MissingRoutes::default(),
+            registered: BTreeSet::new(),
+            rounds: Rounds::default(),
+            owned: Arena::default(),
+            by_queue: BTreeMap::new(),
+            offsets: OffsetStore::default(),
+            persist_timer: None,
+            report: CloseReport::default(),
+            late: 0,
+        })
+    }
+
+    /// What a request of this consumer brought.
+    pub fn handle_reply(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        request: ConsumerRequest,
+        reply: Reply,
+    ) {
+        match request {
+            ConsumerRequest::Members { topic, round } => {
+                self.handle_members(shared, now, &topic, round, reply)
+            }
+            ConsumerRequest::StoredOffset(queue) => self.handle_stored_offset(shared, now, queue, reply),
+            ConsumerRequest::StartOffset(queue) => self.handle_start_offset(shared, now, queue, reply),
+            ConsumerRequest::Pull { queue, commit } => self.handle_pulled(shared, now, queue, commit, reply),
+            ConsumerRequest::SendBack { queue, queue_offset } => {
+                self.handle_sent_back(shared, now, queue, queue_offset, reply);
+            }
+            ConsumerRequest::SendRetry { queue, queue_offset } => {
+                self.handle_sent_retry(shared, now, queue, queue_offset, reply);
+            }
+            ConsumerRequest::Commit { queue, offset } => {
+                self.handle_committed(shared, now, &queue, offset, reply)
+            }
+            ConsumerRequest::Unregister(address) => self.handle_unregistered(shared, &address),
+        }
+    }
+
+    /// A timer of this consumer is due.
+    pub fn handle_timer(&mut self, shared: &mut Shared, now: Instant, timer: ConsumerTimer) {
+        match timer {
+            ConsumerTimer::Rebalance => self.begin_round(shared, now),
+            ConsumerTimer::PersistOffsets => self.persist_offsets(shared, now),
+            ConsumerTimer::Routes => self.look_for_routes(shared, now),
+            ConsumerTimer::Heartbeat => self.heartbeat_again(shared, now),
+            ConsumerTimer::Fetch(queue) => self.proceed(shared, now, queue),
+            ConsumerTimer::Reoffer { queue, queue_offset } => self.reoffer(shared, queue, queue_offset),
+            ConsumerTimer::StartPatience => self.start_waited_long_enough(shared),
+            ConsumerTimer::CloseHandlers => self.handlers_waited_long_enough(shared, now),
+            ConsumerTimer::Close => self.finish_close(shared),
+        }
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &PushConsumerConfig {
+        &self.config
+    }
+
+    /// The topics it subscribes to, its retry topic among them.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.subscriptions.keys()
+    }
+
+    /// What brokers are told of it.
+    #[must_use]
+    pub fn heartbeat_data(&self) -> ConsumerData {
+        subscription::consumer_data(&self.config, self.subscriptions.values())
+    }
+
+    /// Whether it is being closed, or was.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing(_) | Phase::Closed)
+    }
+
+    /// Whether it has come to its end and can be forgotten.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    fn purpose(&self, request: ConsumerRequest) -> Purpose {
+        Purpose::Consumer(self.id, request)
+    }
+
+    fn timer(&self, timer: ConsumerTimer) -> TimerKey {
+        TimerKey::Consumer(self.id, timer)
+    }
+}

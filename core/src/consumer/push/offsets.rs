@@ -1,0 +1,102 @@
+//! Committing: every few seconds, when a queue is given up, and at the end. Java:
+//! `RemoteBrokerOffsetStore`, but with answers, so that only what changed has to be told.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Phase, PushConsumer};
+use crate::channel::Reply;
+use crate::client::Shared;
+use crate::consumer::{ConsumerRequest, ConsumerTimer};
+use crate::id::ProcessQueueId;
+use crate::message::MessageQueue;
+use crate::remoting::{ResponseCode, UpdateConsumerOffsetRequestHeader};
+use crate::route::MASTER_ID;
+use crate::time::Instant;
+
+/// How long a commit may take.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl PushConsumer {
+    pub(super) fn arm_persist(&mut self, shared: &mut Shared, now: Instant) {
+        let at = now + shared.config.persist_consumer_offset_interval;
+        self.persist_timer = Some(shared.arm(at, self.timer(ConsumerTimer::PersistOffsets)));
+    }
+
+    pub(super) fn persist_offsets(&mut self, shared: &mut Shared, now: Instant) {
+        self.arm_persist(shared, now);
+        self.commit_all(shared, now);
+    }
+
+    /// Commits every queue that has something to commit.
+    pub(super) fn commit_all(&mut self, shared: &mut Shared, now: Instant) {
+        let ids: Vec<ProcessQueueId> = self.owned.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.note_progress(id);
+        }
+        for queue in self.offsets.dirty() {
+            self.commit(shared, now, &queue);
+        }
+    }
+
+    /// Takes what may be committed of a queue into the store.
+    pub(super) fn note_progress(&mut self, id: ProcessQueueId) {
+        if let Some(owned) = self.owned.get(id)
+            && let Some(offset) = owned.cache.committable()
+        {
+            self.offsets.update(&owned.queue, offset);
+        }
+    }
+
+    /// Commits a queue, if there is anything to commit.
+    pub(super) fn commit(&mut self, shared: &mut Shared, now: Instant, queue: &Arc<MessageQueue>) {
+        let Some(offset) = self.offsets.begin_commit(queue) else { return };
+        let Some((address, _)) = shared.routes.address(&queue.broker_name, MASTER_ID) else {
+            self.offsets.end_commit(queue, offset, false);
+            return;
+        };
+        let address = address.clone();
+        let header = UpdateConsumerOffsetRequestHeader {
+            consumer_group: (&*self.config.group).into(),
+            topic: (&*queue.topic).into(),
+            queue_id: queue.queue_id,
+            commit_offset: offset,
+            ..UpdateConsumerOffsetRequestHeader::default()
+        };
+        let deadline =
+            self.close_deadline().map_or(now + COMMIT_TIMEOUT, |end| end.min(now + COMMIT_TIMEOUT));
+        if deadline <= now {
+            // Nobody waits for the answer any more; the broker may still hear it.
+            shared.oneway(now, &address, &header, Bytes::new());
+            self.offsets.end_commit(queue, offset, false);
+            return;
+        }
+        let purpose = self.purpose(ConsumerRequest::Commit { queue: queue.clone(), offset });
+        shared.request(now, &address, &header, Bytes::new(), deadline, purpose);
+    }
+
+    /// A commit has ended.
+    pub(super) fn handle_committed(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        queue: &Arc<MessageQueue>,
+        offset: i64,
+        reply: Reply,
+    ) {
+        let ok = matches!(&reply, Ok(command) if command.code == ResponseCode::SUCCESS.0);
+        if !ok {
+            let cause = super::pull::cause_of(reply);
+            tracing::debug!(group = %self.config.group, %queue, offset, %cause, "commit failed");
+        }
+        if self.offsets.end_commit(queue, offset, ok) {
+            self.commit(shared, now, queue);
+        }
+        if let Phase::Closing(_) = self.phase {
+            self.closing_commit_ended(shared, now, queue, ok);
+        }
+    }
+}

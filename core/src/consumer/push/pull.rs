@@ -1,0 +1,303 @@
+//! The pull loop. Java: `DefaultMQPushConsumerImpl#pullMessage`, `PullAPIWrapper`.
+
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt::Display;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::PushConsumer;
+use super::queue::{Cached, Fate, Fetch, OwnedQueue, Pause};
+use super::subscription::wants;
+use crate::channel::Reply;
+use crate::client::{Output, Shared};
+use crate::consumer::{ConsumeToken, ConsumerRequest, Delivery};
+use crate::error::Cause;
+use crate::id::ProcessQueueId;
+use crate::message::sys_flag::pull as pull_flag;
+use crate::message::{RecordError, StoredMessage, StoredMessages, names, property};
+use crate::remoting::{PullMessageRequestHeader, PullMessageResponseHeader, ResponseCode};
+use crate::route::MASTER_ID;
+use crate::time::Instant;
+
+/// Pause after a broker shed load. Java: `PULL_TIME_DELAY_MILLS_WHEN_BROKER_FLOW_CONTROL`.
+const FLOW_CONTROL_DELAY: Duration = Duration::from_millis(20);
+/// A broker holds a pull that has nothing to bring; one that answers sooner without bringing anything
+/// is not asked again at once.
+const HELD_MIN: Duration = Duration::from_millis(50);
+/// How often an answer that breaks off in the middle is fetched again before what is left of it is
+/// handed out as one undecodable message.
+const BROKEN_MAX: u32 = 3;
+
+impl PushConsumer {
+    /// Pulls from `offset`.
+    pub(super) fn pull(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, offset: i64) {
+        self.note_progress(id);
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        let queue = owned.queue.clone();
+        let Some((address, slave)) = shared.routes.address(&queue.broker_name, owned.broker_id) else {
+            return self.no_address(shared, now, id, &queue.topic);
+        };
+        let address = address.clone();
+        owned.fetch = Fetch::Pulling(now);
+        let commit = if slave { None } else { self.offsets.piggyback(&queue) };
+        let commit_flag = if commit.is_some() { pull_flag::COMMIT_OFFSET } else { 0 };
+        let version = self.subscriptions.get(&queue.topic).map_or(0, |subscription| subscription.sub_version);
+        let header = PullMessageRequestHeader {
+            consumer_group: (&*self.config.group).into(),
+            topic: (&*queue.topic).into(),
+            queue_id: queue.queue_id,
+            queue_offset: offset,
+            max_msg_nums: self.config.pull_batch_size,
+            sys_flag: pull_flag::SUSPEND | commit_flag,
+            commit_offset: commit.unwrap_or(0),
+            suspend_timeout_millis: i64::try_from(self.config.broker_suspend_max.as_millis())
+                .unwrap_or(i64::MAX),
+            sub_version: version,
+            expression_type: Some("TAG".into()),
+            max_msg_bytes: Some(self.config.pull_batch_bytes),
+            ..PullMessageRequestHeader::default()
+        };
+        let purpose = self.purpose(ConsumerRequest::Pull { queue: id, commit });
+        shared.request(now, &address, &header, Bytes::new(), now + self.config.pull_timeout, purpose);
+    }
+
+    /// A pull has ended.
+    pub(super) fn handle_pulled(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        commit: Option<i64>,
+        reply: Reply,
+    ) {
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        let Fetch::Pulling(begun) = owned.fetch else { return };
+        let Ok(command) = &reply else { return self.pull_refused(shared, now, id, reply) };
+        let code = ResponseCode(command.code);
+        if !matches!(
+            code,
+            ResponseCode::SUCCESS
+                | ResponseCode::PULL_NOT_FOUND
+                | ResponseCode::PULL_RETRY_IMMEDIATELY
+                | ResponseCode::PULL_OFFSET_MOVED
+        ) {
+            return self.pull_refused(shared, now, id, reply);
+        }
+        if let Some(commit) = commit {
+            self.offsets.piggyback_answered(&owned.queue, commit);
+        }
+        let header = match command.header::<PullMessageResponseHeader>() {
+            Ok(header) => header,
+            Err(error) => {
+                tracing::warn!(queue = %owned.queue, %error, "a pull answer can't be read; pulling again");
+                return self.back_off(shared, now, id, Pause::BadAnswer);
+            }
+        };
+        let other_broker = owned.broker_id != header.suggest_which_broker_id;
+        owned.broker_id = header.suggest_which_broker_id;
+        if code == ResponseCode::PULL_OFFSET_MOVED {
+            return self.offset_moved(shared, now, id, header.next_begin_offset);
+        }
+        let at = owned.next_offset.unwrap_or_default();
+        let next = header.next_begin_offset;
+        if next < at || (code == ResponseCode::SUCCESS && next == at) {
+            tracing::warn!(queue = %owned.queue, at, next, "a pull answer leads nowhere; pulling again");
+            return self.back_off(shared, now, id, Pause::BadAnswer);
+        }
+        if code == ResponseCode::SUCCESS {
+            let (body, delta) = (command.body.clone(), header.offset_delta.unwrap_or(0));
+            if !self.take_messages(shared, id, body, next, delta) {
+                return self.back_off(shared, now, id, Pause::BadAnswer);
+            }
+        } else {
+            owned.next_offset = Some(next);
+            owned.cache.see(next);
+        }
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        if next == at && !other_broker && now.saturating_since(begun) < HELD_MIN {
+            return self.back_off(shared, now, id, Pause::FlowControl);
+        }
+        owned.failures = 0;
+        self.proceed(shared, now, id);
+    }
+
+    /// Caches and delivers what a pull brought; `false` when it broke off and is to be pulled again.
+    fn take_messages(
+        &mut self,
+        shared: &mut Shared,
+        id: ProcessQueueId,
+        body: Bytes,
+        next: i64,
+        delta: i64,
+    ) -> bool {
+        let Some(owned) = self.owned.get_mut(id) else { return true };
+        let begin = owned.next_offset.unwrap_or_default();
+        let subscription = self.subscriptions.get(&owned.queue.topic);
+        let mut expected = begin;
+        let mut deliveries = Vec::new();
+        let mut broken = false;
+        for record in StoredMessages::new(body) {
+            let record = record.map(|message| shifted(message, delta));
+            let offset = match &record {
+                Ok(message) => message.queue_offset,
+                Err(error) if error.ends_body && owned.broken < BROKEN_MAX => {
+                    broken = true;
+                    break;
+                }
+                // What can't be read stands where the next message was to be expected.
+                Err(error) => error.queue_offset.map_or(expected, |offset| offset.saturating_add(delta)),
+            };
+            if offset < begin || (record.is_err() && offset >= next) {
+                continue;
+            }
+            expected = offset.saturating_add(1);
+            if let Ok(message) = &record
+                && subscription.is_some_and(|subscription| !wants(subscription, message.tags()))
+            {
+                continue;
+            }
+            if let Err(error) = &record {
+                tracing::warn!(queue = %owned.queue, offset, %error, "undecodable message");
+            }
+            let bytes = record.as_ref().map_or_else(|error| error.lost_bytes, StoredMessage::record_bytes);
+            let cached = Cached { message: record.clone(), fate: Fate::InHand };
+            if owned.cache.put(offset, bytes, cached) {
+                let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset };
+                deliveries.push(delivery(owned, token, record, &self.retry_topic));
+            }
+        }
+        // A broken answer counts up to where it broke; the rest is pulled again.
+        let seen = if broken { expected } else { next };
+        owned.broken = if broken && seen == begin { owned.broken + 1 } else { 0 };
+        owned.next_offset = Some(seen);
+        owned.cache.see(seen);
+        if !deliveries.is_empty() {
+            tracing::trace!(queue = %owned.queue, count = deliveries.len(), next = seen, "pulled");
+            shared.outputs.push_back(Output::Deliver { consumer: self.id, deliveries });
+        }
+        !broken
+    }
+
+    /// The offset is not one that the broker has. Forward, what is cached stays and is finished; backward,
+    /// the queue was reset or truncated, and begins again there.
+    fn offset_moved(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, next: i64) {
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        let at = owned.next_offset.unwrap_or_default();
+        tracing::warn!(queue = %owned.queue, at, next, "the broker moved the offset: expired, truncated or reset");
+        if next < 0 {
+            return self.back_off(shared, now, id, Pause::BadAnswer);
+        }
+        if next > at {
+            owned.next_offset = Some(next);
+            owned.cache.see(next);
+            return self.back_off(shared, now, id, Pause::BadAnswer);
+        }
+        let Some(queue) = self.forget_queue(shared, id) else { return };
+        self.offsets.update_and_freeze(&queue, next);
+        self.commit(shared, now, &queue);
+        self.offsets.thaw(&queue);
+        self.acquire_at(shared, now, &queue, Some(next), super::queue::RETRY_DELAY_MIN);
+    }
+
+    fn pull_refused(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, reply: Reply) {
+        let why = refusal(&reply);
+        let Some(owned) = self.owned.get(id) else { return };
+        let (queue, first) = (owned.queue.clone(), owned.failures == 0);
+        let cause = cause_of(reply);
+        if first && why == Pause::Refused && !names::is_retry_topic(&queue.topic) {
+            tracing::warn!(%queue, %cause, "a broker refuses pulls; trying on");
+        } else {
+            tracing::debug!(%queue, %cause, "pull failed");
+        }
+        match why {
+            Pause::FlowControl => self.pause(shared, now, id, FLOW_CONTROL_DELAY, why),
+            Pause::NotRegistered => {
+                shared.heartbeat_soon(now);
+                self.back_off(shared, now, id, why);
+            }
+            Pause::Refused => {
+                // Topic or queue may be gone: the route knows.
+                shared.look_up_route(now, &queue.topic, None);
+                if let Some(owned) = self.owned.get_mut(id) {
+                    owned.failures = owned.failures.saturating_add(1);
+                    owned.broker_id = MASTER_ID;
+                }
+                self.pause(shared, now, id, self.config.pull_delay_when_exception, why);
+            }
+            _ => self.back_off(shared, now, id, why),
+        }
+    }
+
+    /// No route names an address of the queue's broker.
+    pub(super) fn no_address(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        topic: &Arc<str>,
+    ) {
+        shared.look_up_route(now, topic, None);
+        self.back_off(shared, now, id, Pause::NoAddress);
+    }
+}
+
+/// A delivery of a cached message.
+pub(super) fn delivery(
+    owned: &OwnedQueue,
+    token: ConsumeToken,
+    message: Result<StoredMessage, RecordError>,
+    retry_topic: &Arc<str>,
+) -> Delivery {
+    let topic = match &message {
+        Ok(message) => real_topic(owned, message, retry_topic),
+        Err(_) => owned.queue.topic.clone(),
+    };
+    Delivery { token, queue: owned.queue.clone(), topic, message }
+}
+
+/// The topic that the user subscribed to. Java: `DefaultMQPushConsumerImpl#resetRetryAndNamespace`.
+pub(super) fn real_topic(owned: &OwnedQueue, message: &StoredMessage, retry_topic: &Arc<str>) -> Arc<str> {
+    if owned.queue.topic == *retry_topic
+        && let Some(topic) = message.property(property::RETRY_TOPIC)
+    {
+        return topic.into();
+    }
+    owned.queue.topic.clone()
+}
+
+fn shifted(mut message: StoredMessage, delta: i64) -> StoredMessage {
+    message.queue_offset = message.queue_offset.saturating_add(delta);
+    message
+}
+
+/// What a queue waits for after an answer that was none.
+pub(super) fn refusal(reply: &Reply) -> Pause {
+    match reply {
+        Err(_) => Pause::Unreachable,
+        Ok(command) => match ResponseCode(command.code) {
+            ResponseCode::FLOW_CONTROL | ResponseCode::SYSTEM_BUSY => Pause::FlowControl,
+            ResponseCode::SUBSCRIPTION_NOT_EXIST
+            | ResponseCode::SUBSCRIPTION_NOT_LATEST
+            | ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST => Pause::NotRegistered,
+            _ => Pause::Refused,
+        },
+    }
+}
+
+/// Why a reply is not the one that was hoped for.
+pub(super) fn cause_of(reply: Reply) -> Cause {
+    match reply {
+        Ok(command) => {
+            let code = ResponseCode(command.code);
+            Cause::Answered { code, remark: command.remark.unwrap_or_default() }
+        }
+        Err(failure) => failure.cause,
+    }
+}
+
+pub(super) fn bad_answer(reason: impl Display) -> Cause {
+    Cause::BadAnswer { reason: reason.to_string().into() }
+}

@@ -1,0 +1,224 @@
+//! [`OwnedQueue`]: one stay of a queue with this member, and why it stands where it stands.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::PushConsumer;
+use super::start::doubled;
+use crate::client::{Output, Shared};
+use crate::consumer::{ConsumerTimer, Full, ProcessQueue};
+use crate::id::ProcessQueueId;
+use crate::message::{MessageQueue, RecordError, StoredMessage};
+use crate::route::MASTER_ID;
+use crate::time::Instant;
+use crate::timer::TimerId;
+
+/// The first pause after a broker could not be asked; doubles up to
+/// [`pull_delay_when_exception`](crate::config::PushConsumerConfig::pull_delay_when_exception).
+pub(super) const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
+
+/// What a queue's fetching waits for: always exactly one thing, so that none can be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetch {
+    /// For a broker to say where to start.
+    Asking,
+    /// For a pull, begun at this time.
+    Pulling(Instant),
+    /// For a timer.
+    Pausing(TimerId, Pause),
+    /// For settlements that make room.
+    Full(Full),
+    /// For nothing: the consumer is being closed.
+    Stopped,
+}
+
+/// Why there is a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pause {
+    /// No route names an address of the broker.
+    NoAddress,
+    /// The broker could not be asked, or didn't answer.
+    Unreachable,
+    /// The broker doesn't know the group or its subscription (yet).
+    NotRegistered,
+    /// The broker sheds load.
+    FlowControl,
+    /// The broker said no.
+    Refused,
+    /// The answer could not be read, or led nowhere.
+    BadAnswer,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct OwnedQueue {
+    pub(super) queue: Arc<MessageQueue>,
+    pub(super) cache: ProcessQueue<Cached>,
+    pub(super) fetch: Fetch,
+    /// Where the next pull begins, once that is known.
+    pub(super) next_offset: Option<i64>,
+    /// Which broker the last answer suggested.
+    pub(super) broker_id: i64,
+    /// Attempts that came to nothing, in a row.
+    pub(super) failures: u32,
+    /// Answers in a row that broke off in the middle.
+    pub(super) broken: u32,
+}
+
+/// A message that was fetched and isn't settled.
+#[derive(Clone, Debug)]
+pub(super) struct Cached {
+    pub(super) message: Result<StoredMessage, RecordError>,
+    pub(super) fate: Fate,
+}
+
+/// Where an unsettled message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// With user code.
+    InHand,
+    /// On its way back, with this delay level.
+    SendingBack(i32),
+    /// Waits to be offered again.
+    Resting(TimerId),
+    /// Left to the next owner.
+    HandedBack,
+}
+
+impl OwnedQueue {
+    fn new(queue: Arc<MessageQueue>, timer: TimerId) -> Self {
+        Self {
+            queue,
+            cache: ProcessQueue::default(),
+            fetch: Fetch::Pausing(timer, Pause::NoAddress),
+            next_offset: None,
+            broker_id: MASTER_ID,
+            failures: 0,
+            broken: 0,
+        }
+    }
+
+    pub(super) fn count(&self, fate: impl Fn(Fate) -> bool) -> usize {
+        self.cache.iter().filter(|(_, cached)| fate(cached.fate)).count()
+    }
+}
+
+impl PushConsumer {
+    /// A queue has become this member's own.
+    pub(super) fn acquire(&mut self, shared: &mut Shared, now: Instant, queue: &Arc<MessageQueue>) {
+        self.acquire_at(shared, now, queue, None, Duration::ZERO);
+    }
+
+    /// As [`acquire`](Self::acquire), for a start that is known, after a pause.
+    pub(super) fn acquire_at(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        queue: &Arc<MessageQueue>,
+        next_offset: Option<i64>,
+        delay: Duration,
+    ) {
+        let consumer = self.id;
+        let id = self.owned.insert_with(|id| {
+            let key = crate::client::TimerKey::Consumer(consumer, ConsumerTimer::Fetch(id));
+            OwnedQueue { next_offset, ..OwnedQueue::new(queue.clone(), shared.arm(now + delay, key)) }
+        });
+        tracing::debug!(group = %self.config.group, %queue, ?id, "queue acquired");
+        self.by_queue.insert(queue.clone(), id);
+        if delay.is_zero() {
+            self.proceed(shared, now, id);
+        }
+    }
+
+    /// A queue is no longer this member's: what is settled is committed, what is cached is revoked.
+    pub(super) fn release(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
+        self.note_progress(id);
+        let Some(gone) = self.forget_queue(shared, id) else { return };
+        self.commit(shared, now, &gone);
+        self.offsets.release(&gone);
+        tracing::debug!(group = %self.config.group, queue = %gone, ?id, "queue released");
+    }
+
+    /// Takes the stay out of all tables and tells the host.
+    pub(super) fn forget_queue(
+        &mut self,
+        shared: &mut Shared,
+        id: ProcessQueueId,
+    ) -> Option<Arc<MessageQueue>> {
+        let gone = self.owned.remove(id)?;
+        self.by_queue.remove(&gone.queue);
+        if let Fetch::Pausing(timer, _) = gone.fetch {
+            shared.cancel(timer);
+        }
+        for (_, cached) in gone.cache.iter() {
+            if let Fate::Resting(timer) = cached.fate {
+                shared.cancel(timer);
+            }
+        }
+        shared.outputs.push_back(Output::Revoke { consumer: self.id, queue: id });
+        Some(gone.queue)
+    }
+
+    /// The one way on for a queue that waited: asks where to start, pulls, or finds that it is full.
+    pub(super) fn proceed(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
+        if self.is_closing() {
+            return;
+        }
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        if let Fetch::Pausing(timer, _) = owned.fetch {
+            shared.cancel(timer);
+        }
+        let full = self.flow.check(&owned.cache);
+        match (owned.next_offset, full) {
+            (None, _) => self.ask_stored_offset(shared, now, id),
+            (Some(_), Some(full)) => owned.fetch = Fetch::Full(full),
+            (Some(offset), None) => self.pull(shared, now, id, offset),
+        }
+    }
+
+    /// Waits, longer each time, and then goes on.
+    pub(super) fn back_off(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, why: Pause) {
+        let max = self.config.pull_delay_when_exception;
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        let delay = doubled(RETRY_DELAY_MIN, owned.failures, max);
+        owned.failures = owned.failures.saturating_add(1);
+        // The slave that was suggested may be what is wrong.
+        owned.broker_id = MASTER_ID;
+        self.pause(shared, now, id, delay, why);
+    }
+
+    /// Waits, and then goes on.
+    pub(super) fn pause(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        delay: Duration,
+        why: Pause,
+    ) {
+        if self.is_closing() {
+            return;
+        }
+        let timer = shared.arm(now + delay, self.timer(ConsumerTimer::Fetch(id)));
+        match self.owned.get_mut(id) {
+            Some(owned) => owned.fetch = Fetch::Pausing(timer, why),
+            None => shared.cancel(timer),
+        }
+    }
+
+    /// A broker is back: queues that waited for it go on at once.
+    pub(super) fn wake_queues_of(&mut self, shared: &mut Shared, now: Instant, address: &Arc<str>) {
+        let waits = |owned: &OwnedQueue| match owned.fetch {
+            Fetch::Pausing(_, Pause::NoAddress | Pause::Unreachable | Pause::NotRegistered) => shared
+                .routes
+                .address(&owned.queue.broker_name, MASTER_ID)
+                .is_some_and(|(known, _)| known == address),
+            _ => false,
+        };
+        let waiting: Vec<ProcessQueueId> =
+            self.owned.iter().filter(|(_, owned)| waits(owned)).map(|(id, _)| id).collect();
+        for id in waiting {
+            self.proceed(shared, now, id);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Rounds of rebalance: who belongs to the group, which queues are whose, and what changes.
+//! Java: `RebalanceImpl`, `RebalanceService`.
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::PushConsumer;
+use super::pull::cause_of;
+use crate::channel::Reply;
+use crate::client::Shared;
+use crate::consumer::rebalance::{allocate, sort_members};
+use crate::consumer::{ConsumerRequest, ConsumerTimer};
+use crate::id::ProcessQueueId;
+use crate::message::{MessageQueue, java_string_hash};
+use crate::remoting::{
+    GetConsumerListByGroupRequestHeader, GetConsumerListByGroupResponseBody, ResponseCode,
+};
+use crate::route::MASTER_ID;
+use crate::time::Instant;
+use crate::timer::TimerId;
+
+/// Rounds don't begin more often than this, however many events ask for one.
+const ROUND_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// When the next round begins after one that did not come to a result for every topic.
+const UNBALANCED_DELAY: Duration = Duration::from_secs(1);
+
+/// What is known of rounds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rounds {
+    timer: Option<TimerId>,
+    number: u64,
+    begun: Option<Instant>,
+    /// Topics whose members this round still waits for.
+    waiting: BTreeSet<Arc<str>>,
+    balanced: bool,
+    /// Something changed during the round.
+    again: bool,
+}
+
+impl PushConsumer {
+    /// A round is due at once, but not more often than [`ROUND_INTERVAL_MIN`], and not before a broker
+    /// knows of this member, which then asks for one.
+    pub(super) fn rebalance_soon(&mut self, shared: &mut Shared, now: Instant) {
+        if self.registered.is_empty() {
+            return;
+        }
+        if !self.rounds.waiting.is_empty() {
+            self.rounds.again = true;
+            return;
+        }
+        let earliest = self.rounds.begun.map_or(now, |begun| (begun + ROUND_INTERVAL_MIN).max(now));
+        self.arm_round(shared, earliest);
+    }
+
+    fn arm_round(&mut self, shared: &mut Shared, at: Instant) {
+        if self.is_closing() {
+            return;
+        }
+        match self.rounds.timer {
+            Some(timer) if timer.deadline() <= at => return,
+            Some(timer) => shared.cancel(timer),
+            None => {}
+        }
+        self.rounds.timer = Some(shared.arm(at, self.timer(ConsumerTimer::Rebalance)));
+    }
+
+    /// Asks for the members, topic by topic.
+    pub(super) fn begin_round(&mut self, shared: &mut Shared, now: Instant) {
+        self.rounds.timer = None;
+        self.rounds.number += 1;
+        self.rounds.begun = Some(now);
+        self.rounds.balanced = true;
+        self.rounds.again = false;
+        self.rounds.waiting.clear();
+        let topics: Vec<Arc<str>> = self.subscriptions.keys().cloned().collect();
+        for topic in topics {
+            // Without a route there is nothing to divide; the search for it begins the next round.
+            if self.lacks_route(shared, &topic) {
+                continue;
+            }
+            match self.broker_to_ask(shared, &topic) {
+                Some(address) => self.ask_members(shared, now, &topic, &address),
+                None => {
+                    shared.heartbeat_soon(now);
+                    self.rounds.balanced = false;
+                }
+            }
+        }
+        if self.rounds.waiting.is_empty() {
+            self.end_round(shared, now);
+        }
+    }
+
+    /// A broker of the topic that knows of this member: one that doesn't would tell of a group without
+    /// it. All members begin at the same place, so that they see the same list.
+    /// Java: any broker of the topic, drawn by each member.
+    fn broker_to_ask(&self, shared: &Shared, topic: &str) -> Option<Arc<str>> {
+        let brokers = &shared.routes.get(topic)?.data.broker_datas;
+        let first = u64::from(java_string_hash(&self.config.group).unsigned_abs());
+        let first = usize::try_from(first).unwrap_or_default().checked_rem(brokers.len())?;
+        brokers
+            .iter()
+            .cycle()
+            .skip(first)
+            .take(brokers.len())
+            .filter_map(|broker| shared.routes.address(&broker.broker_name, MASTER_ID))
+            .map(|(address, _)| address)
+            .find(|address| self.registered.contains(*address))
+            .cloned()
+    }
+
+    fn ask_members(&mut self, shared: &mut Shared, now: Instant, topic: &Arc<str>, address: &Arc<str>) {
+        let header = GetConsumerListByGroupRequestHeader {
+            consumer_group: (&*self.config.group).into(),
+            ..GetConsumerListByGroupRequestHeader::default()
+        };
+        self.rounds.waiting.insert(topic.clone());
+        let request = ConsumerRequest::Members { topic: topic.clone(), round: self.rounds.number };
+        let deadline = now + shared.config.request_timeout;
+        shared.request(now, address, &header, Bytes::new(), deadline, self.purpose(request));
+    }
+
+    /// A broker has told the members, or has not.
+    pub(super) fn handle_members(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        topic: &Arc<str>,
+        round: u64,
+        reply: Reply,
+    ) {
+        if round != self.rounds.number || self.is_closing() || !self.rounds.waiting.remove(topic) {
+            return;
+        }
+        match members(reply) {
+            Ok(members) => self.divide(shared, now, topic, members),
+            Err(cause) => {
+                tracing::debug!(group = %self.config.group, %topic, %cause, "members unknown; keeping the queues");
+                shared.heartbeat_soon(now);
+                self.rounds.balanced = false;
+            }
+        }
+        if self.rounds.waiting.is_empty() {
+            self.end_round(shared, now);
+        }
+    }
+
+    fn end_round(&mut self, shared: &mut Shared, now: Instant) {
+        let at = if self.rounds.again {
+            self.rounds.begun.map_or(now, |begun| (begun + ROUND_INTERVAL_MIN).max(now))
+        } else if self.rounds.balanced {
+            now + self.config.rebalance_interval
+        } else {
+            now + UNBALANCED_DELAY
+        };
+        self.arm_round(shared, at);
+    }
+
+    fn divide(&mut self, shared: &mut Shared, now: Instant, topic: &Arc<str>, mut members: Vec<Arc<str>>) {
+        sort_members(&mut members);
+        if !members.contains(&shared.client_id) {
+            tracing::debug!(group = %self.config.group, %topic, "not a member: the broker has not heard of us");
+            shared.heartbeat_soon(now);
+            self.rounds.balanced = false;
+        }
+        let Some(route) = shared.routes.get(topic) else { return };
+        let queues = route.subscribe_queues().clone();
+        match allocate(&self.config.allocate_strategy, &shared.client_id, &queues, &members) {
+            Ok(target) => {
+                self.update_table(shared, now, topic, &target.into_iter().collect());
+                if self.rounds.balanced {
+                    self.note_divided(shared, topic);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(group = %self.config.group, %topic, %error, "queues can't be divided; keeping them");
+                self.rounds.balanced = false;
+            }
+        }
+    }
+
+    /// Gives up what is no longer ours and takes what is. Java: `updateProcessQueueTableInRebalance`.
+    fn update_table(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        topic: &Arc<str>,
+        target: &BTreeSet<Arc<MessageQueue>>,
+    ) {
+        let gone: Vec<ProcessQueueId> = self
+            .by_queue
+            .iter()
+            .filter(|(queue, _)| queue.topic == *topic && !target.contains(*queue))
+            .map(|(_, id)| *id)
+            .collect();
+        for id in gone {
+            self.release(shared, now, id);
+        }
+        for queue in target {
+            if !self.by_queue.contains_key(queue) {
+                self.acquire(shared, now, queue);
+            }
+        }
+    }
+
+    pub(super) fn stop_rounds(&mut self, shared: &mut Shared) {
+        self.rounds.waiting.clear();
+        if let Some(timer) = self.rounds.timer.take() {
+            shared.cancel(timer);
+        }
+    }
+}
+
+fn members(reply: Reply) -> Result<Vec<Arc<str>>, crate::error::Cause> {
+    match reply {
+        Ok(command) if command.code == ResponseCode::SUCCESS.0 => {
+            let list = GetConsumerListByGroupResponseBody::decode(&command.body);
+            list.map(|list| list.consumer_id_list).map_err(super::pull::bad_answer)
+        }
+        other => Err(cause_of(other)),
+    }
+}

@@ -1,0 +1,132 @@
+//! What becomes of a message once user code has finished with it. Java:
+//! `ConsumeMessageConcurrentlyService#processConsumeResult`.
+
+use alloc::vec;
+
+use super::PushConsumer;
+use super::pull::delivery;
+use super::queue::{Cached, Fate, Fetch};
+use crate::client::{Output, Shared};
+use crate::consumer::{Ack, ConsumeToken, ConsumerTimer};
+use crate::id::ProcessQueueId;
+use crate::time::Instant;
+
+/// The delay level by which brokers choose themselves: the more often, the longer.
+const LEVEL_BY_BROKER: i32 = 0;
+/// The delay level that means the dead letters.
+pub(super) const LEVEL_DEAD_LETTER: i32 = -1;
+/// The broker's default table of delays in seconds, from level 1. Java: `messageDelayLevel`.
+const DELAY_LEVELS: [u64; 18] =
+    [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1_200, 1_800, 3_600, 7_200];
+
+impl PushConsumer {
+    /// User code has finished with a delivery.
+    pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken, ack: Ack) {
+        let (id, offset) = (token.queue, token.queue_offset);
+        let in_hand = self.cached(id, offset).is_some_and(|cached| cached.fate == Fate::InHand);
+        if !in_hand {
+            // The queue went to another member meanwhile, who gets the message again.
+            self.late += 1;
+            return;
+        }
+        match ack {
+            Ack::Done => {
+                self.report.settled += 1;
+                self.settled(shared, now, id, offset);
+            }
+            Ack::HandBack => self.hand_back(shared, now, id, offset),
+            Ack::Retry | Ack::RetryAfter(_) | Ack::DeadLetter => {
+                self.send_back(shared, now, id, offset, delay_level(ack));
+            }
+        }
+        self.closing_message_settled(shared, now);
+    }
+
+    /// A message is done with: it no longer holds the offset back, and there may be room again.
+    pub(super) fn settled(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, offset: i64) {
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        owned.cache.settle(offset);
+        if matches!(owned.fetch, Fetch::Full(_)) {
+            self.proceed(shared, now, id);
+        }
+    }
+
+    /// The message can't be settled now: it is offered again later. Its offset is not passed.
+    pub(super) fn rest(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, offset: i64) {
+        if self.is_closing() {
+            return self.set_fate(id, offset, Fate::HandedBack);
+        }
+        let key = self.timer(ConsumerTimer::Reoffer { queue: id, queue_offset: offset });
+        let timer = shared.arm(now + self.config.send_back_retry_delay, key);
+        self.set_fate(id, offset, Fate::Resting(timer));
+    }
+
+    /// The message is offered again, as one that was consumed once more.
+    pub(super) fn reoffer(&mut self, shared: &mut Shared, id: ProcessQueueId, offset: i64) {
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        let Some(cached) = owned.cache.get_mut(offset) else { return };
+        if !matches!(cached.fate, Fate::Resting(_)) {
+            return;
+        }
+        cached.fate = Fate::InHand;
+        if let Ok(message) = &mut cached.message {
+            message.reconsume_times = message.reconsume_times.saturating_add(1);
+        }
+        let message = cached.message.clone();
+        let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset };
+        let deliveries = vec![delivery(owned, token, message, &self.retry_topic)];
+        shared.outputs.push_back(Output::Deliver { consumer: self.id, deliveries });
+    }
+
+    fn hand_back(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, offset: i64) {
+        // Outside a close nobody else would get it.
+        self.rest(shared, now, id, offset);
+    }
+
+    pub(super) fn cached(&self, id: ProcessQueueId, offset: i64) -> Option<&Cached> {
+        self.owned.get(id)?.cache.get(offset)
+    }
+
+    pub(super) fn set_fate(&mut self, id: ProcessQueueId, offset: i64, fate: Fate) {
+        if let Some(cached) = self.owned.get_mut(id).and_then(|owned| owned.cache.get_mut(offset)) {
+            cached.fate = fate;
+        }
+    }
+}
+
+/// The delay level that an answer asks for.
+fn delay_level(ack: Ack) -> i32 {
+    match ack {
+        Ack::DeadLetter => LEVEL_DEAD_LETTER,
+        Ack::RetryAfter(delay) => {
+            let shorter =
+                DELAY_LEVELS.iter().filter(|level| core::time::Duration::from_secs(**level) < delay).count();
+            i32::try_from(shorter.min(DELAY_LEVELS.len() - 1) + 1).expect("the table is short")
+        }
+        Ack::Retry | Ack::Done | Ack::HandBack => LEVEL_BY_BROKER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    #[test]
+    fn a_wished_delay_becomes_the_nearest_level_that_is_not_shorter() {
+        for (millis, level) in [
+            (0, 1),
+            (1, 1),
+            (1_000, 1),
+            (1_001, 2),
+            (5_000, 2),
+            (31_000, 5),
+            (7_200_000, 18),
+            (9_999_999, 18),
+        ] {
+            assert_eq!(delay_level(Ack::RetryAfter(Duration::from_millis(millis))), level, "{millis} ms");
+        }
+        assert_eq!(delay_level(Ack::Retry), 0);
+        assert_eq!(delay_level(Ack::DeadLetter), -1);
+    }
+}

@@ -1,0 +1,55 @@
+//! What a group subscribes to, as brokers are told of it, and which messages are wanted.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+
+use crate::config::{ConsumeFrom, MessageModel, PushConsumerConfig};
+use crate::error::UsageError;
+use crate::remoting::{self, ConsumeFromWhere, ConsumeType, ConsumerData, SUB_ALL, SubscriptionData};
+use crate::time::Timestamp;
+
+/// The user's subscriptions and the group's retry topic. They share a version, the wall time: brokers
+/// let a subscription replace one with a smaller version only.
+pub(super) fn all(
+    config: &PushConsumerConfig,
+    retry_topic: &Arc<str>,
+    wall: Timestamp,
+) -> Result<BTreeMap<Arc<str>, SubscriptionData>, UsageError> {
+    let everything: Arc<str> = Arc::from(SUB_ALL);
+    let retry = core::iter::once((retry_topic, &everything));
+    let subscriptions = config.subscriptions.iter().chain(retry);
+    subscriptions
+        .map(|(topic, expression)| {
+            let data = SubscriptionData::build(topic.clone(), Some(expression), None, wall);
+            let wrong = |_| UsageError::Expression { topic: topic.clone(), expression: expression.clone() };
+            Ok((topic.clone(), data.map_err(wrong)?))
+        })
+        .collect()
+}
+
+/// Whether a message with this tag is wanted. Brokers compare hashes, which can be equal for different
+/// tags, so the tags themselves are compared again. Java: `PullAPIWrapper#processPullResult`.
+pub(super) fn wants(subscription: &SubscriptionData, tag: Option<&str>) -> bool {
+    subscription.tags_set.is_empty() || tag.is_some_and(|tag| subscription.tags_set.contains(tag))
+}
+
+/// The group's part of a heartbeat.
+pub(super) fn consumer_data<'a>(
+    config: &PushConsumerConfig,
+    subscriptions: impl Iterator<Item = &'a SubscriptionData>,
+) -> ConsumerData {
+    ConsumerData {
+        group_name: config.group.clone(),
+        consume_type: ConsumeType::ConsumePassively,
+        message_model: match config.message_model {
+            MessageModel::Clustering => remoting::MessageModel::Clustering,
+        },
+        consume_from_where: match config.consume_from {
+            ConsumeFrom::LastOffset => ConsumeFromWhere::LastOffset,
+            ConsumeFrom::FirstOffset => ConsumeFromWhere::FirstOffset,
+            ConsumeFrom::Timestamp(_) => ConsumeFromWhere::Timestamp,
+        },
+        subscription_data_set: Some(subscriptions.cloned().collect()),
+        ..ConsumerData::default()
+    }
+}

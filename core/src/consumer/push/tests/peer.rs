@@ -1,0 +1,170 @@
+//! What the servers of the [`World`] answer.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::world::{Arrived, BROKER_A, RETRY, World, at_commit_log_offset, records};
+use crate::message::Properties;
+use crate::remoting::{
+    BrokerData, ConsumerSendMsgBackRequestHeader, GetConsumerListByGroupResponseBody,
+    GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, GetRouteInfoRequestHeader, HeartbeatData,
+    NoHeader, PullMessageRequestHeader, PullMessageResponseHeader, QueryConsumerOffsetRequestHeader,
+    QueryConsumerOffsetResponseHeader, QueueData, RequestCode, ResponseCode, SearchOffsetRequestHeader,
+    SendMessageRequestHeaderV2, SendMessageResponseHeader, TopicRouteData, UpdateConsumerOffsetRequestHeader,
+};
+
+impl World {
+    /// Answers as a name server or broker does.
+    pub(super) fn serve(&mut self, arrived: Arrived) {
+        match RequestCode(arrived.command.code) {
+            RequestCode::GET_ROUTEINFO_BY_TOPIC => self.serve_route(&arrived),
+            RequestCode::HEART_BEAT => self.serve_heartbeat(&arrived),
+            RequestCode::GET_CONSUMER_LIST_BY_GROUP => self.serve_members(&arrived),
+            RequestCode::QUERY_CONSUMER_OFFSET => self.serve_stored_offset(&arrived),
+            RequestCode::GET_MAX_OFFSET => {
+                let header: GetMaxOffsetRequestHeader<'_> = arrived.header();
+                let offset = self.log(&header.topic, header.queue_id).max();
+                self.answer(&arrived, ResponseCode::SUCCESS, &GetMaxOffsetResponseHeader { offset }, &[]);
+            }
+            RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => {
+                let header: SearchOffsetRequestHeader<'_> = arrived.header();
+                assert_eq!(header.timestamp, 77);
+                self.answer(&arrived, ResponseCode::SUCCESS, &GetMaxOffsetResponseHeader { offset: 2 }, &[]);
+            }
+            RequestCode::UPDATE_CONSUMER_OFFSET => {
+                let header: UpdateConsumerOffsetRequestHeader<'_> = arrived.header();
+                self.commit(&header.topic, header.queue_id, header.commit_offset);
+                self.answer(&arrived, ResponseCode::SUCCESS, &NoHeader, &[]);
+            }
+            RequestCode::PULL_MESSAGE => self.serve_pull(arrived, true),
+            RequestCode::CONSUMER_SEND_MSG_BACK => {
+                let header: ConsumerSendMsgBackRequestHeader<'_> = arrived.header();
+                let (topic, queue_id, offset) = at_commit_log_offset(header.offset);
+                let log = self.log(topic, queue_id);
+                let index = usize::try_from(offset - log.min).expect("stored");
+                let properties = log.records[index].clone();
+                self.finish(&properties);
+                self.answer(&arrived, ResponseCode::SUCCESS, &NoHeader, &[]);
+            }
+            RequestCode::UNREGISTER_CLIENT => {
+                self.answer(&arrived, ResponseCode::SUCCESS, &NoHeader, &[]);
+            }
+            RequestCode::SEND_MESSAGE_V2 => {
+                let header: SendMessageRequestHeaderV2<'_> = arrived.header();
+                let properties = Properties::parse(&header.properties.unwrap_or_default());
+                if let Some(id) = properties.get("ID") {
+                    self.finish(&format!("ID\u{1}{id}\u{2}"));
+                }
+                let header =
+                    SendMessageResponseHeader { msg_id: "7F".into(), queue_offset: 1, ..Default::default() };
+                self.answer(&arrived, ResponseCode::SUCCESS, &header, &[]);
+            }
+            code => panic!("unexpected {code}"),
+        }
+    }
+
+    fn serve_route(&mut self, arrived: &Arrived) {
+        let header: GetRouteInfoRequestHeader<'_> = arrived.header();
+        let Some(brokers) = self.routes.get(&*header.topic).cloned() else {
+            return self.answer(arrived, ResponseCode::TOPIC_NOT_EXIST, &NoHeader, &[]);
+        };
+        let broker = |(name, address, _): &(&str, &str, i32)| BrokerData {
+            broker_name: (*name).into(),
+            cluster: "C".into(),
+            broker_addrs: BTreeMap::from([(0, (*address).into())]),
+            ..BrokerData::default()
+        };
+        let queues = |(name, _, nums): &(&str, &str, i32)| QueueData {
+            broker_name: (*name).into(),
+            read_queue_nums: *nums,
+            write_queue_nums: *nums,
+            perm: 6,
+            ..QueueData::default()
+        };
+        let data = TopicRouteData {
+            broker_datas: brokers.iter().map(broker).collect(),
+            queue_datas: brokers.iter().map(queues).collect(),
+            ..TopicRouteData::default()
+        };
+        self.answer(arrived, ResponseCode::SUCCESS, &NoHeader, &data.encode());
+    }
+
+    /// The first heartbeat makes the retry topic.
+    fn serve_heartbeat(&mut self, arrived: &Arrived) {
+        let data = HeartbeatData::decode(&arrived.command.body).expect("a heartbeat");
+        if !data.consumer_data_set.is_empty() {
+            self.registered.insert(arrived.address.clone());
+            if arrived.address == BROKER_A {
+                self.routes.entry(RETRY.into()).or_insert_with(|| alloc::vec![("a", BROKER_A, 1)]);
+            }
+        }
+        self.answer(arrived, ResponseCode::SUCCESS, &NoHeader, &[]);
+    }
+
+    fn serve_members(&mut self, arrived: &Arrived) {
+        let mut members: Vec<Arc<str>> = self.others.iter().map(|id| id.as_str().into()).collect();
+        if self.registered.contains(&arrived.address) {
+            members.push(self.client.client_id().clone());
+        }
+        let body = GetConsumerListByGroupResponseBody { consumer_id_list: members };
+        self.answer(arrived, ResponseCode::SUCCESS, &NoHeader, &body.encode());
+    }
+
+    fn serve_stored_offset(&mut self, arrived: &Arrived) {
+        let header: QueryConsumerOffsetRequestHeader<'_> = arrived.header();
+        match self.log(&header.topic, header.queue_id).committed {
+            Some(offset) => {
+                self.answer(
+                    arrived,
+                    ResponseCode::SUCCESS,
+                    &QueryConsumerOffsetResponseHeader { offset },
+                    &[],
+                );
+            }
+            None => self.answer(arrived, ResponseCode::QUERY_NOT_FOUND, &NoHeader, &[]),
+        }
+    }
+
+    /// A pull commits when it comes, not when it was held and goes on.
+    pub(super) fn serve_pull(&mut self, arrived: Arrived, first: bool) {
+        let header: PullMessageRequestHeader<'_> = arrived.header();
+        let (topic, queue_id, offset) = (String::from(&*header.topic), header.queue_id, header.queue_offset);
+        let most = usize::try_from(header.max_msg_nums).expect("positive");
+        if !self.registered.contains(&arrived.address) {
+            return self.answer(&arrived, ResponseCode::SUBSCRIPTION_NOT_EXIST, &NoHeader, &[]);
+        }
+        let impatient = self.impatient;
+        let committing = first && header.sys_flag & 1 != 0;
+        let commit_offset = header.commit_offset;
+        if committing {
+            self.commit(&topic, queue_id, commit_offset);
+        }
+        let log = self.log(&topic, queue_id);
+        let (min, max) = (log.min, log.max());
+        let answer = |next_begin_offset| PullMessageResponseHeader {
+            suggest_which_broker_id: 0,
+            next_begin_offset,
+            min_offset: min,
+            max_offset: max,
+            ..PullMessageResponseHeader::default()
+        };
+        if offset == max && impatient {
+            self.answer(&arrived, ResponseCode::PULL_NOT_FOUND, &answer(max), &[]);
+        } else if offset == max {
+            self.held.push(arrived);
+        } else if offset < min {
+            self.answer(&arrived, ResponseCode::PULL_OFFSET_MOVED, &answer(min), &[]);
+        } else if offset > max {
+            self.answer(&arrived, ResponseCode::PULL_OFFSET_MOVED, &answer(max), &[]);
+        } else {
+            let from = usize::try_from(offset - min).expect("not below");
+            let properties: Vec<String> = log.records.iter().skip(from).take(most).cloned().collect();
+            let next = offset + i64::try_from(properties.len()).expect("few");
+            let body = records(&topic, queue_id, offset, &properties);
+            self.answer(&arrived, ResponseCode::SUCCESS, &answer(next), &body);
+        }
+    }
+}
