@@ -3,11 +3,11 @@
 //! Level `n` waits in queue `n - 1` of `SCHEDULE_TOPIC_XXXX`; its entries carry the time of delivery
 //! in place of a tag. Within a level the delay is equal, so only the head has to be looked at.
 
+use rocketmq_client_core::message::names;
 use rocketmq_client_core::time::Timestamp;
 
 use crate::config::DelayLevels;
 use crate::store::Store;
-use crate::topic::SCHEDULE_TOPIC;
 
 /// How far each level has been delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,5 +74,5 @@ impl DelayService {
 }
 
 fn schedule(store: &Store, queue_id: usize) -> Option<&crate::store::consume_queue::ConsumeQueue> {
-    store.queue_of(SCHEDULE_TOPIC, i32::try_from(queue_id).ok()?)
+    store.queue_of(names::SCHEDULE_TOPIC, i32::try_from(queue_id).ok()?)
 }

@@ -28,6 +28,7 @@ mod reply;
 mod serve;
 mod store;
 mod topic;
+mod transaction;
 mod view;
 
 pub use broker::{Broker, Durability, Output};

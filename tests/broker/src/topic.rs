@@ -4,55 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{DataVersion, TopicConfig};
-use rocketmq_client_core::message::perm;
+use rocketmq_client_core::message::{names, perm};
 use rocketmq_client_core::time::Timestamp;
 
 use crate::config::BrokerConfig;
 
-/// The topic whose configuration new topics are copied from.
-pub(crate) const AUTO_CREATE_TOPIC: &str = "TBW102";
-/// Where delayed messages wait, one queue a level.
-pub(crate) const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
-/// Where half messages wait.
-pub(crate) const HALF_TOPIC: &str = "RMQ_SYS_TRANS_HALF_TOPIC";
-/// Where half messages go that no producer decided.
-pub(crate) const CHECK_MAX_TIME_TOPIC: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
-
 const READ_WRITE: i32 = perm::READ | perm::WRITE;
-const SYSTEM_TOPICS: [&str; 12] = [
-    AUTO_CREATE_TOPIC,
-    SCHEDULE_TOPIC,
-    "BenchmarkTest",
-    HALF_TOPIC,
-    "RMQ_SYS_TRACE_TOPIC",
-    "RMQ_SYS_TRANS_OP_HALF_TOPIC",
-    CHECK_MAX_TIME_TOPIC,
-    "SELF_TEST_TOPIC",
-    "OFFSET_MOVED_EVENT",
-    "CHECKPOINT_TOPIC",
-    "RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC",
-    "RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC",
-];
-const FORBIDDEN_TOPICS: [&str; 8] = [
-    SCHEDULE_TOPIC,
-    HALF_TOPIC,
-    "RMQ_SYS_TRANS_OP_HALF_TOPIC",
-    "RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC",
-    "RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC",
-    CHECK_MAX_TIME_TOPIC,
-    "SELF_TEST_TOPIC",
-    "OFFSET_MOVED_EVENT",
-];
-
-/// Whether a user can't create or delete this topic. Java: `TopicValidator#isSystemTopic`.
-pub(crate) fn is_system_topic(topic: &str) -> bool {
-    SYSTEM_TOPICS.contains(&topic) || topic.starts_with("rmq_sys_")
-}
-
-/// Whether sends to this topic are refused. Java: `TopicValidator#isNotAllowedSendTopic`.
-pub(crate) fn is_send_forbidden(topic: &str) -> bool {
-    FORBIDDEN_TOPICS.contains(&topic)
-}
 
 /// Checks a topic's name; the error is the broker's remark. Java: `TopicValidator#validateTopic`.
 pub(crate) fn validate_topic(topic: &str) -> Result<(), String> {
@@ -129,18 +86,18 @@ fn initial_topics(config: &BrokerConfig) -> Vec<TopicConfig> {
         topic_config(cluster, 16, all),
         topic_config(broker, 1, all),
         topic_config("OFFSET_MOVED_EVENT", 1, READ_WRITE),
-        topic_config(SCHEDULE_TOPIC, config.delay_levels.count(), READ_WRITE),
+        topic_config(names::SCHEDULE_TOPIC, config.delay_levels.count(), READ_WRITE),
         topic_config(&format!("{cluster}_REPLY_TOPIC"), 1, READ_WRITE),
         topic_config(&format!("rmq_sys_REVIVE_LOG_{cluster}"), 8, READ_WRITE),
         topic_config(&format!("rmq_sys_SYNC_BROKER_MEMBER_{broker}"), 1, perm::INHERIT),
-        topic_config(HALF_TOPIC, 1, READ_WRITE),
+        topic_config(names::TRANS_HALF_TOPIC, 1, READ_WRITE),
         topic_config("RMQ_SYS_TRANS_OP_HALF_TOPIC", 1, READ_WRITE),
         topic_config("RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC", 1, READ_WRITE),
         topic_config("RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC", 1, READ_WRITE),
         topic_config("rmq_sys_wheel_timer", 1, READ_WRITE),
     ];
     if config.auto_create_topic {
-        topics.push(topic_config(AUTO_CREATE_TOPIC, config.default_topic_queues, all));
+        topics.push(topic_config(names::AUTO_CREATE_TOPIC, config.default_topic_queues, all));
     }
     if config.trace_topic {
         topics.push(topic_config("RMQ_SYS_TRACE_TOPIC", 1, READ_WRITE));
@@ -215,7 +172,7 @@ impl TopicTable {
         sys_flag: i32,
     ) -> Option<&TopicConfig> {
         let model = self.topics.get(default_topic)?;
-        let off = default_topic == AUTO_CREATE_TOPIC && !config.auto_create_topic;
+        let off = default_topic == names::AUTO_CREATE_TOPIC && !config.auto_create_topic;
         if off || model.perm & perm::INHERIT == 0 {
             return None;
         }

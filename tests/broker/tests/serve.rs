@@ -110,13 +110,11 @@ fn the_route_leads_to_a_broker_that_stores_and_gives_back() {
     for size in [1, 5_000, 300_000] {
         assert_eq!(client.send("T", "", &vec![b'x'; size]).code, 0);
     }
-    let mut offset = 0;
-    for size in [1, 5_000, 300_000] {
+    for (offset, size) in (0..).zip([1, 5_000, 300_000]) {
         let answer =
             client.ask(11, &PullMessageRequestHeader { max_msg_nums: 1, ..pull_header(offset, 0) }, b"");
         let message = StoredMessages::new(answer.body).next().unwrap().unwrap();
         assert_eq!((message.raw_body().len(), message.store_host), (size, addr));
-        offset += 1;
     }
 }
 

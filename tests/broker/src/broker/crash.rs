@@ -11,6 +11,7 @@ use crate::hold::HoldTable;
 use crate::lock::LockTable;
 use crate::offset::OffsetTable;
 use crate::reply::Replier;
+use crate::transaction::TransactionService;
 
 /// What the disk kept of the log. Consumer offsets and the progress of delayed messages go back to
 /// their last flush in any case; topics and groups are always kept.
@@ -29,6 +30,7 @@ pub enum Durability {
 pub(super) struct Disk {
     offsets: OffsetTable,
     delay: Option<DelayService>,
+    transactions: TransactionService,
 }
 
 impl Disk {
@@ -48,6 +50,16 @@ impl Disk {
         }
     }
 
+    pub(super) fn flush_transactions(&mut self, transactions: &TransactionService) {
+        if self.transactions_differ(transactions) {
+            self.transactions = transactions.clone();
+        }
+    }
+
+    pub(super) fn transactions_differ(&self, transactions: &TransactionService) -> bool {
+        self.transactions != *transactions
+    }
+
     pub(super) fn delay_differs(&self, delay: &DelayService) -> bool {
         match &self.delay {
             Some(kept) => kept != delay,
@@ -59,7 +71,8 @@ impl Disk {
 impl Broker {
     /// The broker that a new process makes of what the crash of this one left. Connections, members,
     /// locks, held pulls and reset marks are gone; commits since the last flush are lost; delayed
-    /// messages since the last flush of their progress are delivered again.
+    /// messages since the last flush of their progress are delivered again; decided half messages
+    /// since the last flush of their marks are asked about again.
     #[must_use]
     pub fn crash(&self, keep: Durability, now: Instant, wall: Timestamp) -> Self {
         let mut after = self.started_again(now, wall);
@@ -70,7 +83,7 @@ impl Broker {
             Durability::LoseMillis(millis) => {
                 let lost = std::time::Duration::from_millis(millis);
                 let mut newest = after.store.log.iter().rev();
-                next - newest.by_ref().take_while(|record| self.now - record.stored_at < lost).count() as u64
+                next - newest.by_ref().take_while(|record| now - record.stored_at < lost).count() as u64
             }
         };
         after.store.truncate(cut);
@@ -78,6 +91,8 @@ impl Broker {
         after.offsets = self.disk.offsets.persisted();
         after.delay = self.disk.delay.clone().unwrap_or_else(|| self.delay.fresh());
         after.delay.correct(&after.store);
+        after.transactions = self.disk.transactions.clone();
+        after.transactions.correct(&after.store);
         after.disk = self.disk.clone();
         after
     }
@@ -90,6 +105,7 @@ impl Broker {
         after.offsets = self.offsets.persisted();
         after.disk.flush_offsets(&after.offsets);
         after.disk.flush_delay(&after.delay);
+        after.disk.flush_transactions(&after.transactions);
         after
     }
 

@@ -32,6 +32,7 @@ use crate::output::{ConnectionId, Frames};
 use crate::reply::Replier;
 use crate::store::{QueueRef, Store};
 use crate::topic::TopicTable;
+use crate::transaction::TransactionService;
 
 pub use self::crash::Durability;
 
@@ -83,6 +84,7 @@ pub struct Broker {
     pub(crate) locks: LockTable,
     pub(crate) holds: HoldTable,
     pub(crate) delay: DelayService,
+    pub(crate) transactions: TransactionService,
     pub(crate) faults: Faults,
     pub(crate) replier: Replier,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
@@ -114,6 +116,7 @@ impl Broker {
             locks: LockTable::new(config.lock_expire),
             holds: HoldTable::default(),
             delay: DelayService::new(config.delay_levels.clone()),
+            transactions: TransactionService::default(),
             faults: Faults::default(),
             replier: Replier::new(),
             connections: BTreeMap::new(),

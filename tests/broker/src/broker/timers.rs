@@ -51,6 +51,8 @@ pub(super) struct Timers {
     delay_offsets: Periodic,
     deliver: Periodic,
     expire: Periodic,
+    transactions: Periodic,
+    marks: Periodic,
     /// The earliest of all: before it there is nothing to look at.
     earliest: Instant,
     started: bool,
@@ -67,6 +69,9 @@ impl Timers {
             delay_offsets: every(config.delay_flush_period),
             deliver: Periodic::new(now, Duration::from_secs(1), Duration::from_millis(100)),
             expire: every(Duration::from_secs(10)),
+            transactions: every(config.transaction_check_period),
+            // Java: `transactionOpBatchInterval`.
+            marks: every(Duration::from_secs(3)),
             earliest: now,
             started: false,
         }
@@ -81,6 +86,8 @@ impl Timers {
             &self.delay_offsets,
             &self.deliver,
             &self.expire,
+            &self.transactions,
+            &self.marks,
         ];
         self.earliest = all.iter().map(|periodic| periodic.next).min().expect("there are periods");
     }
@@ -118,6 +125,12 @@ impl Broker {
         if self.timers.register.pass(now) {
             self.register_all();
         }
+        if self.timers.transactions.pass(now) {
+            self.check_transactions(now);
+        }
+        if self.timers.marks.pass(now) {
+            self.disk.flush_transactions(&self.transactions);
+        }
         if self.timers.expire.pass(now) {
             self.store.expire(self.config.log_bytes_max, self.config.log_segment_bytes);
         }
@@ -141,6 +154,8 @@ impl Broker {
             when(self.disk.offsets_differ(&self.offsets), &timers.offsets),
             when(self.disk.delay_differs(&self.delay), &timers.delay_offsets),
             when(self.store.log.end() - self.store.log.begin() > self.config.log_bytes_max, &timers.expire),
+            when(self.transactions.is_waiting(&self.store), &timers.transactions),
+            when(self.disk.transactions_differ(&self.transactions), &timers.marks),
             deliver,
             self.store.dispatch_due(),
             self.replier.release_due(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rocketmq_client_core::message::names;
 use rocketmq_client_core::remoting::{
     CreateTopicRequestHeader, DeleteTopicRequestHeader, GetAllTopicConfigResponseHeader,
     GetTopicConfigRequestHeader, RemotingCommand, ResponseCode,
@@ -15,7 +16,7 @@ use crate::broker::Broker;
 use crate::json::Object;
 use crate::model::TopicConfig;
 use crate::reply::Answer;
-use crate::topic::{is_system_topic, validate_topic};
+use crate::topic::validate_topic;
 
 /// Java: `TopicAttributes`.
 const ATTRIBUTES: [&str; 4] = ["queue.type", "cleanup.policy", "message.type", "reserve.time"];
@@ -63,7 +64,7 @@ impl Broker {
     fn check_topic_name(&self, topic: &str) -> Handled {
         validate_topic(topic).map_err(|remark| Refusal::new(ResponseCode::INVALID_PARAMETER, remark))?;
         let own = topic == &*self.config.cluster_name || topic == &*self.config.broker_name;
-        if own || is_system_topic(topic) {
+        if own || names::is_system_topic(topic) {
             let remark = format!("The topic[{topic}] is conflict with system topic.");
             return Err(Refusal::new(ResponseCode::INVALID_PARAMETER, remark));
         }
@@ -100,7 +101,8 @@ impl Broker {
     pub(crate) fn system_topics(&mut self, now: Instant, asker: &Asker) -> Handled {
         let (cluster, broker) = (&self.config.cluster_name, &self.config.broker_name);
         let names = self.topics.iter().map(|config| &config.topic_name);
-        let system = names.filter(|topic| is_system_topic(topic) || *topic == cluster || *topic == broker);
+        let system =
+            names.filter(|topic| names::is_system_topic(topic) || *topic == cluster || *topic == broker);
         let mut body = Object::new();
         body.key("topicList").strings(system.map(|topic| &**topic));
         self.replier.body(now, asker, body.end());

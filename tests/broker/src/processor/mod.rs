@@ -13,6 +13,7 @@ mod registration;
 mod send;
 mod send_back;
 mod text;
+mod transaction;
 
 use rocketmq_client_core::remoting::{RemotingCommand, RequestCode, ResponseCode};
 use rocketmq_client_core::time::Instant;
@@ -48,6 +49,7 @@ impl Broker {
     ) -> Handled {
         match code {
             RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE => self.pull(now, asker, command),
+            RequestCode::END_TRANSACTION => self.end_transaction(now, asker, command),
             RequestCode::CONSUMER_SEND_MSG_BACK => self.send_back(now, asker, command),
 
             RequestCode::HEART_BEAT => self.heart_beat(now, asker, command),

@@ -56,7 +56,7 @@ impl Filter {
         if &*data.sub_string == "*" {
             return Self::All;
         }
-        Self::from_codes(data.code_set.iter().copied().collect())
+        Self::from_codes(data.code_set.clone())
     }
 
     /// Java: `SubscriptionData#getCodeSet` empty lets everything pass: `DefaultMessageFilter`.

@@ -1,7 +1,7 @@
 //! Into the store: size limits, and the detour of delayed messages.
 //! Java: `DefaultMessageStore#putMessage` and its hooks.
 
-use rocketmq_client_core::message::{StoredMessage, property, sys_flag};
+use rocketmq_client_core::message::{StoredMessage, names, property, sys_flag};
 use rocketmq_client_core::remoting::ResponseCode;
 use rocketmq_client_core::time::Instant;
 
@@ -9,7 +9,6 @@ use super::text::{Scan, copy_without, pair};
 use crate::asker::Refusal;
 use crate::broker::Broker;
 use crate::store::{Appended, Inner};
-use crate::topic::SCHEDULE_TOPIC;
 
 const PROPERTIES_BYTES_MAX: usize = 32_767;
 
@@ -55,7 +54,7 @@ impl Broker {
         self.check_sizes(inner.body.len(), properties.len())?;
         let deliver_at = wall + self.delay.levels.delay(level);
         let waiting = Inner {
-            topic: SCHEDULE_TOPIC,
+            topic: names::SCHEDULE_TOPIC,
             queue_id: level - 1,
             properties: &properties,
             tags_code: deliver_at.as_millis(),

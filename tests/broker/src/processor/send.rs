@@ -18,7 +18,7 @@ use crate::broker::Broker;
 use crate::model::TopicConfig;
 use crate::reply::Answer;
 use crate::store::Inner;
-use crate::topic::{describe, is_send_forbidden, validate_topic};
+use crate::topic::{describe, validate_topic};
 
 /// Clients from this version (V3_4_9) decide the maximum of retries themselves.
 const MAX_RECONSUME_VERSION: i32 = 121;
@@ -107,7 +107,7 @@ impl Broker {
         if self.topics.get(topic).is_none() {
             validate_topic(topic).map_err(|remark| Refusal::new(ResponseCode::INVALID_PARAMETER, remark))?;
         }
-        if is_send_forbidden(topic) {
+        if names::is_not_allowed_send(topic) {
             let remark = format!("Sending message to topic[{topic}] is forbidden.");
             return Err(Refusal::new(ResponseCode::NO_PERMISSION, remark));
         }

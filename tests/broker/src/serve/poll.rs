@@ -29,11 +29,11 @@ pub(super) fn run(mut poll: Poll, shared: &Shared) {
     let mut unread: Vec<ConnectionId> = Vec::new();
     let mut wait = Some(Duration::ZERO);
     while !shared.stop.load(Ordering::Acquire) {
-        if let Err(error) = poll.poll(&mut events, wait) {
-            if error.kind() != std::io::ErrorKind::Interrupted {
-                tracing::warn!(%error, "the poll failed; the server ends");
-                return;
-            }
+        if let Err(error) = poll.poll(&mut events, wait)
+            && error.kind() != std::io::ErrorKind::Interrupted
+        {
+            tracing::warn!(%error, "the poll failed; the server ends");
+            return;
         }
         let mut world = shared.lock();
         let now = world.clock.now();

@@ -7,4 +7,5 @@ mod offset;
 mod pull;
 mod retry;
 mod send;
+mod transaction;
 mod world;
