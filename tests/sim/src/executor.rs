@@ -137,7 +137,7 @@ impl Executor {
 
     /// Ends all tasks of a node, wherever they are.
     pub(crate) fn kill(&mut self, node: NodeId) {
-        let spawned: Vec<Entry> = {
+        let spawned: VecDeque<Entry> = {
             let mut queue = self.ready.queue.lock().unwrap_or_else(PoisonError::into_inner);
             let (gone, kept) =
                 queue.drain(..).partition(|entry| matches!(entry, Entry::Spawn(owner, _) if *owner == node));

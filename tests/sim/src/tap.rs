@@ -6,6 +6,7 @@ use rocketmq_client_core::id::GenerationalId;
 use rocketmq_client_core::time::Instant;
 
 use crate::executor::NodeId;
+use crate::fault::FaultKind;
 use crate::trace::TraceHash;
 use crate::world::SharedWorld;
 
@@ -24,6 +25,9 @@ impl Tap for SimTap {
     fn input(&mut self, now: Instant, input: &Input) {
         let mut world = self.world.lock();
         world.trace.event(now, "input", self.node.0, &[]);
+        if matches!(input, Input::WallClock(_)) {
+            world.network.effects.count(FaultKind::WallClockJump);
+        }
         world.monitor.core_input(now, self.node, input);
     }
 

@@ -85,6 +85,8 @@ pub(crate) struct Connection {
     pub(crate) down: Pipe,
     /// The next data in this direction is cut short and the connection reset.
     pub(crate) trap: Option<Direction>,
+    /// The client's machine is gone: nothing answers for it.
+    pub(crate) vanished: bool,
 }
 
 impl Connection {

@@ -7,8 +7,6 @@ mod client_end;
 mod condition;
 mod connection;
 mod server_end;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -111,6 +109,14 @@ impl Network {
         up.map(|(id, _)| *id).collect()
     }
 
+    /// Connections that a server serves.
+    pub(crate) fn of_server(&self, server: NodeId) -> Vec<ConnId> {
+        let served = self.connections.iter().filter(|(_, connection)| {
+            connection.server == server && connection.server_state == ServerState::Up
+        });
+        served.map(|(id, _)| *id).collect()
+    }
+
     /// The address of a client's node.
     pub(crate) fn client_ip(node: NodeId) -> IpAddr {
         let [.., high, low] = node.0.to_be_bytes();
@@ -203,6 +209,7 @@ impl Network {
     pub(crate) fn vanish(&mut self, client: NodeId) {
         for connection in self.connections.values_mut().filter(|connection| connection.client == client) {
             connection.client_state = ClientState::Gone;
+            connection.vanished = true;
             connection.waker = None;
         }
     }
@@ -225,6 +232,7 @@ impl Network {
             up: Pipe::default(),
             down: Pipe::default(),
             trap: None,
+            vanished: false,
         };
         self.connections.insert(id, connection);
         id
@@ -271,7 +279,7 @@ impl Network {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if connection.client_state == ClientState::Gone {
             // Nobody is there any more: the server's machine is told so.
-            if matches!(packet, Packet::Data(_) | Packet::Accept) {
+            if matches!(packet, Packet::Data(_) | Packet::Accept) && !connection.vanished {
                 self.enqueue(time, id, Direction::Up, Packet::Reset);
             }
             return;
