@@ -104,6 +104,13 @@ impl Connection {
         }
     }
 
+    /// What is on its way never arrives.
+    pub(crate) fn lose_packets(&mut self) {
+        for pipe in [&mut self.up, &mut self.down] {
+            *pipe = Pipe { last_arrival: pipe.last_arrival, ..Pipe::default() };
+        }
+    }
+
     pub(crate) fn is_established(&self) -> bool {
         self.client_state == ClientState::Up && self.server_state == ServerState::Up
     }

@@ -183,9 +183,7 @@ impl Network {
     /// Both ends of a connection learn that it was reset. What was on its way is lost.
     pub(crate) fn reset(&mut self, id: ConnId) -> Option<(NodeId, Arrival)> {
         let connection = self.connections.get_mut(&id)?;
-        for pipe in [&mut connection.up, &mut connection.down] {
-            *pipe = Pipe { last_arrival: pipe.last_arrival, ..Pipe::default() };
-        }
+        connection.lose_packets();
         self.wakers.extend(connection.waker.take());
         if connection.client_state != ClientState::Gone {
             connection.client_state = ClientState::Reset;
@@ -292,6 +290,9 @@ impl Network {
                 cut = connection.trap == Some(Direction::Down) && data.len() > 1;
                 let kept = if cut { cut_of(&mut self.rng, data.len()) } else { data.len() };
                 connection.inbox.extend_from_slice(&data[..kept]);
+                if cut {
+                    connection.lose_packets();
+                }
             }
             Packet::Fin => connection.client_state = ClientState::Ended,
             Packet::Reset | Packet::Connect => connection.client_state = ClientState::Reset,

@@ -105,6 +105,7 @@ impl Network {
         }
         if connection.trap == Some(Direction::Up) && data.len() > 1 {
             let kept = cut_of(&mut self.rng, data.len());
+            connection.lose_packets();
             self.effects.count(FaultKind::ResetMidFrame);
             time.schedule.insert(time.now, Event::Reset(id));
             return Some(Arrival::Data(data.slice(..kept)));

@@ -53,9 +53,12 @@ impl Offsets {
                 continue;
             }
             let from = before.map_or(0, |before| before.offset);
+            // After a loss the broker's own correction takes consumers back.
+            let corrected = history.queues.get(&key.1).is_some_and(|queue| from <= queue.reused_until);
             if let Some(before) = before
                 && before.by.is_some()
                 && before.by == by
+                && !corrected
             {
                 // Another member may know less, and another connection may be slower.
                 verdicts.check(Property::P20, now, offset >= from, || {
