@@ -94,6 +94,17 @@ impl OffsetStore {
         self.entries.get(queue)?.confirmed
     }
 
+    /// A broker may have lost its last commits, as one that crashed has: nothing counts as confirmed
+    /// for its queues any more, so they are committed again. Java needs no such thing since it commits
+    /// every queue every time.
+    pub fn doubt(&mut self, broker_name: &str) {
+        for (queue, entry) in &mut self.entries {
+            if &*queue.broker_name == broker_name {
+                entry.confirmed = None;
+            }
+        }
+    }
+
     /// What the broker doesn't have and may be told along with a pull: nothing while a commit is on
     /// its way, because the two could overtake each other.
     #[must_use]
@@ -218,6 +229,18 @@ mod tests {
         assert!(store.dirty().is_empty());
         assert!(!store.end_commit(&a, 5, true));
         assert_eq!(store.begin_commit(&a), Some(8));
+    }
+
+    #[test]
+    fn what_a_broker_may_have_lost_is_committed_again() {
+        let (mut store, a) = (OffsetStore::default(), queue(0));
+        store.load(a.clone(), 5);
+        store.doubt("another");
+        assert_eq!(store.begin_commit(&a), None);
+        store.doubt("b");
+        assert_eq!(store.begin_commit(&a), Some(5));
+        store.end_commit(&a, 5, true);
+        assert_eq!(store.begin_commit(&a), None);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use rocketmq_client_core::message::{StoredMessage, property};
 use rocketmq_client_core::time::Instant;
 use rocketmq_dev_broker::Broker;
 
+/// Where delayed messages wait. Java: `TopicValidator#RMQ_SYS_SCHEDULE_TOPIC`.
+const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
+
 /// A message of the workload, carried in its key as `m17`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MessageNumber(pub(crate) u32);
@@ -124,7 +127,9 @@ impl History {
         });
         let message = MessageNumber::of(record);
         if let Some(message) = message {
-            let for_topic = record.property(property::REAL_TOPIC).unwrap_or(&queue.topic);
+            // The property stays on what was delayed once.
+            let real = record.property(property::REAL_TOPIC).filter(|_| *queue.topic == *SCHEDULE_TOPIC);
+            let for_topic = real.unwrap_or(&queue.topic);
             self.stored.entry(message).or_default().push(Stored {
                 for_topic: for_topic.into(),
                 queue: queue.clone(),

@@ -1,6 +1,7 @@
 //! Committing: every few seconds, when a queue is given up, and at the end. Java:
 //! `RemoteBrokerOffsetStore`, but with answers, so that only what changed has to be told.
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -39,6 +40,17 @@ impl PushConsumer {
         }
         for queue in self.offsets.dirty() {
             self.commit(shared, now, &queue);
+        }
+    }
+
+    /// A broker that is back may have been restarted, and may have lost what it had not flushed.
+    pub(super) fn doubt_commits(&mut self, shared: &Shared, address: &Arc<str>) {
+        let is_back = |broker: &str| {
+            shared.routes.address(broker, MASTER_ID).is_some_and(|(known, _)| known == address)
+        };
+        let brokers: BTreeSet<&Arc<str>> = self.owned.iter().map(|(_, owned)| &owned.queue.broker_name).collect();
+        for broker in brokers.into_iter().filter(|broker| is_back(broker)) {
+            self.offsets.doubt(broker);
         }
     }
 
