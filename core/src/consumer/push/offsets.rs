@@ -1,7 +1,6 @@
 //! Committing: every few seconds, when a queue is given up, and at the end. Java:
 //! `RemoteBrokerOffsetStore`, but with answers, so that only what changed has to be told.
 
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -21,6 +20,9 @@ use crate::time::Instant;
 /// How long a commit may take.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Every so many rounds what has not changed is committed again: 30 s at the defaults.
+const REPEAT_ROUNDS: u32 = 6;
+
 impl PushConsumer {
     pub(super) fn arm_persist(&mut self, shared: &mut Shared, now: Instant) {
         let at = now + shared.config.persist_consumer_offset_interval;
@@ -29,6 +31,11 @@ impl PushConsumer {
 
     pub(super) fn persist_offsets(&mut self, shared: &mut Shared, now: Instant) {
         self.arm_persist(shared, now);
+        self.persist_rounds = self.persist_rounds.wrapping_add(1);
+        if self.persist_rounds.is_multiple_of(REPEAT_ROUNDS) {
+            // A former owner may have been late and overwritten a commit; nobody else would notice.
+            self.offsets.doubt(|_| true);
+        }
         self.commit_all(shared, now);
     }
 
@@ -45,13 +52,9 @@ impl PushConsumer {
 
     /// A broker that is back may have been restarted, and may have lost what it had not flushed.
     pub(super) fn doubt_commits(&mut self, shared: &Shared, address: &Arc<str>) {
-        let is_back = |broker: &str| {
-            shared.routes.address(broker, MASTER_ID).is_some_and(|(known, _)| known == address)
-        };
-        let brokers: BTreeSet<&Arc<str>> = self.owned.iter().map(|(_, owned)| &owned.queue.broker_name).collect();
-        for broker in brokers.into_iter().filter(|broker| is_back(broker)) {
-            self.offsets.doubt(broker);
-        }
+        self.offsets.doubt(|queue| {
+            shared.routes.address(&queue.broker_name, MASTER_ID).is_some_and(|(known, _)| known == address)
+        });
     }
 
     /// Takes what may be committed of a queue into the store.
