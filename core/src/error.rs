@@ -277,5 +277,5 @@ pub enum UsageError {
     Compress(String),
 }
 
-/// `Result` with this crate's [`Error`].
+/// `Result` with this crate's [`Error`](enum@Error).
 pub type Result<T, E = Error> = core::result::Result<T, E>;

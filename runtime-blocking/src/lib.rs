@@ -1,1 +1,92 @@
-//! Pure core.
+//! Apache RocketMQ client for programs without an async runtime.
+//!
+//! ```no_run
+//! use rocketmq_client_blocking as rmq;
+//!
+//! fn main() -> rmq::Result<()> {
+//!     let client = rmq::Client::connect("127.0.0.1:9876")?;
+//!     let producer = client.producer("demo-producers").build()?;
+//!     let receipt = producer.send(rmq::Message::new("TopicTest", "hello")).wait()?;
+//!     println!("stored at {receipt}");
+//!     client.close().wait()
+//! }
+//! ```
+//!
+//! Every command is an [`Operation`]; [`wait`](Operation::wait) blocks until it has ended. A thread
+//! that waits drives the client's sockets itself, so an answer crosses no other thread; one
+//! background thread does it when nobody waits.
+
+mod host;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Deref;
+use std::thread;
+
+use rocketmq_client_core::driver::Leader;
+
+pub use rocketmq_client_core as core;
+pub use rocketmq_client_core::client::QueueChoice;
+pub use rocketmq_client_core::config::{
+    AllocateStrategy, ClientConfig, ConsumeFrom, ProducerConfig, PushConsumerConfig,
+};
+pub use rocketmq_client_core::consumer::{Ack, CloseReport};
+pub use rocketmq_client_core::driver::{
+    ClientBuilder, Delivered, DetachedCounts, Limits, MessageStream, Operation, Producer, ProducerBuilder,
+    PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, Starting, UndecodableBody, block_on,
+};
+pub use rocketmq_client_core::error::{Cause, Error, Failure, Result, UsageError};
+pub use rocketmq_client_core::message::{Message, MessageQueue};
+pub use rocketmq_client_core::producer::{SendReceipt, SendStatus};
+
+/// A client that its callers drive. See [`core::driver::Client`] for what it can do.
+#[derive(Clone, Debug)]
+pub struct Client(core::driver::Client);
+
+impl Client {
+    /// Starts a client and reaches a name server: `Client::connect("a:9876;b:9876")`, or with
+    /// settings, `Client::connect(Client::builder("a:9876").instance_name("one"))`.
+    ///
+    /// # Errors
+    /// A setting that can't work, or no name server that can be reached.
+    pub fn connect(settings: impl Into<ClientBuilder>) -> Result<Self> {
+        let client = Self::start(settings)?;
+        client.0.connect().wait()?;
+        Ok(client)
+    }
+
+    /// As [`connect`](Self::connect), for the name servers that `ROCKETMQ_NAMESRV` lists.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); the variable is not set.
+    pub fn from_env() -> Result<Self> {
+        Self::connect(ClientBuilder::from_env())
+    }
+
+    /// Starts a client without waiting for a name server; it keeps trying by itself.
+    ///
+    /// # Errors
+    /// A setting that can't work, or a system that has no more files or threads.
+    pub fn start(settings: impl Into<ClientBuilder>) -> Result<Self> {
+        let refused = |error: std::io::Error| Error::Bug(format!("the system refuses: {error}").into());
+        let host = host::MioHost::new().map_err(refused)?;
+        let (client, engine) = settings.into().start(host)?;
+        let leader = Leader::install(&client, engine);
+        let background = thread::Builder::new().name("rocketmq-client".into());
+        background.spawn(move || leader.run_in_background()).map_err(refused)?;
+        Ok(Self(client))
+    }
+
+    /// Settings to change, for [`connect`](Self::connect).
+    pub fn builder(name_servers: &str) -> ClientBuilder {
+        ClientBuilder::new(name_servers)
+    }
+}
+
+impl Deref for Client {
+    type Target = core::driver::Client;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}

@@ -38,7 +38,10 @@ async fn sends_are_stored_in_order_of_their_queue() {
     assert_eq!(places.len(), 201, "each message has a place of its own");
     soon("close", client.close()).await.expect("closed");
     soon("close again", client.close()).await.expect("closed is closed");
-    assert!(matches!(soon("send", producer.send(rmq::Message::new("TopicTest", "x"))).await, Err(rmq::Error::Closed)));
+    assert!(matches!(
+        soon("send", producer.send(rmq::Message::new("TopicTest", "x"))).await,
+        Err(rmq::Error::Closed)
+    ));
 }
 
 #[tokio::test]
@@ -70,10 +73,148 @@ async fn a_host_name_is_looked_up() {
 #[test]
 fn a_runtime_that_is_shut_down_leaves_nobody_waiting() {
     let broker = DevBroker::start().expect("a broker");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("tokio");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("tokio");
     let client = runtime.block_on(rmq::Client::connect(broker.addr())).expect("a client");
     let producer = client.producer("producers").build().expect("a producer");
     runtime.shutdown_background();
     let result = producer.send(rmq::Message::new("TopicTest", "x")).wait();
     assert!(matches!(result, Err(rmq::Error::Closed)), "{result:?}");
+}
+
+/// Sends `count` messages to a topic of one broker.
+async fn filled(count: usize) -> (DevBroker, rmq::Client) {
+    let broker = DevBroker::start().expect("a broker");
+    let client = soon("connect", rmq::Client::connect(broker.addr())).await.expect("a client");
+    let producer = client.producer("producers").build().expect("a producer");
+    for number in 0..count {
+        let send = producer.send(rmq::Message::new("TopicTest", format!("body {number}")));
+        soon("send", send).await.expect("stored");
+    }
+    (broker, client)
+}
+
+fn group(client: &rmq::Client) -> rmq::PushConsumerBuilder {
+    client.push_consumer("consumers").subscribe("TopicTest", "*").consume_from(rmq::ConsumeFrom::FirstOffset)
+}
+
+#[tokio::test]
+async fn a_handler_that_borrows_gets_every_message_and_a_second_consumer_none_of_them() {
+    let (_broker, client) = filled(100).await;
+    let seen = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    let done = tokio::sync::Notify::new();
+    let run = group(&client).run(async |message| {
+        tokio::task::yield_now().await;
+        seen.borrow_mut().insert(message.body().expect("a body").clone());
+        if seen.borrow().len() == 100 {
+            done.notify_one();
+        }
+        rmq::Ack::Done
+    });
+    let report = soon("consume", run.until(done.notified())).await.expect("a report");
+    assert_eq!(seen.borrow().len(), 100);
+    assert_eq!((report.settled, report.queues_uncommitted), (100, 0), "{report:?}");
+    let mut stream = soon("start", group(&client).stream()).await.expect("a stream");
+    let producer = client.producer("producers").build().expect("a producer");
+    soon("send", producer.send(rmq::Message::new("TopicTest", "one more"))).await.expect("stored");
+    let message = soon("next", stream.next()).await.expect("a message");
+    assert_eq!(message.body().expect("a body"), "one more", "what was committed does not come again");
+    message.ack();
+    let report = soon("close", stream.close()).await.expect("a report");
+    assert_eq!(report.settled, 1);
+    soon("close", client.close()).await.expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_get_every_message_and_a_panic_brings_it_again() {
+    let (_broker, client) = filled(50).await;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let consumer = group(&client).workers(4, move |message| {
+        let tell = tell.clone();
+        async move {
+            let body = message.body().expect("a body").clone();
+            assert!(body != "body 7" || message.reconsume_times() > 0, "the first time it fails");
+            tell.send(body).expect("the test listens");
+            rmq::Ack::Done
+        }
+    });
+    let consumer = soon("start", consumer).await.expect("a consumer");
+    let mut bodies = std::collections::BTreeSet::new();
+    while bodies.len() < 49 {
+        bodies.insert(soon("consume", told.recv()).await.expect("a worker lives"));
+    }
+    let report = soon("close", consumer.close()).await.expect("a report");
+    assert_eq!((report.settled, report.sent_back), (49, 1), "{report:?}");
+    soon("close", client.close()).await.expect("closed");
+}
+
+/// A file in memory.
+#[derive(Clone, Default)]
+struct Tape(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Tape {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("nobody panics with it").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_recorded_run_replays_without_a_network_and_without_bodies() {
+    use rmq::core::driver::{Recorder, ReplayError, replay};
+
+    let tape = Tape::default();
+    let broker = DevBroker::start().expect("a broker");
+    let settings = rmq::Client::builder(&broker.addr()).tap(Recorder::new(tape.clone()));
+    let client = soon("connect", rmq::Client::connect(settings)).await.expect("a client");
+    let producer = client.producer("producers").build().expect("a producer");
+    for number in 0..20 {
+        let send =
+            producer.send(rmq::Message::new("TopicTest", format!("a secret body {number}")).tag("visible"));
+        soon("send", send).await.expect("stored");
+    }
+    let (seen, done) = (std::cell::Cell::new(0), tokio::sync::Notify::new());
+    let run = group(&client).run(async |message| {
+        assert!(message.body().expect("a body").starts_with(b"a secret body"));
+        seen.set(seen.get() + 1);
+        if seen.get() == 20 {
+            done.notify_one();
+        }
+        rmq::Ack::Done
+    });
+    let report = soon("consume", run.until(done.notified())).await.expect("a report");
+    assert_eq!(report.settled, 20);
+    soon("close", client.close()).await.expect("closed");
+    drop((producer, client));
+    // The engine's task ends with the recording.
+    soon("the recorder", async {
+        while std::sync::Arc::strong_count(&tape.0) > 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+
+    let tape = tape.0.lock().expect("nobody panics with it").clone();
+    let replayed = replay(&tape).expect("the same run");
+    assert!(replayed.inputs > 60 && replayed.outputs > 60, "{replayed:?}");
+    let has = |text: &[u8]| tape.windows(text.len()).any(|window| window == text);
+    assert!(has(b"visible") && !has(b"secret body"), "bodies are lengths");
+
+    // One changed answer of the broker is another run.
+    let mut changed = tape.clone();
+    let mut places = changed.windows(15).enumerate().filter(|(_, window)| *window == b"\"queueOffset\":\"");
+    let (at, _) = places.next().expect("a broker has answered a send");
+    changed[at + 15] ^= 1;
+    match replay(&changed) {
+        Err(ReplayError::Difference { texts, .. }) => {
+            assert!(texts.iter().any(|text| text.contains("Complete")), "{texts:#?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(replay(b"nonsense"), Err(ReplayError::Malformed(_))));
+    assert_eq!(replay(&tape[..tape.len() - 1]).expect("the same run").inputs, replayed.inputs);
 }

@@ -7,14 +7,17 @@
 
 extern crate alloc;
 
-use alloc::string::ToString;
+use alloc::sync::Arc;
 use core::alloc::{GlobalAlloc, Layout};
+use core::net::{IpAddr, Ipv4Addr};
 use core::panic::PanicInfo;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use core::time::Duration;
 
-use rocketmq_client_core::rng::Rng;
+use rocketmq_client_core::client::{Client, Command, Input, Output};
+use rocketmq_client_core::config::{ClientConfig, HostFacts};
+use rocketmq_client_core::id::{ChannelId, GenerationalId, OperationId};
+use rocketmq_client_core::remoting::{FRAME_BYTES_MAX, FrameDecoder};
 use rocketmq_client_core::time::{Instant, Timestamp};
 
 const ARENA_BYTES: usize = 1 << 20;
@@ -60,11 +63,24 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     }
 }
 
-/// Uses the core's parts, so that what they call must be there at link time.
+/// Uses a whole client, so that everything it calls must be there at link time.
 #[unsafe(no_mangle)]
 pub extern "C" fn probe(seed: u64) -> usize {
-    let mut rng = Rng::new(seed);
-    let deadline = Instant::from_nanos(rng.next_u64()) + Duration::from_millis(rng.below(1_000));
-    let wall = Timestamp::from_millis(0);
-    alloc::format!("{deadline:?} {wall:?}").to_string().len()
+    let now = Instant::from_nanos(seed);
+    let config = Arc::new(ClientConfig::new(["name.example:9876"]));
+    let facts = HostFacts { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), pid: 1 };
+    let mut client = Client::new(config, &facts, seed, now, Timestamp::from_millis(0));
+    let operation = OperationId::from_parts(0, 0);
+    client.handle(now, Input::Command(Command::Connect { operation }));
+    client.handle(now, Input::Timeout);
+    let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+    decoder.buffer_mut().extend_from_slice(&seed.to_be_bytes());
+    if let Ok(Some(command)) = decoder.next_frame() {
+        let channel = ChannelId::from_parts(0, 0);
+        client.handle(now, Input::Received { channel, command });
+    }
+    match client.poll_output(now) {
+        Output::Wait(deadline) => deadline.as_millis() as usize,
+        output => alloc::format!("{output:?}").len(),
+    }
 }

@@ -56,7 +56,8 @@ impl Client {
                 closing.stage = Stage::Farewells;
                 true
             }
-            Stage::Farewells if self.shared.channels.pending() == 0 => {
+            // Only those: a broker may hold a pull of a consumer that is gone for 20 s more.
+            Stage::Farewells if self.shared.farewells == 0 => {
                 self.finish_closing();
                 true
             }

@@ -66,6 +66,12 @@ pub enum Input {
         /// What is to become of the message.
         ack: Ack,
     },
+    /// No handler began a delivery, and none will: its queue was revoked, or nobody takes messages any
+    /// more.
+    HandedBack {
+        /// The delivery's token.
+        token: ConsumeToken,
+    },
 }
 
 /// What a user can ask for. A command with an [`OperationId`] is answered by exactly one

@@ -108,6 +108,7 @@ impl Client {
             Input::WallClock(wall) => self.shared.clock = WallClock::new(now, wall),
             Input::Command(command) => self.handle_command(now, command),
             Input::Settled { token, ack } => self.consumers.handle_settled(&mut self.shared, now, token, ack),
+            Input::HandedBack { token } => self.consumers.handle_handed_back(&mut self.shared, now, token),
         }
         self.settle(now);
         self.shared.channels.handle_timeout(now);
@@ -231,7 +232,7 @@ impl Client {
                     consumers.handle_heartbeat_done(shared, now, ok);
                 }
             }
-            Purpose::Farewell => {}
+            Purpose::Farewell => shared.farewells -= 1,
         }
     }
 

@@ -52,15 +52,15 @@ pub enum Output {
         outcome: Outcome,
     },
     /// Messages for user code; each token is to be answered by one
-    /// [`Input::Settled`](super::Input::Settled).
+    /// [`Input::Settled`](super::Input::Settled) or [`Input::HandedBack`](super::Input::HandedBack).
     Deliver {
         /// To which consumer.
         consumer: ConsumerId,
         /// In order of their offsets.
         deliveries: Vec<Delivery>,
     },
-    /// A queue went to another member: deliveries of it that no handler has begun must not begin;
-    /// their tokens need no answer. Those that run may go on.
+    /// A queue goes to another member: deliveries of it that no handler has begun must not begin, and
+    /// are [handed back](super::Input::HandedBack). Those that run may go on.
     Revoke {
         /// From which consumer.
         consumer: ConsumerId,

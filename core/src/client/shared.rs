@@ -94,6 +94,8 @@ pub struct Shared {
     /// When brokers last heard from this client.
     pub heartbeats: Heartbeats,
     pub(crate) notices: VecDeque<Notice>,
+    /// Last words without an answer yet.
+    pub(crate) farewells: usize,
 }
 
 impl Shared {
@@ -122,6 +124,7 @@ impl Shared {
             unique_keys: UniqKeyGenerator::new(facts.ip, facts.pid, key_seed, wall),
             heartbeats: Heartbeats::default(),
             notices: VecDeque::new(),
+            farewells: 0,
             rng,
             config,
         }
@@ -216,6 +219,7 @@ impl Shared {
         let open: Vec<Arc<str>> = known.filter(|address| self.channels.is_open(address)).collect();
         for address in open {
             let deadline = now + self.config.request_timeout;
+            self.farewells += 1;
             self.channels.request(now, &address, &header, Bytes::new(), deadline, Purpose::Farewell);
         }
     }

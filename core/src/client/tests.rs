@@ -15,9 +15,9 @@ use crate::error::Cause;
 use crate::id::{ChannelId, GenerationalId, ProducerId};
 use crate::message::MessageQueue;
 use crate::remoting::{
-    BrokerData, Encoder, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, GetRouteInfoRequestHeader, Head,
-    NoHeader, QueueData, RemotingCommand, RequestCode, ResponseCode, SendMessageRequestHeaderV2,
-    SendMessageResponseHeader, TopicRouteData,
+    BrokerData, Encoder, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupResponseBody,
+    GetRouteInfoRequestHeader, Head, NoHeader, QueryConsumerOffsetResponseHeader, QueueData, RemotingCommand,
+    RequestCode, ResponseCode, SendMessageRequestHeaderV2, SendMessageResponseHeader, TopicRouteData,
 };
 
 const NAME_SERVER: &str = "10.0.0.9:9876";
@@ -90,6 +90,7 @@ impl World {
                 Output::Close { channel } => drop(self.addresses.remove(&channel)),
                 Output::Complete { operation, outcome } => self.outcomes.push((operation.index(), outcome)),
                 Output::Wait(deadline) => return assert!(deadline > self.now, "a stale deadline"),
+                Output::ConsumerClosed { .. } | Output::Revoke { .. } => {}
                 other => panic!("unexpected {other:?}"),
             }
         }
@@ -206,6 +207,31 @@ impl World {
             Some(Outcome::Failed(error)) => error,
             other => panic!("expected a failure, got {other:?}"),
         }
+    }
+
+    /// Answers what a consumer of one empty queue asks, but for its pulls, which it counts.
+    fn serve_consumer(&mut self) -> u32 {
+        let mut pulls = 0;
+        while let Some(arrived) = self.arrived.pop_front() {
+            match RequestCode(arrived.command.code) {
+                RequestCode::GET_ROUTEINFO_BY_TOPIC => {
+                    let body = route(&[("a", A.1, 1)]).encode();
+                    self.answer_with(&arrived, ResponseCode::SUCCESS, &NoHeader, &body);
+                }
+                RequestCode::GET_CONSUMER_LIST_BY_GROUP => {
+                    let consumer_id_list = vec![self.client.client_id().clone()];
+                    let body = GetConsumerListByGroupResponseBody { consumer_id_list }.encode();
+                    self.answer_with(&arrived, ResponseCode::SUCCESS, &NoHeader, &body);
+                }
+                RequestCode::QUERY_CONSUMER_OFFSET => {
+                    let header = QueryConsumerOffsetResponseHeader { offset: 0 };
+                    self.answer_with(&arrived, ResponseCode::SUCCESS, &header, &[]);
+                }
+                RequestCode::PULL_MESSAGE => pulls += 1,
+                _ => self.answer(&arrived, ResponseCode::SUCCESS),
+            }
+        }
+        pulls
     }
 
     fn close_connections_to(&mut self, address: &str) {
@@ -518,4 +544,27 @@ fn brokers_hear_of_a_producer_as_soon_as_they_are_known_and_every_30_seconds() {
     assert_eq!(heartbeats(&mut world), 1);
     world.pass(10_000);
     assert_eq!(heartbeats(&mut world), 0);
+}
+
+#[test]
+fn closing_does_not_wait_for_a_pull_that_the_broker_holds() {
+    let mut world = World::new(&[NAME_SERVER]);
+    let mut config = crate::config::PushConsumerConfig::new("cg");
+    config.subscriptions.insert("T".into(), "*".into());
+    let (operation, consumer) = (OperationId::from_parts(1, 0), crate::id::ConsumerId(1));
+    world.command(Command::StartConsumer { operation, consumer, config: Arc::new(config) });
+    let mut pulls = 0;
+    for _ in 0..20 {
+        pulls += world.serve_consumer();
+        world.pass(50);
+    }
+    assert_eq!(pulls, 2, "the topic and the group's retry topic");
+    assert!(matches!(world.outcome(), Some(Outcome::Done)), "started");
+    let timeout = Duration::from_secs(30);
+    world.command(Command::Close { operation: OperationId::from_parts(2, 0), timeout });
+    while let Some(arrived) = world.arrived.pop_front() {
+        world.answer(&arrived, ResponseCode::SUCCESS);
+    }
+    assert!(world.outcomes.iter().any(|(id, _)| *id == 2), "{:?}", world.outcomes);
+    assert!(world.addresses.is_empty());
 }

@@ -178,6 +178,14 @@ impl Consumers {
         self.forget_closed();
     }
 
+    /// A delivery comes back that no handler began.
+    pub fn handle_handed_back(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken) {
+        if let Some(consumer) = self.push.get_mut(&token.consumer) {
+            consumer.handle_handed_back(shared, now, token);
+        }
+        self.forget_closed();
+    }
+
     fn each(&mut self, mut tell: impl FnMut(&mut PushConsumer)) {
         self.push.values_mut().for_each(&mut tell);
         self.forget_closed();

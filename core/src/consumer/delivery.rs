@@ -42,9 +42,6 @@ pub enum Ack {
     RetryAfter(Duration),
     /// Put it into the group's dead letters now.
     DeadLetter,
-    /// No handler began it. What the host answers for deliveries that it still held when the consumer
-    /// began to close; the next owner of the queue gets them. Not for handlers.
-    HandBack,
 }
 
 /// What was left when a consumer closed.

@@ -38,6 +38,7 @@ impl ClientBuilder {
     }
 
     /// The defaults, for the name servers that `ROCKETMQ_NAMESRV` lists.
+    #[expect(clippy::disallowed_methods, reason = "the user asks for the environment by name")]
     pub fn from_env() -> Self {
         Self::new(&env::var(NAME_SERVERS_VARIABLE).unwrap_or_default())
     }

@@ -12,13 +12,13 @@ use super::operation::Operation;
 use super::permits::Limits;
 use super::producer::ProducerBuilder;
 use super::push_consumer::PushConsumerBuilder;
-use super::record::Tap;
+use super::record::{Start, Tap};
 use super::resolve::{Resolver, SystemResolver};
-use super::shared::{Alive, Shared};
+use super::shared::{Alive, Shared, Turn};
 use super::transform::TransformFactory;
 use crate::client::{Client as ClientMachine, Command};
 use crate::config::{ClientConfig, HostFacts};
-use crate::error::{Error, UsageError};
+use crate::error::UsageError;
 use crate::time::{Instant, Timestamp};
 
 /// How long [`Client::close`] lets everything end.
@@ -43,7 +43,7 @@ pub struct Options {
     pub resolver: Option<Box<dyn Resolver>>,
     /// Changes bytes between sockets and channels; none by default.
     pub transforms: Option<TransformFactory>,
-    /// Sees inputs and outputs; none by default.
+    /// Sees inputs and outputs; none by default, and none around another machine than the client's.
     pub tap: Option<Box<dyn Tap>>,
     /// The seed of all randomness; the host's entropy when `None`.
     pub seed: Option<u64>,
@@ -65,13 +65,20 @@ impl fmt::Debug for Options {
 pub fn start<H: Host>(
     config: ClientConfig,
     host: H,
-    options: Options,
+    mut options: Options,
 ) -> Result<(Client, Engine<H, ClientMachine>), UsageError> {
     config.validate()?;
     let config = Arc::new(config);
-    Ok(start_machine(host, options, |facts, seed, now, wall| {
+    let mut tap = options.tap.take();
+    let told = &mut tap;
+    let (client, mut engine) = start_machine(host, options, |facts, seed, now, wall| {
+        if let Some(tap) = told {
+            tap.start(&Start { config: &config, facts: &facts, seed, now, wall });
+        }
         ClientMachine::new(config, &facts, seed, now, wall)
-    }))
+    });
+    engine.set_tap(tap);
+    Ok((client, engine))
 }
 
 /// As [`start`], around any machine.
@@ -87,7 +94,7 @@ pub fn start_machine<H: Host, M: Machine>(
     let resolver = options.resolver.unwrap_or_else(|| Box::new(SystemResolver::new(spawn.clone())));
     let shared = Arc::new(Shared::new(options.limits, spawn));
     let client = Client { alive: Arc::new(Alive(shared.clone())) };
-    let parts = Parts { shared, resolver, transforms: options.transforms, tap: options.tap, started, wall };
+    let parts = Parts { shared, resolver, transforms: options.transforms, started, wall };
     (client, Engine::new(host, machine, parts))
 }
 
@@ -95,7 +102,7 @@ impl Client {
     /// Reaches one of the name servers, so that a wrong address is told at once and not by the first
     /// send. Not needed otherwise.
     pub fn connect(&self) -> Operation<()> {
-        let submitted = self.alive.0.submit(None, |operation| Command::Connect { operation });
+        let submitted = self.alive.0.submit(Turn::Now, |operation| Command::Connect { operation });
         Operation::new(&self.alive, submitted)
     }
 
@@ -119,15 +126,25 @@ impl Client {
 
     /// As [`close`](Self::close), within `timeout`.
     pub fn close_within(&self, timeout: Duration) -> Operation<()> {
-        match self.alive.0.submit_urgent(|operation| Command::Close { operation, timeout }) {
-            Err(Error::Closed) => Operation::done(),
-            submitted => Operation::new(&self.alive, submitted),
-        }
+        Operation::closing(
+            &self.alive,
+            self.alive.0.submit_urgent(|operation| Command::Close { operation, timeout }),
+        )
     }
 
     /// How operations ended that nobody waited for.
     #[must_use]
     pub fn detached_counts(&self) -> DetachedCounts {
         self.alive.0.detached_counts()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.alive.0
+    }
+
+    /// Slots in use, and whether all permits are back.
+    #[cfg(test)]
+    pub(crate) fn alive_at_rest(&self) -> (usize, bool) {
+        self.alive.0.at_rest()
     }
 }

@@ -123,12 +123,9 @@ impl Mailbox {
     }
 
     /// Everything in it, to be dropped outside of the lock.
-    pub(crate) fn clear(&mut self) -> (VecDeque<Queued>, BTreeMap<Ticket, (Cost, Queued)>, Vec<Urgent>) {
-        (
-            core::mem::take(&mut self.admitted),
-            core::mem::take(&mut self.waiting),
-            core::mem::take(&mut self.urgent),
-        )
+    pub(crate) fn clear(&mut self) -> (Vec<Queued>, Vec<Urgent>) {
+        let waiting = core::mem::take(&mut self.waiting).into_values().map(|(_, queued)| queued);
+        (self.admitted.drain(..).chain(waiting).collect(), core::mem::take(&mut self.urgent))
     }
 
     /// Whether every permit has come back.
@@ -201,11 +198,10 @@ mod tests {
                         if let Some(ticket) = mailbox.push(cost, queued(next)) { tickets.push(ticket); }
                         next += 1;
                     }
-                    2 => if !tickets.is_empty() {
-                        if let Some(queued) = mailbox.withdraw(tickets.swap_remove(size % tickets.len())) {
-                            withdrawn.push(number(&queued));
-                        }
-                    },
+                    2 => {
+                        let ticket = (!tickets.is_empty()).then(|| tickets.swap_remove(size % tickets.len()));
+                        withdrawn.extend(ticket.and_then(|ticket| mailbox.withdraw(ticket)).as_ref().map(number));
+                    }
                     _ => {
                         for id in take_all(&mut mailbox) {
                             taken.push(id);

@@ -29,7 +29,7 @@ pub struct Operation<T> {
 
 #[derive(Debug)]
 enum State {
-    Running { alive: Arc<Alive>, submitted: Submitted },
+    Running { alive: Arc<Alive>, submitted: Submitted, closes: bool },
     Failed(Error),
     Done,
     Taken,
@@ -94,17 +94,26 @@ fn unexpected(outcome: Outcome) -> Error {
 impl<T: FromOutcome> Operation<T> {
     pub(crate) fn new(alive: &Arc<Alive>, submitted: Result<Submitted>) -> Self {
         match submitted {
-            Ok(submitted) => Self::from_state(State::Running { alive: alive.clone(), submitted }),
+            Ok(submitted) => {
+                Self::from_state(State::Running { alive: alive.clone(), submitted, closes: false })
+            }
+            Err(error) => Self::failed(error),
+        }
+    }
+
+    /// A command that closes something: when the client has closed meanwhile, that is done.
+    pub(crate) fn closing(alive: &Arc<Alive>, submitted: Result<Submitted>) -> Self {
+        match submitted {
+            Ok(submitted) => {
+                Self::from_state(State::Running { alive: alive.clone(), submitted, closes: true })
+            }
+            Err(Error::Closed) => Self::from_state(State::Done),
             Err(error) => Self::failed(error),
         }
     }
 
     pub(crate) fn failed(error: Error) -> Self {
         Self::from_state(State::Failed(error))
-    }
-
-    pub(crate) fn done() -> Self {
-        Self::from_state(State::Done)
     }
 
     fn from_state(state: State) -> Self {
@@ -125,7 +134,7 @@ impl<T: FromOutcome> Operation<T> {
     /// As awaiting it.
     pub fn wait(mut self) -> Result<T> {
         let shared = self.shared().cloned();
-        park::block_on(shared.as_deref(), &mut self)
+        park::wait_for(shared.as_deref(), &mut self)
     }
 }
 
@@ -134,10 +143,11 @@ impl<T: FromOutcome> Future for Operation<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
-        if let State::Running { alive, submitted } = &this.state {
+        if let State::Running { alive, submitted, closes } = &this.state {
             let Poll::Ready(outcome) = alive.0.poll(submitted.operation, cx) else { return Poll::Pending };
+            let done = *closes && matches!(outcome, Outcome::Failed(Error::Closed));
             this.state = State::Taken;
-            return Poll::Ready(T::from_outcome(outcome));
+            return Poll::Ready(if done { T::already_done() } else { T::from_outcome(outcome) });
         }
         match core::mem::replace(&mut this.state, State::Taken) {
             State::Failed(error) => Poll::Ready(Err(error)),
@@ -149,7 +159,7 @@ impl<T: FromOutcome> Future for Operation<T> {
 
 impl<T> Drop for Operation<T> {
     fn drop(&mut self) {
-        if let State::Running { alive, submitted } = &self.state {
+        if let State::Running { alive, submitted, .. } = &self.state {
             alive.0.abandon(submitted);
         }
     }
@@ -179,7 +189,7 @@ impl<T: Unpin> Starting<T> {
     /// As awaiting it.
     pub fn wait(mut self) -> Result<T> {
         let shared = self.operation.shared().cloned();
-        park::block_on(shared.as_deref(), &mut self)
+        park::wait_for(shared.as_deref(), &mut self)
     }
 }
 

@@ -67,16 +67,22 @@ impl Parker {
         self.inner.notified.swap(false, Ordering::AcqRel)
     }
 
-    /// Ends the wait from another thread.
-    pub fn notify(&self) {
-        self.inner.wake_by_ref();
-    }
-
     /// Sleeps until the waker is called. To be called on the parker's own thread.
     pub fn park(&self) {
         while !self.take_notified() {
-            thread::park();
+            self.sleep();
         }
+    }
+
+    /// Sleeps until the waker is called or [`rouse`](Self::rouse), or for no reason.
+    #[expect(clippy::disallowed_methods, reason = "this thread has no executor and nothing else to do")]
+    pub(crate) fn sleep(&self) {
+        thread::park();
+    }
+
+    /// Ends [`sleep`](Self::sleep) without a notification.
+    pub(crate) fn rouse(&self) {
+        self.inner.thread.unpark();
     }
 }
 
@@ -93,7 +99,12 @@ impl fmt::Debug for dyn Lead {
 }
 
 /// Polls `future` on this thread until it is ready.
-pub(crate) fn block_on<F: Future>(shared: Option<&Shared>, future: F) -> F::Output {
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    wait_for(None, future)
+}
+
+/// As [`block_on`]; drives the client meanwhile where its host allows that.
+pub(crate) fn wait_for<F: Future>(shared: Option<&Shared>, future: F) -> F::Output {
     let parker = Parker::current();
     let waker = parker.waker();
     let mut cx = Context::from_waker(&waker);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::compress::{self, Compression};
 use super::operation::Operation;
-use super::shared::Alive;
+use super::shared::{Alive, Turn};
 use crate::client::{Command, OutboundMessage, QueueChoice};
 use crate::config::ProducerConfig;
 use crate::error::{Error, Result, UsageError};
@@ -96,8 +96,8 @@ impl Producer {
     /// Sends a message and ends when the socket has taken it; no broker says that it is stored.
     pub fn send_oneway(&self, message: Message) -> Operation<()> {
         let (producer, choice) = (self.inner.id, QueueChoice::RoundRobin);
-        let submitted = self.prepare(message).and_then(|(weight, message)| {
-            self.inner.alive.0.submit(Some(weight), |operation| Command::SendOneway {
+        let submitted = self.prepare(message).and_then(|(turn, message)| {
+            self.inner.alive.0.submit(turn, |operation| Command::SendOneway {
                 operation,
                 producer,
                 message,
@@ -112,10 +112,7 @@ impl Producer {
     pub fn close(&self) -> Operation<()> {
         let (producer, timeout) = (self.inner.id, self.inner.config.send_timeout);
         let command = |operation| Command::CloseProducer { operation, producer, timeout };
-        match self.inner.alive.0.submit(None, command) {
-            Err(Error::Closed) => Operation::done(),
-            submitted => Operation::new(&self.inner.alive, submitted),
-        }
+        Operation::closing(&self.inner.alive, self.inner.alive.0.submit(Turn::Behind, command))
     }
 
     /// Its settings.
@@ -125,8 +122,8 @@ impl Producer {
     }
 
     fn submit(&self, message: Message, choice: QueueChoice) -> Operation<SendReceipt> {
-        let submitted = self.prepare(message).and_then(|(weight, message)| {
-            self.inner.alive.0.submit(Some(weight), |operation| self.send_command(operation, message, choice))
+        let submitted = self.prepare(message).and_then(|(turn, message)| {
+            self.inner.alive.0.submit(turn, |operation| self.send_command(operation, message, choice))
         });
         Operation::new(&self.inner.alive, submitted)
     }
@@ -140,10 +137,10 @@ impl Producer {
         Command::Send { operation, producer: self.inner.id, message, choice, timeout: None }
     }
 
-    fn prepare(&self, message: Message) -> Result<(usize, Box<OutboundMessage>)> {
+    fn prepare(&self, message: Message) -> Result<(Turn, Box<OutboundMessage>)> {
         self.check(&message)?;
         let message = self.outbound(message)?;
-        Ok((message.body.len() + message.properties.len(), message))
+        Ok((Turn::Message { bytes: message.body.len() + message.properties.len() }, message))
     }
 
     fn check(&self, message: &Message) -> Result<()> {

@@ -31,7 +31,7 @@ enum End {
     /// More may come.
     #[default]
     Open,
-    /// What is there may be taken, nothing comes.
+    /// Nothing comes any more.
     Closed,
     /// Nobody takes anything any more.
     Abandoned,
@@ -72,8 +72,8 @@ impl RunQueue {
         drop(leftover);
     }
 
-    /// Takes back the deliveries of a queue that went to another member.
-    pub(crate) fn revoke(&self, queue: ProcessQueueId) {
+    /// Takes back the deliveries of a queue that is not ours any more; returns their tokens.
+    pub(crate) fn revoke(&self, queue: ProcessQueueId) -> Vec<ConsumeToken> {
         let mut revoked = Vec::new();
         {
             let mut state = lock(&self.state);
@@ -86,16 +86,21 @@ impl RunQueue {
                 }
             }
         }
-        drop(revoked);
+        revoked.iter().map(|delivery| delivery.token).collect()
     }
 
-    /// Nothing comes any more. Whoever waits learns it by way of `wakers`.
-    pub(crate) fn close(&self, wakers: &mut Vec<Waker>) {
-        let mut state = lock(&self.state);
-        if state.end == End::Open {
-            state.end = End::Closed;
-        }
-        wakers.extend(state.waiters.drain(..).map(|(_, waker)| waker));
+    /// Nothing is begun any more; returns the tokens of what was left. Whoever waits learns it by
+    /// way of `wakers`.
+    pub(crate) fn close(&self, wakers: &mut Vec<Waker>) -> Vec<ConsumeToken> {
+        let left = {
+            let mut state = lock(&self.state);
+            if state.end == End::Open {
+                state.end = End::Closed;
+            }
+            wakers.extend(state.waiters.drain(..).map(|(_, waker)| waker));
+            core::mem::take(&mut state.deliveries)
+        };
+        left.iter().map(|delivery| delivery.token).collect()
     }
 
     /// Nobody takes anything any more; returns the tokens of what was left.

@@ -44,6 +44,20 @@ struct State {
     ended: Option<Error>,
 }
 
+/// When a command's turn is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Turn {
+    /// When permits for a message of this size are there, first come first served.
+    Message {
+        /// Its size.
+        bytes: usize,
+    },
+    /// After the messages that came before; it needs no permit itself.
+    Behind,
+    /// At once.
+    Now,
+}
+
 /// A command that has been put in.
 #[derive(Debug)]
 pub(crate) struct Submitted {
@@ -104,10 +118,10 @@ impl Shared {
         self.consumers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Puts in a message of `bytes`; it waits its turn when too much is under way.
+    /// Puts in a command; a message waits when too much is under way.
     pub(crate) fn submit(
         &self,
-        bytes: Option<usize>,
+        turn: Turn,
         command: impl FnOnce(OperationId) -> Command,
     ) -> Result<Submitted, Error> {
         let submitted = {
@@ -116,10 +130,19 @@ impl Shared {
             if let Some(error) = &state.ended {
                 return Err(error.clone());
             }
-            let cost = bytes.map_or(Cost::FREE, |bytes| state.mailbox.cost(bytes));
+            let cost = match turn {
+                Turn::Message { bytes } => state.mailbox.cost(bytes),
+                Turn::Behind | Turn::Now => Cost::FREE,
+            };
             let operation = state.slots.insert(cost);
             let queued = Queued { operation: Some(operation), command: command(operation) };
-            let ticket = state.mailbox.push(cost, queued);
+            let ticket = match turn {
+                Turn::Message { .. } | Turn::Behind => state.mailbox.push(cost, queued),
+                Turn::Now => {
+                    state.mailbox.push_admitted(queued);
+                    None
+                }
+            };
             Submitted { operation, ticket }
         };
         if submitted.ticket.is_none() {
@@ -228,7 +251,7 @@ impl Shared {
             }
         };
         match refused {
-            Some(Urgent::RunQueue(_, queue)) => queue.close(&mut Vec::new()),
+            Some(Urgent::RunQueue(_, queue)) => drop(queue.close(&mut Vec::new())),
             _ => self.signal.raise(),
         }
     }
@@ -347,15 +370,10 @@ impl Shared {
             }
             state.mailbox.clear()
         };
-        let (admitted, waiting, urgent) = cleared;
-        drop((admitted, waiting, leftovers));
+        let (commands, urgent) = cleared;
+        drop((commands, leftovers));
         super::wake_all(&mut wakers);
         urgent
-    }
-
-    /// Why the engine has stopped, if it has.
-    pub(crate) fn ended(&self) -> Option<Error> {
-        lock(&self.state).ended.clone()
     }
 
     /// How operations ended that nobody waited for.

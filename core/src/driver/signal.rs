@@ -18,7 +18,7 @@ pub(crate) struct Signal {
 impl Signal {
     /// Asks for another drain. Cheap when one has been asked for already.
     pub(crate) fn raise(&self) {
-        if self.raised.swap(true, Ordering::AcqRel) {
+        if self.raised.swap(true, Ordering::SeqCst) {
             return;
         }
         let waker = lock(&self.waker).clone();
@@ -27,9 +27,11 @@ impl Signal {
         }
     }
 
-    /// Whether a drain has been asked for since the last one began.
+    /// Whether a drain has been asked for since the last one began. In one total order with raises
+    /// and with whatever the waker looks at: a thread that says "I sleep" and then asks this, and one
+    /// that raises and then asks whether somebody sleeps, can't both be told no.
     pub(crate) fn is_raised(&self) -> bool {
-        self.raised.load(Ordering::Acquire)
+        self.raised.load(Ordering::SeqCst)
     }
 
     /// A drain begins: whatever is raised from now on asks for the next one. The waker is in place
@@ -44,7 +46,7 @@ impl Signal {
             }
         };
         drop(former);
-        self.raised.swap(false, Ordering::AcqRel);
+        self.raised.swap(false, Ordering::SeqCst);
     }
 }
 

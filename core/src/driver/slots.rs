@@ -41,9 +41,9 @@ enum State {
 #[derive(Debug)]
 pub(crate) enum Abandoned {
     /// The driver never took it; the command is still in the mailbox and will be discarded there.
-    Withdrawn(Option<Waker>),
+    Withdrawn(#[expect(dead_code, reason = "only kept to be dropped after the lock")] Option<Waker>),
     /// It goes on without an audience.
-    Detached(Option<Waker>),
+    Detached(#[expect(dead_code, reason = "only kept to be dropped after the lock")] Option<Waker>),
     /// It had ended; its outcome was not looked at.
     Ended(Outcome),
     /// Nothing was left of it.

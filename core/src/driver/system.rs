@@ -1,5 +1,7 @@
 //! What hosts on an operating system have in common: clocks, entropy, and who this machine is.
 
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "hosts take their facts from here")]
+
 use super::std;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -1,1 +1,8 @@
 //! A scripted host and machine: everything in memory, in virtual time, in one thread.
+
+mod consumer;
+mod engine;
+mod operations;
+mod script;
+
+pub(crate) use script::CountingWaker;

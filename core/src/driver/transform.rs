@@ -77,7 +77,7 @@ impl Transformed {
     }
 
     /// Where the host reads into.
-    pub(crate) fn wire_mut(&mut self) -> &mut BytesMut {
+    pub(crate) fn arrived_mut(&mut self) -> &mut BytesMut {
         &mut self.arrived
     }
 

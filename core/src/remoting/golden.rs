@@ -74,6 +74,7 @@ fn every_frame_of_java_is_read_and_written_again() {
         }
         seen += 1;
     }
+    tests::report("commands.jsonl", seen);
     assert_eq!(seen, 132);
 }
 
@@ -133,7 +134,6 @@ fn typed_headers_know_every_field_of_java() {
         }
         let again = one(&out).unwrap();
         for (key, value) in &command.ext {
-            // A field of the binary form that is spelled in upper case comes from a hook.
             assert_eq!(again.ext.get(&key), Some(value), "{} {key}", line["name"]);
         }
         seen += 1;

@@ -139,6 +139,7 @@ mod tests {
             assert_eq!(fields.iter().map(|(key, _)| *key).collect::<Vec<_>>(), order);
             seen += 1;
         }
+        super::super::tests::report("acl_signatures.jsonl", seen);
         assert_eq!(seen, 36);
     }
 

@@ -156,7 +156,7 @@ impl DelayLevels {
     /// Never: a table isn't empty.
     #[must_use]
     pub fn delay(&self, level: i32) -> Duration {
-        let index = usize::try_from(level - 1).unwrap_or(0);
+        let index = usize::try_from(level.saturating_sub(1)).unwrap_or(0);
         *self.0.get(index).or(self.0.last()).expect("a table of delay levels isn't empty")
     }
 

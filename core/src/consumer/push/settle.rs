@@ -34,12 +34,21 @@ impl PushConsumer {
                 self.report.settled += 1;
                 self.settled(shared, now, id, offset);
             }
-            Ack::HandBack => self.hand_back(shared, now, id, offset),
             Ack::Retry | Ack::RetryAfter(_) | Ack::DeadLetter => {
                 self.send_back(shared, now, id, offset, delay_level(ack));
             }
         }
         self.closing_message_settled(shared, now);
+    }
+
+    /// No handler began a delivery, and none will. In a close the queue's next owner gets it; else
+    /// nobody would, so it is offered here again.
+    pub fn handle_handed_back(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken) {
+        let (id, offset) = (token.queue, token.queue_offset);
+        if self.cached(id, offset).is_some_and(|cached| cached.fate == Fate::InHand) {
+            self.rest(shared, now, id, offset);
+            self.closing_message_settled(shared, now);
+        }
     }
 
     /// A message is done with: it no longer holds the offset back, and there may be room again.
@@ -78,11 +87,6 @@ impl PushConsumer {
         shared.outputs.push_back(Output::Deliver { consumer: self.id, deliveries });
     }
 
-    fn hand_back(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, offset: i64) {
-        // Outside a close nobody else would get it.
-        self.rest(shared, now, id, offset);
-    }
-
     pub(super) fn cached(&self, id: ProcessQueueId, offset: i64) -> Option<&Cached> {
         self.owned.get(id)?.cache.get(offset)
     }
@@ -103,7 +107,7 @@ fn delay_level(ack: Ack) -> i32 {
                 DELAY_LEVELS.iter().filter(|level| core::time::Duration::from_secs(**level) < delay).count();
             i32::try_from(shorter.min(DELAY_LEVELS.len() - 1) + 1).expect("the table is short")
         }
-        Ack::Retry | Ack::Done | Ack::HandBack => LEVEL_BY_BROKER,
+        Ack::Retry | Ack::Done => LEVEL_BY_BROKER,
     }
 }
 

@@ -94,7 +94,7 @@ impl Channel {
     pub(super) fn read(&mut self, host: &mut impl Host) -> io::Result<Read> {
         let buffer = match &mut self.transformed {
             None => self.decoder.buffer_mut(),
-            Some(transformed) => transformed.wire_mut(),
+            Some(transformed) => transformed.arrived_mut(),
         };
         if buffer.capacity() - buffer.len() < READ_BUFFER_BYTES / 4 {
             buffer.reserve(READ_BUFFER_BYTES);

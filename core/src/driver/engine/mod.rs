@@ -99,7 +99,6 @@ pub(crate) struct Parts {
     pub(crate) shared: Arc<Shared>,
     pub(crate) resolver: Box<dyn Resolver>,
     pub(crate) transforms: Option<TransformFactory>,
-    pub(crate) tap: Option<Box<dyn Tap>>,
     pub(crate) started: Instant,
     pub(crate) wall: Timestamp,
 }
@@ -119,7 +118,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             shared: parts.shared,
             resolver: parts.resolver,
             transforms: parts.transforms,
-            tap: parts.tap,
+            tap: None,
             channels: Channels::default(),
             run_queues: BTreeMap::new(),
             deadline: Instant::ZERO,
@@ -165,6 +164,11 @@ impl<H: Host, M: Machine> Engine<H, M> {
         }
     }
 
+    /// Who sees inputs and outputs from now on.
+    pub(crate) fn set_tap(&mut self, tap: Option<Box<dyn Tap>>) {
+        self.core.tap = tap;
+    }
+
     /// Whether another drain has been asked for.
     pub(crate) fn is_raised(&self) -> bool {
         self.core.shared.signal().is_raised()
@@ -175,9 +179,8 @@ impl<H: Host, M: Machine> Engine<H, M> {
         self.core.deadline
     }
 
-    /// Whether it has ended.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.core.finished
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.core.shared
     }
 
     /// The host, for adapters that wait by themselves.
@@ -364,13 +367,13 @@ impl<H: Host, M: Machine> Core<H, M> {
                 Output::Revoke { consumer, queue } => {
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.get(&consumer) {
-                        run_queue.revoke(queue);
+                        self.refused.extend(run_queue.revoke(queue));
                     }
                 }
                 Output::ConsumerClosed { consumer } => {
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.remove(&consumer) {
-                        run_queue.close(wakers);
+                        self.refused.extend(run_queue.close(wakers));
                     }
                 }
                 Output::Wait(deadline) => {
@@ -404,7 +407,7 @@ impl<H: Host, M: Machine> Core<H, M> {
         self.host.close(id);
     }
 
-    /// Puts deliveries into run queues; those that nobody takes come again.
+    /// Puts deliveries into run queues; those that nobody takes are handed back.
     fn deliver(&mut self, wakers: &mut Vec<Waker>) {
         for (consumer, deliveries) in self.deliveries.drain(..) {
             match self.run_queues.get(&consumer) {
@@ -419,7 +422,7 @@ impl<H: Host, M: Machine> Core<H, M> {
         let mut refused = core::mem::take(&mut self.refused);
         let any = !refused.is_empty();
         for token in refused.drain(..) {
-            self.handle(now, Input::Settled { token, ack: Ack::Retry });
+            self.handle(now, Input::HandedBack { token });
         }
         self.refused = refused;
         any
@@ -466,22 +469,20 @@ impl<H: Host, M: Machine> Core<H, M> {
     /// Stops for good. Nothing waits for ever: operations get `error`, run queues end.
     fn end(&mut self, error: &Error) {
         self.finished = true;
+        // A recording is whole from here on.
+        self.tap = None;
         for id in self.channels.drain() {
             self.host.close(id);
-        }
-        if matches!(error, Error::Closed) {
-            // Whoever else asked to close got what he wanted.
-            self.outcomes.extend(self.closing.drain(..).map(|operation| (operation, Outcome::Done)));
         }
         let mut wakers = Vec::new();
         self.shared.fill(&mut self.outcomes, &mut wakers);
         for (_, queue) in core::mem::take(&mut self.run_queues) {
-            queue.close(&mut wakers);
+            drop(queue.close(&mut wakers));
         }
         // A consumer that was created while the engine ended has its queue still in the mailbox.
         for urgent in self.shared.end(error) {
             if let Urgent::RunQueue(_, queue) = urgent {
-                queue.close(&mut wakers);
+                drop(queue.close(&mut wakers));
             }
         }
         super::wake_all(&mut wakers);

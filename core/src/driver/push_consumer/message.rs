@@ -39,7 +39,9 @@ impl ReceivedMessage {
     /// Inflates the body where it is compressed; that happens on the consumer's side.
     pub(super) fn new(delivery: Delivery) -> Self {
         let body = match &delivery.message {
-            Ok(message) => inflate(message.sys_flag, message.raw_body(), INFLATED_BYTES_MAX).map_err(Into::into),
+            Ok(message) => {
+                inflate(message.sys_flag, message.raw_body(), INFLATED_BYTES_MAX).map_err(Into::into)
+            }
             Err(error) => Err(error.clone().into()),
         };
         Self { delivery, body }

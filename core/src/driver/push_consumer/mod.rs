@@ -116,7 +116,7 @@ impl PushConsumerBuilder {
         Starting::new(starting, PushConsumer::new(subscription))
     }
 
-    /// Consumes on `count` threads, each of which calls `handler` for one message at a time. Ends
+    /// Consumes on `count` threads of the host, each of which calls `handler` for one message at a time. Ends
     /// when the consumer has started. Panics and undecodable bodies as with [`run`](Self::run).
     pub fn run_on_threads<F>(self, count: usize, handler: F) -> Starting<PushConsumer>
     where
@@ -126,10 +126,8 @@ impl PushConsumerBuilder {
             Ok(started) => started,
             Err(error) => return Starting::failed(error),
         };
-        match workers::spawn_threads(&subscription, count.max(1), Arc::new(handler)) {
-            Ok(()) => Starting::new(starting, PushConsumer::new(subscription)),
-            Err(error) => Starting::failed(error),
-        }
+        workers::spawn_threads(&subscription, count.max(1), Arc::new(handler));
+        Starting::new(starting, PushConsumer::new(subscription))
     }
 
     /// Consumes by hand: each message is taken from the stream and answered with

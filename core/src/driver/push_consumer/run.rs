@@ -20,9 +20,9 @@ use super::super::operation::Operation;
 use super::super::ready::{self, Owner, ReadySet};
 use super::super::run_queue::WaiterId;
 use super::super::signal::Signal;
+use super::PushConsumerBuilder;
 use super::message::ReceivedMessage;
 use super::subscription::{CLOSE_TIMEOUT, Subscription};
-use super::PushConsumerBuilder;
 use crate::client::Input;
 use crate::consumer::{Ack, CloseReport, ConsumeToken, Delivery};
 use crate::error::Result;
@@ -269,7 +269,10 @@ where
         };
         slot.token = None;
         if catch_unwind(AssertUnwindSafe(|| slot.future.set(None))).is_err() {
-            tracing::warn!(group = &*self.subscription.group, "a handler's future panicked when it was dropped");
+            tracing::warn!(
+                group = &*self.subscription.group,
+                "a handler's future panicked when it was dropped"
+            );
         }
         self.free.push(index);
         self.settled.push(Input::Settled { token, ack });
@@ -281,8 +284,9 @@ impl<H, Fut> Drop for Handlers<'_, H, Fut> {
     fn drop(&mut self) {
         self.subscription.queue.leave(self.waiter);
         let begun = self.slots.iter_mut().filter_map(|slot| slot.token.take());
+        self.settled.extend(begun.map(|token| Input::Settled { token, ack: Ack::Retry }));
         let taken = self.batch.iter().map(|delivery| delivery.token);
-        self.settled.extend(begun.chain(taken).map(|token| Input::Settled { token, ack: Ack::Retry }));
+        self.settled.extend(taken.map(|token| Input::HandedBack { token }));
         self.subscription.alive.0.push_inputs(&mut self.settled);
     }
 }

@@ -36,6 +36,7 @@ impl MessageStream {
     ///
     /// A record that can't be decoded is a message too, whose [`body`](ReceivedMessage::body) is an
     /// error.
+    #[expect(clippy::should_implement_trait, reason = "what every async stream calls it")]
     pub fn next(&mut self) -> Next<'_> {
         Next { stream: self }
     }
@@ -89,7 +90,7 @@ impl Next<'_> {
     #[must_use]
     pub fn wait(self) -> Option<Delivered> {
         let alive = self.stream.subscription.alive.clone();
-        park::block_on(Some(&alive.0), self)
+        park::wait_for(Some(&alive.0), self)
     }
 }
 

@@ -55,8 +55,10 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let tokens = self.queue.abandon();
-        settle_all(&self.alive, tokens, Ack::Retry);
+        // Answered before the close, whose deadline is at once.
+        let left = self.queue.abandon();
+        let mut inputs: Vec<Input> = left.into_iter().map(|token| Input::HandedBack { token }).collect();
+        self.alive.0.push_inputs(&mut inputs);
         if !self.closed.load(Ordering::Relaxed) {
             let (consumer, timeout) = (self.id, Duration::ZERO);
             let close = |operation| Command::CloseConsumer { operation, consumer, timeout };
@@ -68,10 +70,4 @@ impl Drop for Subscription {
 /// Answers for one delivery.
 pub(super) fn settle(alive: &Alive, token: ConsumeToken, ack: Ack) {
     alive.0.push_urgent(Urgent::Input(Input::Settled { token, ack }));
-}
-
-/// Answers for many deliveries, under one lock.
-pub(super) fn settle_all(alive: &Alive, tokens: impl IntoIterator<Item = ConsumeToken>, ack: Ack) {
-    let mut inputs: Vec<Input> = tokens.into_iter().map(|token| Input::Settled { token, ack }).collect();
-    alive.0.push_inputs(&mut inputs);
 }

@@ -9,7 +9,6 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
 
 use super::super::operation::Operation;
 use super::super::park;
@@ -19,7 +18,6 @@ use super::message::ReceivedMessage;
 use super::run::{decodable, panicked};
 use super::subscription::{CLOSE_TIMEOUT, Subscription, settle};
 use crate::consumer::{Ack, CloseReport, ConsumeToken, Delivery};
-use crate::error::{Error, Result};
 
 /// A consumer whose handlers run by themselves. Dropping it closes the consumer with deadline zero.
 #[derive(Debug)]
@@ -138,24 +136,19 @@ async fn caught<Fut: Future<Output = Ack>>(future: Fut) -> Option<Ack> {
     .await
 }
 
-pub(super) fn spawn_threads<F>(subscription: &Subscription, count: usize, handler: Arc<F>) -> Result<()>
+pub(super) fn spawn_threads<F>(subscription: &Subscription, count: usize, handler: Arc<F>)
 where
     F: Fn(ReceivedMessage) -> Ack + Send + Sync + 'static,
 {
     for _ in 0..count {
         let (mut worker, handler) = (Worker::new(subscription), handler.clone());
         let shared = subscription.alive.0.clone();
-        let work = move || {
-            while let Some(message) = park::block_on(Some(&shared), worker.next()) {
+        subscription.alive.0.spawn.spawn_blocking(Box::new(move || {
+            while let Some(message) = park::wait_for(Some(&shared), worker.next()) {
                 let ack = catch_unwind(AssertUnwindSafe(|| handler(message)));
                 let ack = ack.unwrap_or_else(|_| worker.panicked());
                 worker.settle(ack);
             }
-        };
-        thread::Builder::new()
-            .name("rocketmq-consume".into())
-            .spawn(work)
-            .map_err(|error| Error::Bug(alloc::format!("no thread for a handler: {error}").into()))?;
+        }));
     }
-    Ok(())
 }

@@ -21,6 +21,9 @@ use crate::topic::validate_topic;
 /// Java: `TopicAttributes`.
 const ATTRIBUTES: [&str; 4] = ["queue.type", "cleanup.policy", "message.type", "reserve.time"];
 
+/// Java has no limit; a mistyped number of queues must not keep tools busy for ever.
+const QUEUES_MAX: i32 = 65_536;
+
 impl Broker {
     pub(crate) fn update_and_create_topic(
         &mut self,
@@ -31,6 +34,11 @@ impl Broker {
         let header: CreateTopicRequestHeader<'_> = command.header()?;
         let topic = &*header.topic;
         self.check_topic_name(topic)?;
+        let queues = header.read_queue_nums.max(header.write_queue_nums);
+        if header.read_queue_nums.min(header.write_queue_nums) < 0 || queues > QUEUES_MAX {
+            let remark = format!("a topic has 0 to {QUEUES_MAX} queues here, not {queues}");
+            return Err(Refusal::new(ResponseCode::INVALID_PARAMETER, remark));
+        }
         let known = self.topics.get(topic).map(|config| config.attributes.clone()).unwrap_or_default();
         let attributes = change_attributes(known, header.attributes.as_deref().unwrap_or_default())?;
         let config = TopicConfig {

@@ -137,8 +137,8 @@ impl Broker {
             return Err(Refusal::new(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
         }
         let queue_ids = match header.queue_id {
-            single @ 0.. => single..single + 1,
-            _ => 0..config.read_queue_nums,
+            single @ 0.. => single..=single,
+            _ => 0..=config.read_queue_nums - 1,
         };
         let mut targets = Vec::new();
         for queue_id in queue_ids {

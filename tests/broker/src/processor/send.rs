@@ -243,7 +243,7 @@ impl Broker {
         let is_normal =
             !scan.is_transaction && !scan.is_timer && scan.delay_level <= 0 && !scan.has_sharding_key;
         if let (Some(priority @ 0..), true) = (scan.priority, is_normal) {
-            place.queue_id = priority.min(write_queues - 1);
+            place.queue_id = priority.min(write_queues - 1).max(0);
             place.answered_queue = place.queue_id;
         }
         if scan.is_transaction && !(request.reconsume_times > 0 && scan.delay_level > 0) {

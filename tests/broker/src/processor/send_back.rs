@@ -39,7 +39,7 @@ impl Broker {
         let dead = message.reconsume_times >= max || header.delay_level < 0;
         let level = match (dead, header.delay_level) {
             (true, _) => 0,
-            (false, 0) => FIRST_RETRY_LEVEL + message.reconsume_times,
+            (false, 0) => FIRST_RETRY_LEVEL.saturating_add(message.reconsume_times),
             (false, given) => given,
         };
         if dead {
@@ -81,7 +81,7 @@ impl Broker {
             sys_flag: message.sys_flag,
             born_timestamp: message.born_timestamp,
             born_host: message.born_host,
-            reconsume_times: message.reconsume_times + 1,
+            reconsume_times: message.reconsume_times.saturating_add(1),
             prepared_transaction_offset: 0,
             body: message.raw_body(),
             properties: &properties,

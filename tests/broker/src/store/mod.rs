@@ -63,7 +63,7 @@ pub(crate) struct Store {
     lag: Duration,
     pub(crate) log: CommitLog,
     queues: Vec<ConsumeQueue>,
-    by_topic: BTreeMap<Arc<str>, Vec<Option<QueueRef>>>,
+    by_topic: BTreeMap<Arc<str>, BTreeMap<i32, QueueRef>>,
     index: Index,
     /// Number of the next record to dispatch.
     dispatched: u64,
@@ -187,7 +187,7 @@ impl Store {
 
     /// The queue, if it was ever written or read.
     pub(crate) fn find(&self, topic: &str, queue_id: i32) -> Option<QueueRef> {
-        *self.by_topic.get(topic)?.get(usize::try_from(queue_id).ok()?)?
+        self.by_topic.get(topic)?.get(&queue_id).copied()
     }
 
     /// The queue; it comes into being on its first write or read, as in Java's default store.
@@ -195,15 +195,10 @@ impl Store {
         if let Some(found) = self.find(topic, queue_id) {
             return found;
         }
-        let index = usize::try_from(queue_id).expect("queue ids are checked against the topic");
         let created = QueueRef(u32::try_from(self.queues.len()).expect("queues are bounded by memory"));
         let topic = self.by_topic.get_key_value(topic).map_or_else(|| topic.into(), |(name, _)| name.clone());
         self.queues.push(ConsumeQueue::default());
-        let slots = self.by_topic.entry(topic).or_default();
-        if slots.len() <= index {
-            slots.resize(index + 1, None);
-        }
-        slots[index] = Some(created);
+        self.by_topic.entry(topic).or_default().insert(queue_id, created);
         created
     }
 

@@ -178,3 +178,22 @@ fn unknown_requests_are_answered_as_java_does() {
     let answer = world.take(opaque).unwrap();
     assert_eq!((answer.code, answer.remark.as_deref()), (3, Some(" request type 12345 not supported")));
 }
+
+#[test]
+fn absurd_numbers_from_a_client_do_no_harm() {
+    let mut world = world();
+    let client = world.connect(1);
+    let header = SendMessageRequestHeaderV2 { reconsume_times: Some(i32::MAX), ..send_header("T", 0, "") };
+    assert_eq!(world.ask_body(client, &header, b"x").code, 0);
+    let stored = world.broker.queue("T", 0).next().unwrap();
+    assert_eq!(world.send_back(client, "G", &stored, 0, None).code, 0);
+    assert_eq!(world.broker.queue("%DLQ%G", 0).next().unwrap().reconsume_times, i32::MAX);
+    assert_eq!(world.send(client, "T", i32::MAX, &[], "x").code, 29);
+    assert_eq!(world.pull(client, "G", "T", 0, i64::MIN).code, 21);
+    assert_eq!(world.pull(client, "G", "T", 0, i64::MAX).code, 21);
+    assert_eq!(world.sent(client, "T", 0, &[("DELAY", "2147483647")], "x").queue_id, 0);
+    assert_eq!(world.send(client, "T", 0, &[("DELAY", "99999999999")], "x").code, 0, "no number is no delay");
+    let opaque = world.post_pull(client, "G", "T", 1, 0, "*", i64::MAX);
+    world.advance(std::time::Duration::from_secs(20));
+    assert!(world.pulled(opaque).is_none());
+}

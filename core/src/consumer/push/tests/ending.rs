@@ -29,8 +29,8 @@ fn running_handlers_finish_the_rest_is_handed_back_and_both_are_committed() {
     let tokens = world.take();
     world.close(10_000);
     assert!(world.report().is_none(), "a handler may still run");
-    world.settle(tokens[2], Ack::HandBack);
-    world.settle(tokens[3], Ack::HandBack);
+    world.hand_back(tokens[2]);
+    world.hand_back(tokens[3]);
     world.settle(tokens[0], Ack::Done);
     world.pass(3_000);
     assert!(world.report().is_none());

@@ -1,6 +1,7 @@
 //! Starting, rebalance, brokers and routes that come and go.
 
 use alloc::vec;
+use core::time::Duration;
 
 use super::world::{BROKER_A, BROKER_B, RETRY, TOPIC, World};
 use crate::client::Outcome;
@@ -79,7 +80,8 @@ fn a_queue_is_committed_when_it_is_given_up_and_its_late_answers_count_for_nothi
     world.settle(tokens[1], Ack::Done);
     world.pass(20_000);
     assert_eq!(world.log(TOPIC, 0).committed, Some(1), "the next owner has it");
-    assert_eq!(world.consumer().late_count(), 1);
+    world.hand_back(tokens[1]);
+    assert_eq!(world.consumer().late_count(), 1, "what was never begun isn't late");
 }
 
 #[test]
@@ -239,4 +241,38 @@ fn a_filter_that_is_none_is_told_at_once() {
     world.start_with("||", |_| {});
     let Some(Outcome::Failed(Error::Usage(error))) = world.outcomes.get(&1) else { panic!("refused") };
     assert!(matches!(error, UsageError::Expression { expression, .. } if &**expression == "||"));
+}
+
+#[test]
+fn only_brokers_that_know_the_group_are_asked_for_its_members() {
+    let mut world = World::new();
+    world.start();
+    world.down.insert(BROKER_B.into());
+    world.routes.insert(TOPIC.into(), vec![("a", BROKER_A, 1), ("b", BROKER_B, 1)]);
+    world.pass(31_000);
+    assert_eq!(world.owned(TOPIC), [0, 0], "broker b, whose turn it would be, can't tell");
+}
+
+#[test]
+fn a_broker_that_has_forgotten_the_group_is_reminded_when_it_refuses_a_pull() {
+    let mut world = World::new();
+    world.start();
+    world.registered.clear();
+    world.publish(0, &["a"]);
+    world.pass(150);
+    assert_eq!(world.take().len(), 1);
+}
+
+#[test]
+fn queues_go_on_the_moment_their_broker_is_back_whatever_their_own_pause() {
+    let mut world = World::new();
+    world.start_with("*", |config| config.pull_delay_when_exception = Duration::from_secs(600));
+    world.pass(1_000);
+    world.down.insert(BROKER_A.into());
+    world.cut(BROKER_A);
+    world.pass(120_000);
+    world.down.clear();
+    world.publish(0, &["a"]);
+    world.pass(5_000);
+    assert_eq!(world.take().len(), 1);
 }

@@ -204,6 +204,10 @@ impl World {
         self.input(Input::Settled { token, ack });
     }
 
+    pub(super) fn hand_back(&mut self, token: ConsumeToken) {
+        self.input(Input::HandedBack { token });
+    }
+
     pub(super) fn input(&mut self, input: Input) {
         self.inbox.push_back(input);
         self.run();

@@ -1,0 +1,211 @@
+//! Leader and follower: without an executor, a caller that waits drives the engine itself, so its
+//! answer needs no other thread. Who comes meanwhile follows: he sleeps until his answer is there,
+//! or until the leader, who got his own, hands the lead on. A background thread leads when nobody
+//! waits.
+//!
+//! ```text
+//! caller A: send ─▶ lead: write, wait for the socket, read ─▶ own outcome ─▶ hand on ─▶ return
+//! caller B:   send ─▶ follow (sleep) ················ woken: lead ─▶ own outcome ─▶ return
+//! ```
+
+use super::std;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::task::{Context, Waker};
+use core::time::Duration;
+
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::thread;
+
+use super::engine::{Engine, Machine};
+use super::host::Host;
+use super::park::{Lead, Parker};
+use super::shared::Shared;
+use super::{Client, lock};
+use crate::time::Instant;
+
+/// How long after the last caller led the background thread takes over. Callers that come again
+/// within it find the engine free.
+const GRACE: Duration = Duration::from_millis(2);
+
+/// A host that can wait by itself.
+pub trait BlockingHost: Host {
+    /// Waits for sockets, for `deadline` or for its [`waker`](Self::waker), then calls the wakers of
+    /// the channels that are ready. Must not wait when `raised` says so after the host has begun to
+    /// heed its waker.
+    fn block(&mut self, deadline: Instant, raised: &dyn Fn() -> bool);
+
+    /// Ends [`block`](Self::block); does next to nothing when nobody is in it.
+    fn waker(&self) -> Waker;
+}
+
+/// Drives an engine by whoever waits.
+pub struct Leader<H: BlockingHost, M: Machine> {
+    inner: Arc<Inner<H, M>>,
+}
+
+struct Inner<H: BlockingHost, M: Machine> {
+    /// Gone when the client has ended.
+    engine: Mutex<Option<Engine<H, M>>>,
+    waker: Waker,
+    followers: Mutex<VecDeque<Arc<Follower>>>,
+    /// Counts the callers that led.
+    leads: AtomicU64,
+    background_leads: AtomicBool,
+}
+
+struct Follower {
+    parker: Parker,
+    promoted: AtomicBool,
+}
+
+impl<H: BlockingHost, M: Machine> fmt::Debug for Leader<H, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leader").finish_non_exhaustive()
+    }
+}
+
+impl<H: BlockingHost, M: Machine> Leader<H, M> {
+    /// From now on, callers of `client` that wait drive `engine`.
+    pub fn install(client: &Client, mut engine: Engine<H, M>) -> Self {
+        let waker = engine.host_mut().waker();
+        let inner = Arc::new(Inner {
+            engine: Mutex::new(Some(engine)),
+            waker,
+            followers: Mutex::default(),
+            leads: AtomicU64::new(0),
+            background_leads: AtomicBool::new(false),
+        });
+        let shared: &Arc<Shared> = client.shared();
+        let installed = shared.lead.set(Box::new(Handle(inner.clone())));
+        assert!(installed.is_ok(), "a client has one engine, and it is installed once");
+        Self { inner }
+    }
+
+    /// What the background thread does, until the client has ended.
+    #[expect(clippy::disallowed_methods, reason = "the one thread that may sleep")]
+    pub fn run_in_background(self) {
+        let inner = self.inner;
+        loop {
+            let before = inner.leads.load(Ordering::Relaxed);
+            thread::sleep(GRACE);
+            if inner.leads.load(Ordering::Relaxed) != before {
+                continue;
+            }
+            let Some(mut engine) = inner.try_engine() else { continue };
+            inner.background_leads.store(true, Ordering::SeqCst);
+            inner.lead(&mut engine, || !lock(&inner.followers).is_empty());
+            inner.background_leads.store(false, Ordering::SeqCst);
+            let ended = engine.is_none();
+            drop(engine);
+            inner.hand_on();
+            if ended {
+                return;
+            }
+        }
+    }
+}
+
+struct Handle<H: BlockingHost, M: Machine>(Arc<Inner<H, M>>);
+
+impl<H: BlockingHost, M: Machine> Lead for Handle<H, M> {
+    fn wait(&self, parker: &Parker) {
+        let inner = &self.0;
+        loop {
+            if parker.take_notified() {
+                return;
+            }
+            if let Some(mut engine) = inner.try_engine() {
+                inner.leads.fetch_add(1, Ordering::Relaxed);
+                inner.lead(&mut engine, || parker.is_notified());
+                let ended = engine.is_none();
+                drop(engine);
+                inner.hand_on();
+                if ended {
+                    parker.park();
+                    return;
+                }
+            } else if !inner.follow(parker) {
+                return;
+            }
+        }
+    }
+}
+
+impl<H: BlockingHost, M: Machine> Inner<H, M> {
+    fn try_engine(&self) -> Option<MutexGuard<'_, Option<Engine<H, M>>>> {
+        match self.engine.try_lock() {
+            Ok(engine) => Some(engine),
+            Err(TryLockError::Poisoned(engine)) => Some(engine.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Drives until `enough`.
+    fn lead(&self, slot: &mut Option<Engine<H, M>>, enough: impl Fn() -> bool) {
+        let mut cx = Context::from_waker(&self.waker);
+        while let Some(engine) = slot {
+            if engine.poll(&mut cx).is_ready() {
+                *slot = None;
+                return;
+            }
+            if enough() {
+                return;
+            }
+            if !engine.is_raised() {
+                let deadline = engine.deadline();
+                let signal = engine.shared().clone();
+                engine.host_mut().block(deadline, &|| signal.signal().is_raised());
+            }
+        }
+    }
+
+    /// Sleeps until the outcome is there (false), or until it is this caller's turn to lead (true).
+    fn follow(&self, parker: &Parker) -> bool {
+        let follower = Arc::new(Follower { parker: parker.clone(), promoted: AtomicBool::new(false) });
+        lock(&self.followers).push_back(follower.clone());
+        if self.background_leads.load(Ordering::SeqCst) {
+            // It looks at the followers when it wakes up.
+            self.waker.wake_by_ref();
+        }
+        // The leader may have left before it could see this follower.
+        if let Some(engine) = self.try_engine() {
+            drop(engine);
+            self.hand_on();
+        }
+        loop {
+            let promoted = follower.promoted.load(Ordering::SeqCst);
+            if parker.is_notified() {
+                self.leave(&follower);
+                parker.take_notified();
+                return false;
+            }
+            if promoted {
+                return true;
+            }
+            parker.sleep();
+        }
+    }
+
+    /// A follower has its outcome. If it was to lead, another one is.
+    fn leave(&self, follower: &Arc<Follower>) {
+        let mut followers = lock(&self.followers);
+        followers.retain(|other| !Arc::ptr_eq(other, follower));
+        drop(followers);
+        if follower.promoted.load(Ordering::SeqCst) {
+            self.hand_on();
+        }
+    }
+
+    /// The engine is free: the first follower leads.
+    fn hand_on(&self) {
+        let first = lock(&self.followers).pop_front();
+        if let Some(follower) = first {
+            follower.promoted.store(true, Ordering::SeqCst);
+            follower.parker.rouse();
+        }
+    }
+}

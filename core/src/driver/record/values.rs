@@ -1,0 +1,164 @@
+//! Everything that enters a client, as it is recorded. Bodies of messages become lengths here.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::codec::{Malformed, Reader, Recorded, recorded_as, recorded_enum, recorded_struct};
+use super::frames;
+use crate::client::{Command, Input, OutboundMessage, QueueChoice};
+use crate::config::{
+    AllocateStrategy, ClientConfig, ConsumeFrom, HostFacts, MessageModel, ProducerConfig, PushConsumerConfig,
+    RoomRule,
+};
+use crate::consumer::{Ack, ConsumeToken};
+use crate::id::{
+    ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId, ProducerId, ResolveToken,
+};
+use crate::message::MessageQueue;
+use crate::remoting::{RemotingCommand, SerializeType};
+
+macro_rules! ids {
+    ($($type:ident)*; $($plain:ident)*) => {
+        $(recorded_as!(
+            $type as u64,
+            |id| u64::from(id.index()) << 32 | u64::from(id.generation()),
+            |parts| Some($type::from_parts((parts >> 32) as u32, parts as u32))
+        );)*
+        $(recorded_as!($plain as u32, |id| id.0, |number| Some($plain(number)));)*
+    };
+}
+ids!(ChannelId OperationId ProcessQueueId; ConsumerId ProducerId ResolveToken);
+
+recorded_struct!(HostFacts { ip, pid });
+recorded_as!(SerializeType as u8, |kind| kind.byte(), SerializeType::from_byte);
+recorded_struct!(ClientConfig {
+    name_servers,
+    instance_name,
+    unit_name,
+    poll_name_server_interval,
+    heartbeat_broker_interval,
+    persist_consumer_offset_interval,
+    connect_timeout,
+    request_timeout,
+    channel_idle_max,
+    reconnect_delay_min,
+    reconnect_delay_max,
+    channel_pending_max,
+    serialize,
+});
+recorded_struct!(ProducerConfig {
+    group,
+    send_timeout,
+    send_attempt_timeout,
+    retry_times,
+    retry_when_not_store_ok,
+    create_topic_key,
+    default_topic_queue_nums,
+    message_bytes_max,
+    compress_bytes_min,
+    latency_fault_tolerance,
+});
+recorded_struct!(PushConsumerConfig {
+    group,
+    subscriptions,
+    message_model,
+    consume_from,
+    pull_threshold_for_queue,
+    pull_threshold_bytes_for_queue,
+    consume_concurrently_max_span,
+    pull_batch_size,
+    pull_batch_bytes,
+    broker_suspend_max,
+    pull_timeout,
+    pull_delay_when_exception,
+    max_reconsume_times,
+    send_back_retry_delay,
+    rebalance_interval,
+    allocate_strategy,
+});
+recorded_enum!(MessageModel { 0 => Clustering });
+recorded_enum!(ConsumeFrom { 0 => LastOffset, 1 => FirstOffset, 2 => Timestamp(millis) });
+recorded_enum!(AllocateStrategy {
+    0 => Averagely,
+    1 => AveragelyByCircle,
+    2 => Config(queues),
+    3 => MachineRoom { rooms },
+    4 => MachineRoomNearby { inner, brokers, consumers },
+    5 => ConsistentHash { virtual_nodes },
+});
+recorded_enum!(RoomRule { 0 => Before(separator), 1 => Table(table) });
+recorded_struct!(MessageQueue { topic, broker_name, queue_id });
+recorded_struct!(ConsumeToken { consumer, queue, queue_offset });
+recorded_enum!(Ack { 0 => Done, 1 => Retry, 2 => RetryAfter(delay), 3 => DeadLetter });
+recorded_enum!(QueueChoice { 0 => RoundRobin, 1 => Queue(queue), 2 => Hash(hash) });
+recorded_enum!(Command {
+    0 => Connect { operation },
+    1 => CreateProducer { producer, config },
+    2 => Send { operation, producer, message, choice, timeout },
+    3 => SendOneway { operation, producer, message, choice },
+    4 => CloseProducer { operation, producer, timeout },
+    5 => StartConsumer { operation, consumer, config },
+    6 => CloseConsumer { operation, consumer, timeout },
+    7 => Close { operation, timeout },
+});
+recorded_enum!(Input {
+    0 => Resolved { token, result },
+    1 => Connected { channel },
+    2 => Received { channel, command },
+    3 => Transmitted { channel, bytes_total },
+    4 => Closed { channel, reason },
+    5 => Timeout,
+    6 => WallClock(wall),
+    7 => Command(command),
+    8 => Settled { token, ack },
+    9 => HandedBack { token },
+});
+
+/// The body's length; zeros when read.
+impl Recorded for OutboundMessage {
+    fn write(&self, out: &mut Vec<u8>) {
+        let Self { topic, body, flag, sys_flag, properties } = self;
+        topic.write(out);
+        body.len().write(out);
+        flag.write(out);
+        sys_flag.write(out);
+        properties.write(out);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let topic = Arc::<str>::read(input)?;
+        let body = zeros(usize::read(input)?)?;
+        Ok(Self {
+            topic,
+            body,
+            flag: Recorded::read(input)?,
+            sys_flag: Recorded::read(input)?,
+            properties: String::read(input)?,
+        })
+    }
+}
+
+/// As a frame, without the bodies of messages.
+impl Recorded for RemotingCommand {
+    fn write(&self, out: &mut Vec<u8>) {
+        let frame = frames::redacted(self);
+        frame.len().write(out);
+        out.extend_from_slice(&frame);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let count = usize::read(input)?;
+        frames::decode(input.bytes(count)?)
+    }
+}
+
+/// No body is larger than a frame.
+fn zeros(count: usize) -> Result<Bytes, Malformed> {
+    if count > crate::remoting::FRAME_BYTES_MAX {
+        return Err(Malformed { what: "a body larger than a frame" });
+    }
+    Ok(Bytes::from(alloc::vec![0; count]))
+}

@@ -1,0 +1,297 @@
+//! Handlers, workers and streams on a scripted host.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::future::{Future, pending, poll_fn, ready};
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, Waker};
+
+use super::super::std::sync::Mutex;
+use super::super::{PushConsumerBuilder, lock};
+use super::script::{World, delivery, obey, operation_of, poll_once};
+use crate::client::{Command, Input, Outcome, Output};
+use crate::consumer::{Ack, CloseReport, Delivery};
+use crate::error::Result;
+use crate::id::{ConsumerId, GenerationalId, ProcessQueueId};
+use crate::message::sys_flag;
+
+type Feed = Arc<Mutex<VecDeque<Output>>>;
+
+/// A consumer whose machine does what is put into the feed, at the next nudge.
+struct Fixture {
+    world: World,
+    feed: Feed,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let feed = Feed::default();
+        let reaction = feed.clone();
+        let world = World::new(move |input, outputs| match input {
+            Input::Command(Command::CloseConsumer { operation, consumer, .. }) => {
+                outputs.push_back(Output::ConsumerClosed { consumer: *consumer });
+                let outcome = Outcome::ConsumerClosed(CloseReport { settled: 1, ..CloseReport::default() });
+                outputs.push_back(Output::Complete { operation: *operation, outcome });
+            }
+            Input::Command(_) if operation_of(input).is_some() => {
+                obey(input, outputs);
+                outputs.append(&mut lock(&reaction));
+            }
+            _ => {}
+        });
+        Self { world, feed }
+    }
+
+    fn builder(&self) -> PushConsumerBuilder {
+        self.world.client().push_consumer("group").subscribe("TopicTest", "*")
+    }
+
+    fn output(&mut self, output: Output) {
+        lock(&self.feed).push_back(output);
+        let nudge = self.world.client().connect();
+        self.world.settle();
+        drop(nudge);
+    }
+
+    fn deliver(&mut self, deliveries: Vec<Delivery>) {
+        self.output(Output::Deliver { consumer: ConsumerId(0), deliveries });
+    }
+
+    /// What has been answered since the last call.
+    fn settled(&mut self) -> Vec<alloc::string::String> {
+        self.world.settle();
+        let told = self.world.told();
+        self.world.forget();
+        let answers = ["settled", "handed back", "close c"];
+        told.into_iter().filter(|text| answers.iter().any(|answer| text.starts_with(answer))).collect()
+    }
+
+    /// Runs the tasks that were spawned, once each.
+    fn run_tasks(&self) {
+        let mut tasks = core::mem::take(&mut lock(&self.world.stage).tasks);
+        tasks.retain_mut(|task| task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        lock(&self.world.stage).tasks.extend(tasks);
+    }
+}
+
+fn turn<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn messages(offsets: core::ops::Range<i64>) -> Vec<Delivery> {
+    offsets.map(|offset| delivery(0, offset, 0, b"body")).collect()
+}
+
+#[test]
+fn run_calls_a_handler_that_borrows_and_stops_when_told() {
+    let mut fixture = Fixture::new();
+    let seen = RefCell::new(Vec::new());
+    let stop = Cell::new(false);
+    let until = poll_fn(|_| if stop.get() { Poll::Ready(()) } else { Poll::Pending });
+    let run = fixture.builder().run(async |message| {
+        seen.borrow_mut().push((message.queue_offset(), message.body().expect("a body").clone()));
+        if message.queue_offset() == 1 { Ack::DeadLetter } else { Ack::Done }
+    });
+    let mut run = pin!(run.until(until));
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.deliver(messages(0..3));
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(fixture.settled(), ["settled 0 Done", "settled 1 DeadLetter", "settled 2 Done"]);
+    stop.set(true);
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(fixture.settled(), ["close consumer 30s"]);
+    let report = turn(run.as_mut());
+    assert!(matches!(report, Poll::Ready(Ok(CloseReport { settled: 1, .. }))), "{report:?}");
+    assert_eq!(seen.borrow().len(), 3);
+}
+
+#[test]
+fn a_slow_handler_holds_one_message_and_not_its_batch() {
+    let mut fixture = Fixture::new();
+    let mut run = pin!(
+        fixture
+            .builder()
+            .run(async |message| { if message.queue_offset() == 0 { pending().await } else { Ack::Done } })
+            .concurrency(2)
+    );
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.deliver(messages(0..600));
+    for _ in 0..4 {
+        assert!(turn(run.as_mut()).is_pending());
+    }
+    assert_eq!(fixture.settled().len(), 599);
+}
+
+#[test]
+fn a_panicking_handler_means_retry_and_the_others_go_on() {
+    let mut fixture = Fixture::new();
+    let mut run = pin!(fixture.builder().run(async |message| {
+        assert!(message.queue_offset() != 1, "the handler's own fault");
+        Ack::Done
+    }));
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.deliver(messages(0..3));
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(fixture.settled(), ["settled 0 Done", "settled 1 Retry", "settled 2 Done"]);
+}
+
+#[test]
+fn an_undecodable_body_goes_to_the_dead_letters_without_a_call_and_its_neighbours_arrive() {
+    let mut fixture = Fixture::new();
+    let seen = RefCell::new(Vec::new());
+    let mut run = pin!(fixture.builder().run(async |message| {
+        seen.borrow_mut().push(message.queue_offset());
+        Ack::Done
+    }));
+    assert!(turn(run.as_mut()).is_pending());
+    let bad = delivery(0, 1, sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB, b"no zlib stream");
+    fixture.deliver([messages(0..1), alloc::vec![bad], messages(2..3)].concat());
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(fixture.settled(), ["settled 0 Done", "settled 1 DeadLetter", "settled 2 Done"]);
+    assert_eq!(*seen.borrow(), [0, 2]);
+}
+
+#[test]
+fn a_run_that_is_dropped_brings_its_messages_again_and_closes_the_consumer() {
+    let mut fixture = Fixture::new();
+    {
+        let mut run = Box::pin(fixture.builder().run(async |_| pending().await).concurrency(2));
+        assert!(turn(run.as_mut()).is_pending());
+        fixture.deliver(messages(0..3));
+        assert!(turn(run.as_mut()).is_pending());
+    }
+    let mut settled = fixture.settled();
+    settled.sort();
+    assert_eq!(settled, ["close consumer 0ns", "handed back 2", "settled 0 Retry", "settled 1 Retry"]);
+}
+
+#[test]
+fn run_wakes_only_the_handlers_that_woke_up() {
+    let mut fixture = Fixture::new();
+    let polls = Cell::new(0);
+    let wakers = RefCell::new(Vec::new());
+    let mut run = pin!(fixture.builder().run(async |_| {
+        poll_fn(|cx: &mut Context<'_>| {
+            polls.set(polls.get() + 1);
+            wakers.borrow_mut().push(cx.waker().clone());
+            Poll::<()>::Pending
+        })
+        .await;
+        Ack::Done
+    }));
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.deliver(messages(0..10));
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(polls.get(), 10);
+    wakers.borrow()[3].wake_by_ref();
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(polls.get(), 11);
+}
+
+#[test]
+fn workers_take_one_message_each_and_are_woken_once_a_drain() {
+    let mut fixture = Fixture::new();
+    let mut starting = fixture.builder().workers(3, |message| {
+        let ack = if message.queue_offset() == 1 { None } else { Some(Ack::Done) };
+        async move {
+            match ack {
+                Some(ack) => ack,
+                None => panic!("the worker's own fault"),
+            }
+        }
+    });
+    fixture.world.settle();
+    let Poll::Ready(Ok(consumer)) = poll_once(&mut starting) else { panic!("the consumer starts") };
+    fixture.run_tasks();
+    fixture.deliver(messages(0..3));
+    fixture.run_tasks();
+    assert_eq!(fixture.settled(), ["settled 0 Done", "settled 1 Retry", "settled 2 Done"]);
+    let mut close = consumer.close();
+    fixture.world.settle();
+    assert!(matches!(poll_once(&mut close), Poll::Ready(Ok(_))));
+    fixture.run_tasks();
+    assert!(lock(&fixture.world.stage).tasks.is_empty(), "the workers have ended");
+}
+
+#[test]
+fn workers_end_when_their_handle_goes() {
+    let mut fixture = Fixture::new();
+    let mut starting = fixture.builder().workers(2, |_| ready(Ack::Done));
+    fixture.world.settle();
+    let started: Result<_> = match poll_once(&mut starting) {
+        Poll::Ready(started) => started,
+        Poll::Pending => panic!("the consumer starts"),
+    };
+    fixture.run_tasks();
+    drop(started);
+    fixture.run_tasks();
+    assert!(lock(&fixture.world.stage).tasks.is_empty());
+    assert_eq!(fixture.settled(), ["close consumer 0ns"]);
+}
+
+#[test]
+fn a_stream_shows_everything_and_a_message_dropped_unanswered_comes_again() {
+    let mut fixture = Fixture::new();
+    let mut starting = fixture.builder().stream();
+    fixture.world.settle();
+    let Poll::Ready(Ok(mut stream)) = poll_once(&mut starting) else { panic!("the consumer starts") };
+    assert!(poll_once(&mut stream.next()).is_pending());
+    let bad = delivery(0, 1, sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB, b"no zlib stream");
+    fixture.deliver([messages(0..1), alloc::vec![bad], messages(2..4)].concat());
+    let mut take = || match poll_once(&mut stream.next()) {
+        Poll::Ready(Some(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    let first = take();
+    assert_eq!(alloc::format!("{first}"), "TopicTest@broker-a:0 offset 0: body");
+    first.ack();
+    let second = take();
+    assert!(second.body().is_err());
+    second.dead_letter();
+    drop(take());
+    take().retry_after(core::time::Duration::from_secs(10));
+    assert_eq!(
+        fixture.settled(),
+        ["settled 0 Done", "settled 1 DeadLetter", "settled 2 Retry", "settled 3 RetryAfter(10s)"]
+    );
+    let mut close = stream.close();
+    fixture.world.settle();
+    assert!(matches!(poll_once(&mut close), Poll::Ready(Ok(CloseReport { settled: 1, .. }))));
+    assert!(matches!(poll_once(&mut stream.next()), Poll::Ready(None)));
+}
+
+#[test]
+fn closing_hands_back_what_no_handler_began() {
+    let mut fixture = Fixture::new();
+    let mut starting = fixture.builder().stream();
+    fixture.world.settle();
+    let Poll::Ready(Ok(mut stream)) = poll_once(&mut starting) else { panic!("the consumer starts") };
+    fixture.deliver(alloc::vec![delivery(0, 0, 0, b""), delivery(0, 1, 0, b""), delivery(1, 7, 0, b"")]);
+    let Poll::Ready(Some(message)) = poll_once(&mut stream.next()) else { panic!("there are three") };
+    let queue = ProcessQueueId::from_parts(0, 0);
+    lock(&fixture.feed).push_back(Output::Revoke { consumer: ConsumerId(0), queue });
+    fixture.output(Output::ConsumerClosed { consumer: ConsumerId(0) });
+    assert!(matches!(poll_once(&mut stream.next()), Poll::Ready(None)));
+    message.ack();
+    let mut settled = fixture.settled();
+    settled.sort();
+    assert_eq!(settled, ["handed back 1", "handed back 7", "settled 0 Done"]);
+}
+
+#[test]
+fn deliveries_of_a_revoked_queue_do_not_begin() {
+    let mut fixture = Fixture::new();
+    let mut starting = fixture.builder().stream();
+    fixture.world.settle();
+    let Poll::Ready(Ok(mut stream)) = poll_once(&mut starting) else { panic!("the consumer starts") };
+    fixture.deliver(alloc::vec![delivery(0, 0, 0, b""), delivery(1, 5, 0, b""), delivery(0, 1, 0, b"")]);
+    fixture.output(Output::Revoke { consumer: ConsumerId(0), queue: ProcessQueueId::from_parts(0, 0) });
+    let Poll::Ready(Some(message)) = poll_once(&mut stream.next()) else { panic!("one is left") };
+    assert_eq!(message.queue_offset(), 5);
+    message.ack();
+    assert!(poll_once(&mut stream.next()).is_pending());
+    assert_eq!(fixture.settled(), ["handed back 0", "handed back 1", "settled 5 Done"]);
+}

@@ -1,0 +1,289 @@
+//! The drain loop on a scripted host.
+
+use super::super::std;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::task::Poll;
+
+use bytes::{Bytes, BytesMut};
+use std::io;
+
+use super::super::{Options, Transform, lock};
+use super::script::{World, address, channel, frame, obey, poll_once};
+use crate::client::{Chunks, Input, Output};
+use crate::error::Error;
+use crate::time::Instant;
+
+/// Connects channel 0 as soon as the client asks for a name server.
+fn connecting(input: &Input, outputs: &mut VecDeque<Output>) {
+    obey(input, outputs);
+    if matches!(input, Input::Command(crate::client::Command::Connect { .. })) {
+        outputs.push_back(Output::Connect { channel: channel(0), address: address() });
+    }
+}
+
+fn connected(mut world: World) -> World {
+    drop(world.client().connect());
+    let mut operation = world.client().connect();
+    world.settle();
+    assert!(matches!(poll_once(&mut operation), Poll::Ready(Ok(()))));
+    world.socket(channel(0), |socket| socket.connected = true);
+    world.settle();
+    world.forget();
+    world
+}
+
+fn chunks(parts: &[&'static [u8]]) -> Chunks {
+    parts.iter().map(|part| Bytes::from_static(part)).collect()
+}
+
+#[test]
+fn frames_that_arrive_in_any_pieces_go_in_whole_and_in_order() {
+    let stream: Vec<u8> = [frame(1, b"one"), frame(2, b""), frame(3, b"three")].concat();
+    for cut in 1..stream.len() {
+        let mut world = connected(World::new(connecting));
+        let (head, tail) = stream.split_at(cut);
+        world.socket(channel(0), |socket| {
+            socket.incoming.extend([Bytes::copy_from_slice(head), Bytes::copy_from_slice(tail)]);
+        });
+        world.settle();
+        assert_eq!(
+            world.told(),
+            ["received ch0.0 1", "received ch0.0 2", "received ch0.0 3"],
+            "cut at {cut}"
+        );
+    }
+}
+
+#[test]
+fn frames_before_the_end_of_a_connection_are_not_lost_with_it() {
+    let mut world = connected(World::new(connecting));
+    world.socket(channel(0), |socket| socket.incoming.extend([frame(1, b"last words"), Bytes::new()]));
+    world.settle();
+    assert_eq!(world.told(), ["received ch0.0 1", "closed ch0.0 the peer closed the connection"]);
+    assert_eq!(lock(&world.stage).closed, [channel(0)]);
+}
+
+#[test]
+fn a_peer_that_speaks_nonsense_loses_its_connection_and_nothing_else() {
+    let mut world = connected(World::new(connecting));
+    world.socket(channel(0), |socket| {
+        socket.incoming.push_back(Bytes::from_static(b"HTTP/1.1 200 OK\r\n\r\n"))
+    });
+    assert!(!world.settle());
+    assert_eq!(world.told().len(), 1);
+    assert!(world.told()[0].starts_with("closed ch0.0"), "{:?}", world.told());
+}
+
+/// Answers each frame with 3 chunks.
+fn echoing(input: &Input, outputs: &mut VecDeque<Output>) {
+    connecting(input, outputs);
+    if let Input::Received { channel, .. } = input {
+        outputs.push_back(Output::Transmit {
+            channel: *channel,
+            chunks: chunks(&[b"abc", b"", b"defgh", b"ij"]),
+        });
+    }
+}
+
+#[test]
+fn a_drain_writes_once_a_channel_and_says_how_much_went() {
+    let mut world = connected(World::new(echoing));
+    world.socket(channel(0), |socket| socket.incoming.extend([frame(1, b""), frame(2, b"")]));
+    world.settle();
+    assert_eq!(world.told(), ["received ch0.0 1", "received ch0.0 2", "transmitted ch0.0 20"]);
+    world.socket(channel(0), |socket| {
+        assert_eq!(socket.written, b"abcdefghijabcdefghij");
+        assert_eq!(socket.writes, 1);
+    });
+}
+
+#[test]
+fn partial_writes_keep_the_order_and_only_accepted_bytes_are_reported() {
+    let mut world = connected(World::new(echoing));
+    world.socket(channel(0), |socket| {
+        socket.takes.extend([2, 3, 0]);
+        socket.incoming.push_back(frame(1, b""));
+    });
+    world.settle();
+    assert_eq!(world.told(), ["received ch0.0 1", "transmitted ch0.0 5"]);
+    world.socket(channel(0), |socket| assert_eq!(socket.written, b"abcde"));
+    world.settle();
+    assert_eq!(world.told()[2..], ["transmitted ch0.0 10"]);
+    world.socket(channel(0), |socket| assert_eq!(socket.written, b"abcdefghij"));
+}
+
+#[test]
+fn what_was_written_before_a_close_still_goes_out() {
+    let mut world = connected(World::new(|input, outputs| {
+        echoing(input, outputs);
+        if let Input::Received { channel, .. } = input {
+            outputs.push_back(Output::Close { channel: *channel });
+        }
+    }));
+    // Another handle on what was written: the socket itself is gone afterwards.
+    let written = alloc::sync::Arc::new(std::sync::Mutex::new(0));
+    world.socket(channel(0), |socket| socket.incoming.push_back(frame(1, b"")));
+    let before = lock(&world.stage).sockets[&channel(0)].writes;
+    assert_eq!(before, 0);
+    world.settle();
+    *lock(&written) += lock(&world.stage).closed.len();
+    assert_eq!(*lock(&written), 1);
+    assert_eq!(world.told(), ["received ch0.0 1"], "no input about a channel that the core closed");
+}
+
+#[test]
+fn a_wake_up_touches_ready_sockets_only() {
+    let mut world = connected(World::new(|input, outputs| {
+        connecting(input, outputs);
+        if matches!(input, Input::Connected { channel: first } if *first == channel(0)) {
+            outputs.push_back(Output::Connect { channel: channel(1), address: address() });
+        }
+    }));
+    world.socket(channel(1), |socket| socket.connected = true);
+    world.settle();
+    let idle = lock(&world.stage).sockets[&channel(1)].reads;
+    let wakes = world.wakes.count();
+    world.socket(channel(0), |socket| socket.incoming.push_back(frame(1, b"")));
+    assert_eq!(world.wakes.count(), wakes + 1);
+    world.settle();
+    assert_eq!(lock(&world.stage).sockets[&channel(1)].reads, idle);
+}
+
+#[test]
+fn a_talkative_channel_leaves_room_for_others() {
+    let mut world = connected(World::new(connecting));
+    let piece = frame(1, &[0; 60_000]);
+    world.socket(channel(0), |socket| socket.incoming.extend(core::iter::repeat_n(piece, 100)));
+    assert!(!world.drain());
+    let first = world.told().len();
+    assert!(first < 100, "one drain read everything: {first} frames");
+    assert!(world.engine.is_raised(), "the rest asks for another drain");
+    world.settle();
+    assert_eq!(world.told().len(), 100);
+}
+
+#[test]
+fn timeouts_come_when_due_and_the_wall_clock_is_watched() {
+    let mut world = World::new(connecting);
+    world.settle();
+    world.forget();
+    lock(&world.stage).now = Instant::from_millis(5);
+    world.settle();
+    assert_eq!(world.told(), [""; 0], "nothing is due");
+}
+
+#[test]
+fn a_panic_of_the_core_ends_the_client_and_tells_everybody() {
+    let mut world = connected(World::new(|input, outputs| {
+        connecting(input, outputs);
+        assert!(!matches!(input, Input::Received { .. }), "a rule of the core is broken");
+    }));
+    let mut stream = world.client().push_consumer("group").subscribe("TopicTest", "*").stream();
+    world.settle();
+    let Poll::Ready(Ok(mut stream)) = poll_once(&mut stream) else { panic!("the consumer starts") };
+    let mut next = stream.next();
+    assert!(poll_once(&mut next).is_pending());
+    let mut waiting = world.client().connect();
+    world.socket(channel(0), |socket| socket.incoming.push_back(frame(1, b"")));
+    assert!(world.settle(), "the engine has ended");
+    match poll_once(&mut waiting) {
+        Poll::Ready(Err(Error::Bug(text))) => {
+            assert!(text.contains("a rule of the core is broken"), "{text}")
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(poll_once(&mut next), Poll::Ready(None)));
+    assert!(matches!(world.client().producer("group").build(), Err(Error::Bug(_))));
+    assert_eq!(lock(&world.stage).closed, [channel(0)]);
+}
+
+/// Says hello, adds one to every byte, and takes only pairs of bytes.
+#[derive(Default)]
+struct PlusOne {
+    established: bool,
+}
+
+impl Transform for PlusOne {
+    fn start(&mut self, wire: &mut BytesMut) -> io::Result<()> {
+        wire.extend_from_slice(b"hello");
+        Ok(())
+    }
+
+    fn inbound(
+        &mut self,
+        arrived: &mut BytesMut,
+        plain: &mut BytesMut,
+        wire: &mut BytesMut,
+    ) -> io::Result<()> {
+        if !self.established {
+            if arrived.len() < 5 {
+                return Ok(());
+            }
+            if arrived.split_to(5) != b"HELLO"[..] {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "no greeting"));
+            }
+            self.established = true;
+            wire.extend_from_slice(b"thanks");
+        }
+        let whole = arrived.split_to(arrived.len() / 2 * 2);
+        plain.extend(whole.iter().map(|byte| byte.wrapping_sub(1)));
+        Ok(())
+    }
+
+    fn outbound(&mut self, plain: &[u8], wire: &mut BytesMut) -> io::Result<()> {
+        wire.extend(plain.iter().map(|byte| byte.wrapping_add(1)));
+        Ok(())
+    }
+
+    fn is_established(&self) -> bool {
+        self.established
+    }
+}
+
+#[test]
+fn a_transform_shakes_hands_first_and_then_changes_both_directions() {
+    let options = Options {
+        transforms: Some(Box::new(|| Box::new(PlusOne::default()) as Box<dyn Transform>)),
+        ..Options::default()
+    };
+    let mut world = connected(World::with(options, echoing));
+    assert_eq!(world.told(), [""; 0], "the core does not hear of a connection before the handshake ends");
+    world.socket(channel(0), |socket| {
+        assert_eq!(socket.written, b"hello");
+        socket.incoming.extend([Bytes::from_static(b"HEL"), Bytes::from_static(b"LO")]);
+    });
+    world.settle();
+    assert_eq!(world.told()[0], "connected ch0.0");
+    let changed: Vec<u8> = frame(1, b"plain").iter().map(|byte| byte.wrapping_add(1)).collect();
+    // One byte stays back until its pair comes.
+    let spare = usize::from(changed.len() % 2 == 1);
+    world.socket(channel(0), |socket| {
+        socket.takes.extend([4, 0]);
+        socket.incoming.push_back(Bytes::from(changed));
+        if spare == 1 {
+            socket.incoming.push_back(Bytes::from_static(b"\x01"));
+        }
+    });
+    world.forget();
+    world.settle();
+    world.settle();
+    assert_eq!(world.told(), ["received ch0.0 1"], "a piece counts when the socket took all of it");
+    world.socket(channel(0), |_| {});
+    world.settle();
+    assert_eq!(world.told()[1..], ["transmitted ch0.0 10"]);
+    world.socket(channel(0), |socket| assert_eq!(socket.written, b"hellothanksbcdefghijk"));
+}
+
+#[test]
+fn a_failed_handshake_is_a_connection_that_never_came_up() {
+    let options = Options {
+        transforms: Some(Box::new(|| Box::new(PlusOne::default()) as Box<dyn Transform>)),
+        ..Options::default()
+    };
+    let mut world = connected(World::with(options, echoing));
+    world.socket(channel(0), |socket| socket.incoming.push_back(Bytes::from_static(b"howdy")));
+    world.settle();
+    assert_eq!(world.told(), ["closed ch0.0 no greeting"]);
+}

@@ -1,0 +1,284 @@
+//! Operations, the mailbox's order, handles and their ends.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::task::Poll;
+use core::time::Duration;
+
+use proptest::prelude::*;
+
+use super::super::{Limits, Operation, Options, Producer};
+use super::script::{World, address, obey, operation_of, poll_once};
+use crate::client::{Command, Input, Outcome, Output};
+use crate::error::Error;
+use crate::message::Message;
+use crate::message::id::offset_msg_id;
+use crate::producer::{SendReceipt, SendStatus};
+
+fn receipt() -> SendReceipt {
+    SendReceipt {
+        status: SendStatus::SendOk,
+        message_id: offset_msg_id(address(), 0),
+        offset_message_id: "".into(),
+        queue: alloc::sync::Arc::new(crate::message::MessageQueue {
+            topic: "TopicTest".into(),
+            broker_name: "broker-a".into(),
+            queue_id: 0,
+        }),
+        queue_offset: 0,
+        transaction_id: None,
+    }
+}
+
+/// Stores every message at once.
+fn storing(input: &Input, outputs: &mut VecDeque<Output>) {
+    match input {
+        Input::Command(Command::Send { operation, .. }) => {
+            outputs.push_back(Output::Complete { operation: *operation, outcome: Outcome::Sent(receipt()) });
+        }
+        other => obey(other, outputs),
+    }
+}
+
+/// Never answers a send.
+fn silent(input: &Input, outputs: &mut VecDeque<Output>) {
+    if !matches!(input, Input::Command(Command::Send { .. })) {
+        obey(input, outputs);
+    }
+}
+
+fn producer(world: &mut World) -> Producer {
+    let producer = world.client().producer("group").build().expect("a producer");
+    world.settle();
+    world.forget();
+    producer
+}
+
+fn message(body: &'static str) -> Message {
+    Message::new("TopicTest", body)
+}
+
+fn limited(messages_max: usize) -> Options {
+    Options { limits: Limits { messages_max, ..Limits::default() }, ..Options::default() }
+}
+
+#[test]
+fn sends_begin_in_the_order_of_their_calls_without_being_polled() {
+    let mut world = World::new(storing);
+    let producer = producer(&mut world);
+    let mut sends: Vec<_> = ["a", "b", "c"].map(|body| producer.send(message(body))).into();
+    world.settle();
+    assert_eq!(world.told(), ["send a", "send b", "send c"]);
+    assert!(sends.iter_mut().all(|send| matches!(poll_once(send), Poll::Ready(Ok(_)))));
+}
+
+#[test]
+fn a_send_dropped_before_it_was_taken_is_never_sent() {
+    let mut world = World::new(storing);
+    let producer = producer(&mut world);
+    let (a, b) = (producer.send(message("a")), producer.send(message("b")));
+    drop(a);
+    world.settle();
+    assert_eq!(world.told(), ["send b"]);
+    assert_eq!(world.client().detached_counts().withdrawn, 1);
+    drop(b);
+    world.settle();
+    assert_eq!(world.client().alive_at_rest(), (0, true));
+}
+
+#[test]
+fn a_send_dropped_later_goes_on_and_is_counted() {
+    let mut operations = Vec::new();
+    let mut world = World::new(move |input, outputs| match input {
+        Input::Command(Command::Send { operation, .. }) => operations.push(*operation),
+        Input::Command(Command::Connect { operation }) => {
+            for send in operations.drain(..) {
+                outputs.push_back(Output::Complete { operation: send, outcome: Outcome::Sent(receipt()) });
+            }
+            outputs.push_back(Output::Complete { operation: *operation, outcome: Outcome::Done });
+        }
+        other => obey(other, outputs),
+    });
+    let producer = producer(&mut world);
+    let send = producer.send(message("a"));
+    world.settle();
+    drop(send);
+    assert!(!world.client().alive_at_rest().1, "its permit is still out");
+    drop(world.client().connect());
+    let connect = world.client().connect();
+    world.settle();
+    drop(connect);
+    assert_eq!(world.client().detached_counts().done, 1 + 1);
+    assert_eq!(world.client().alive_at_rest(), (0, true));
+}
+
+#[test]
+fn too_many_sends_queue_first_come_first_served_and_try_send_hands_back() {
+    let mut world = World::with(limited(2), silent);
+    let producer = producer(&mut world);
+    let mut sends: VecDeque<Operation<SendReceipt>> =
+        ["a", "b", "c", "d"].map(|body| producer.send(message(body))).into();
+    world.settle();
+    assert_eq!(world.told(), ["send a", "send b"]);
+    match producer.try_send(message("e")) {
+        Err(Error::Full(message)) => assert_eq!(message.body(), "e"),
+        other => panic!("{other:?}"),
+    }
+    drop(sends.remove(2));
+    world.settle();
+    assert_eq!(world.told(), ["send a", "send b"], "a withdrawal of one that waits frees no permit");
+    assert!(sends.iter_mut().all(|send| poll_once(send).is_pending()));
+}
+
+#[test]
+fn permits_come_back_with_outcomes_and_let_the_next_in() {
+    let mut world = World::with(limited(1), storing);
+    let producer = producer(&mut world);
+    let mut sends: Vec<_> = ["a", "b", "c"].map(|body| producer.send(message(body))).into();
+    world.settle();
+    assert_eq!(world.told(), ["send a", "send b", "send c"]);
+    assert!(sends.iter_mut().all(|send| matches!(poll_once(send), Poll::Ready(Ok(_)))));
+    assert!(producer.try_send(message("d")).is_ok());
+    world.settle();
+    assert_eq!(world.client().alive_at_rest(), (0, true));
+}
+
+#[test]
+fn a_close_overtakes_sends_that_wait() {
+    let mut world = World::with(limited(1), silent);
+    let producer = producer(&mut world);
+    let mut sends: Vec<_> = ["a", "b"].map(|body| producer.send(message(body))).into();
+    world.settle();
+    let mut close = world.client().close();
+    let mut again = world.client().close_within(Duration::from_secs(1));
+    assert!(world.settle(), "the engine ends");
+    assert_eq!(world.told(), ["send a", "close 30s", "close 1s"]);
+    assert!(matches!(poll_once(&mut close), Poll::Ready(Ok(()))));
+    assert!(matches!(poll_once(&mut again), Poll::Ready(Ok(()))));
+    assert!(sends.iter_mut().all(|send| matches!(poll_once(send), Poll::Ready(Err(Error::Closed)))));
+    assert!(matches!(poll_once(&mut world.client().close()), Poll::Ready(Ok(()))));
+    assert!(matches!(poll_once(&mut producer.send(message("c"))), Poll::Ready(Err(Error::Closed))));
+}
+
+#[test]
+fn dropping_the_last_handle_closes_with_deadline_zero_and_an_operation_is_a_handle() {
+    let mut world = World::new(silent);
+    let producer = producer(&mut world);
+    let send = producer.send(message("a"));
+    drop(producer);
+    world.client = None;
+    assert!(!world.settle(), "the operation keeps the client alive");
+    assert_eq!(world.told(), ["send a", "close producer"], "the producer is closed behind its sends");
+    drop(send);
+    assert!(world.settle());
+    assert_eq!(world.told()[2..], ["close 0ns"]);
+}
+
+#[test]
+fn an_engine_that_is_dropped_leaves_nobody_waiting() {
+    let mut world = World::new(silent);
+    let producer = producer(&mut world);
+    let (mut taken, World { engine, client, .. }) = (producer.send(message("a")), {
+        world.settle();
+        world
+    });
+    let mut queued = producer.send(message("b"));
+    drop(engine);
+    assert!(matches!(poll_once(&mut taken), Poll::Ready(Err(Error::Closed))));
+    assert!(matches!(poll_once(&mut queued), Poll::Ready(Err(Error::Closed))));
+    drop(client);
+}
+
+#[test]
+fn what_can_not_be_sent_is_told_at_the_call() {
+    let mut world = World::new(storing);
+    let producer = producer(&mut world);
+    let mut empty_topic = producer.send(Message::new("", "x"));
+    assert!(matches!(poll_once(&mut empty_topic), Poll::Ready(Err(Error::Usage(_)))));
+    assert!(matches!(world.client().producer("").build(), Err(Error::Usage(_))));
+}
+
+#[test]
+fn large_bodies_are_compressed_where_it_pays() {
+    let mut sent = Vec::new();
+    let (tell, told) = super::super::std::sync::mpsc::channel();
+    let mut world = World::new(move |input, outputs| {
+        if let Input::Command(Command::Send { message, .. }) = input {
+            tell.send((message.body.len(), message.sys_flag)).expect("the test listens");
+        }
+        storing(input, outputs);
+    });
+    let producer = producer(&mut world);
+    let noise: Vec<u8> = {
+        let mut rng = crate::rng::Rng::new(1);
+        (0..5_000).map(|_| rng.next_u64().to_le_bytes()[0]).collect()
+    };
+    for body in [alloc::vec![b'a'; 4_095], alloc::vec![b'a'; 4_096], noise] {
+        let mut send = producer.send(Message::new("TopicTest", body));
+        world.settle();
+        assert!(poll_once(&mut send).is_ready());
+    }
+    sent.extend(told.try_iter());
+    assert_eq!(sent[0], (4_095, 0));
+    assert!(sent[1].0 < 100 && sent[1].1 & crate::message::sys_flag::COMPRESSED != 0, "{sent:?}");
+    assert_eq!(sent[2], (5_000, 0), "noise grows by compressing");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is sent, dropped, drained and answered, in any order: every send is told exactly once
+    /// or withdrawn, in order, and at rest no slot and no permit is out.
+    #[test]
+    fn nothing_is_lost_or_doubled(steps in prop::collection::vec((0u8..5, 0usize..8), 1..80)) {
+        let open = alloc::sync::Arc::new(super::super::std::sync::Mutex::new(Vec::new()));
+        let reaction = open.clone();
+        let mut world = World::with(limited(3), move |input, outputs| match input {
+            Input::Command(Command::Send { .. }) => super::super::lock(&reaction).extend(operation_of(input)),
+            Input::Command(Command::Connect { operation }) => {
+                // An answer to the oldest send comes with this.
+                let mut open = super::super::lock(&reaction);
+                if !open.is_empty() {
+                    outputs.push_back(Output::Complete { operation: open.remove(0), outcome: Outcome::Sent(receipt()) });
+                }
+                outputs.push_back(Output::Complete { operation: *operation, outcome: Outcome::Done });
+            }
+            other => obey(other, outputs),
+        });
+        let producer = producer(&mut world);
+        let mut sends: Vec<Operation<SendReceipt>> = Vec::new();
+        let (mut number, mut answered) = (0u32, 0u32);
+        let mut nudges = Vec::new();
+        for (kind, which) in steps {
+            match kind {
+                0 | 1 => {
+                    sends.push(producer.send(Message::new("TopicTest", alloc::format!("{number:03}"))));
+                    number += 1;
+                }
+                2 if !sends.is_empty() => drop(sends.swap_remove(which % sends.len())),
+                3 => nudges.push(world.client().connect()),
+                _ => { world.settle(); }
+            }
+            sends.retain_mut(|send| match poll_once(send) {
+                Poll::Ready(result) => { answered += u32::from(result.is_ok()); false }
+                Poll::Pending => true,
+            });
+        }
+        for _ in 0..=number {
+            nudges.push(world.client().connect());
+            world.settle();
+        }
+        for send in &mut sends {
+            prop_assert!(matches!(poll_once(send), Poll::Ready(Ok(_))), "a send without an answer");
+            answered += 1;
+        }
+        drop((sends, nudges));
+        world.settle();
+        let told: Vec<String> = world.told().into_iter().filter(|text| text.starts_with("send")).collect();
+        prop_assert!(told.is_sorted(), "{:?}", told);
+        prop_assert!(answered as usize <= told.len());
+        prop_assert_eq!(told.len() as u64 + world.client().detached_counts().withdrawn, u64::from(number));
+        prop_assert_eq!(world.client().alive_at_rest(), (0, true));
+    }
+}
