@@ -1,7 +1,7 @@
 //! Sees what goes into a core and what comes out: for the trace and for the properties.
 
 use rocketmq_client_core::client::{Input, Outcome, Output};
-use rocketmq_client_core::driver::Tap;
+use rocketmq_client_core::driver::{Start, Tap};
 use rocketmq_client_core::id::GenerationalId;
 use rocketmq_client_core::time::Instant;
 
@@ -22,6 +22,11 @@ impl SimTap {
 }
 
 impl Tap for SimTap {
+    fn start(&mut self, start: &Start<'_>) {
+        let mut world = self.world.lock();
+        world.trace.event(start.now, "start", self.node.0, &start.seed.to_le_bytes());
+    }
+
     fn input(&mut self, now: Instant, input: &Input) {
         let mut world = self.world.lock();
         world.trace.event(now, "input", self.node.0, &[]);

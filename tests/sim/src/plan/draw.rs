@@ -12,6 +12,8 @@ use crate::rngs::{Draw, Rngs};
 const TAGS: [&str; 3] = ["TagA", "TagB", "TagC"];
 /// One seed in so many has no faults.
 const QUIET: u64 = 20;
+/// How long a quiet world waits for its members to know of each other.
+const SETTLING: Duration = Duration::from_secs(25);
 const FAULTS_MAX: u64 = 14;
 const FAULT_LASTS_MAX_MS: u64 = 12_000;
 
@@ -25,7 +27,15 @@ impl Plan {
         let workload_ms = rngs.workload.between(5_000, 30_000);
         let mut items = sends(&mut rngs.workload, &topology, workload_ms);
         let mut heal_ms = workload_ms;
-        if !rngs.faults.chance(1, QUIET) {
+        if rngs.faults.chance(1, QUIET) {
+            // Members that join at the same time share queues until they know of each other.
+            heal_ms += u64::try_from(SETTLING.as_millis()).expect("a short time");
+            for item in &mut items {
+                if let Item::Send(send) = item {
+                    send.at += SETTLING;
+                }
+            }
+        } else {
             let faults = faults(&mut rngs.faults, workload_ms);
             let ends = faults.iter().map(|fault| fault.at + fault.lasts);
             let last = ends.max().unwrap_or_default();

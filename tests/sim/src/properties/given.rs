@@ -41,7 +41,6 @@ impl Given {
                 let place = (given.queue, token.queue_offset);
                 match ack {
                     Ack::Done => consumed.done(&given.group, place, given.message),
-                    Ack::HandBack => {}
                     _ => consumed.sent_back(&given.group, place, now),
                 }
             }
