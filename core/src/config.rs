@@ -50,6 +50,8 @@ pub struct ClientConfig {
     pub reconnect_delay_max: Duration,
     /// Requests without an answer that one connection may hold. Default 65,535.
     pub channel_pending_max: usize,
+    /// Bytes that may wait to be written on one connection. Default 256 MiB.
+    pub channel_outbox_bytes_max: u64,
     /// How request headers are written. Default JSON, which every broker takes for every request.
     pub serialize: SerializeType,
 }
@@ -70,6 +72,7 @@ impl ClientConfig {
             reconnect_delay_min: Duration::from_millis(100),
             reconnect_delay_max: Duration::from_secs(1),
             channel_pending_max: 65_535,
+            channel_outbox_bytes_max: 256 << 20,
             serialize: SerializeType::Json,
         }
     }
@@ -99,7 +102,15 @@ impl ClientConfig {
                 return Err(UsageError::NameServerAddress { address: address.clone() });
             }
         }
-        Ok(())
+        at_least("poll_name_server_interval", self.poll_name_server_interval, INTERVAL_MIN)?;
+        at_least("heartbeat_broker_interval", self.heartbeat_broker_interval, INTERVAL_MIN)?;
+        at_least("persist_consumer_offset_interval", self.persist_consumer_offset_interval, INTERVAL_MIN)?;
+        at_least("connect_timeout", self.connect_timeout, TIMEOUT_MIN)?;
+        at_least("request_timeout", self.request_timeout, TIMEOUT_MIN)?;
+        at_least("channel_idle_max", self.channel_idle_max, Duration::from_secs(1))?;
+        at_least("reconnect_delay_min", self.reconnect_delay_min, TIMEOUT_MIN)?;
+        at_least("reconnect_delay_max", self.reconnect_delay_max, self.reconnect_delay_min)?;
+        in_range("channel_pending_max", as_i64(self.channel_pending_max), 1, i64::from(i32::MAX / 2))
     }
 }
 
@@ -163,6 +174,10 @@ impl ProducerConfig {
     /// The first setting that can't work, with what to write instead.
     pub fn validate(&self) -> Result<(), UsageError> {
         check_group_name(&self.group, "DEFAULT_PRODUCER")?;
+        at_least("send_timeout", self.send_timeout, TIMEOUT_MIN)?;
+        at_least("send_attempt_timeout", self.send_attempt_timeout.unwrap_or(TIMEOUT_MIN), TIMEOUT_MIN)?;
+        in_range("retry_times", i64::from(self.retry_times), 0, 100)?;
+        in_range("message_bytes_max", as_i64(self.message_bytes_max), 1, 16 << 20)?;
         in_range("default_topic_queue_nums", i64::from(self.default_topic_queue_nums), 1, 65_536)
     }
 }
@@ -323,6 +338,11 @@ impl PushConsumerConfig {
         )?;
         in_range("consume_concurrently_max_span", self.consume_concurrently_max_span, 1, 65_535)?;
         in_range("pull_batch_size", i64::from(self.pull_batch_size), 1, 1_024)?;
+        in_range("pull_batch_bytes", i64::from(self.pull_batch_bytes), 1, 16 << 20)?;
+        at_least("pull_timeout", self.pull_timeout, self.broker_suspend_max)?;
+        at_least("pull_delay_when_exception", self.pull_delay_when_exception, TIMEOUT_MIN)?;
+        at_least("send_back_retry_delay", self.send_back_retry_delay, TIMEOUT_MIN)?;
+        at_least("rebalance_interval", self.rebalance_interval, INTERVAL_MIN)?;
         in_range("max_reconsume_times", i64::from(self.max_reconsume_times), 1, i64::from(i32::MAX))
     }
 }
@@ -332,6 +352,15 @@ fn check_group_name(group: &Arc<str>, reserved: &str) -> Result<(), UsageError> 
         return Err(UsageError::ReservedGroup { group: group.clone() });
     }
     check_group(group).map_err(|reason| UsageError::Group { group: group.clone(), reason })
+}
+
+/// Work that repeats faster than this would leave time for nothing else.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// The shortest time that anything may be given.
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+
+fn at_least(setting: &'static str, value: Duration, min: Duration) -> Result<(), UsageError> {
+    if value < min { Err(UsageError::TooShort { setting, value, min }) } else { Ok(()) }
 }
 
 fn as_i64(value: usize) -> i64 {
@@ -349,6 +378,7 @@ fn in_range(setting: &'static str, value: i64, min: i64, max: i64) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     #[test]
     fn an_address_is_a_host_and_a_port() {
@@ -360,6 +390,18 @@ mod tests {
         {
             assert_eq!(split_address(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn settings_that_would_never_let_time_pass_are_refused() {
+        let mut config = ClientConfig::new(["a:1"]);
+        config.heartbeat_broker_interval = Duration::ZERO;
+        let error = config.validate().expect_err("zero").to_string();
+        assert_eq!(error, "heartbeat_broker_interval is 0ns, it must be at least 10ms");
+        let mut config = PushConsumerConfig::new("g");
+        config.subscriptions.insert("T".into(), "*".into());
+        config.rebalance_interval = Duration::ZERO;
+        assert!(config.validate().is_err());
     }
 
     #[test]

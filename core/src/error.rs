@@ -152,6 +152,12 @@ pub enum Cause {
         /// How many.
         pending: usize,
     },
+    /// The peer does not read what it is sent.
+    #[error("{bytes} bytes are waiting to be written on the connection")]
+    Backlog {
+        /// How many.
+        bytes: u64,
+    },
     /// The peer answered with an error.
     #[error("it answered {code}: {}", remark.escape_debug())]
     Answered {
@@ -268,6 +274,16 @@ pub enum UsageError {
         min: i64,
         /// The most.
         max: i64,
+    },
+    /// A duration is too short to work with.
+    #[error("{setting} is {value:?}, it must be at least {min:?}")]
+    TooShort {
+        /// The setting's name.
+        setting: &'static str,
+        /// What was given.
+        value: Duration,
+        /// The least.
+        min: Duration,
     },
     /// The message breaks RocketMQ's rules.
     #[error("message can't be sent: {0}")]

@@ -210,7 +210,8 @@ async fn a_recorded_run_replays_without_a_network_and_without_bodies() {
     let (at, _) = places.next().expect("a broker has answered a send");
     changed[at + 15] ^= 1;
     match replay(&changed) {
-        Err(ReplayError::Difference { texts, .. }) => {
+        Err(ReplayError::Difference(difference)) => {
+            let texts = &difference.texts;
             assert!(texts.iter().any(|text| text.contains("Complete")), "{texts:#?}");
         }
         other => panic!("{other:?}"),

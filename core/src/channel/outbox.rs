@@ -42,6 +42,16 @@ impl Outbox {
         self.push_body(body)
     }
 
+    /// Bytes that were queued and that the socket has not taken.
+    pub(super) fn backlog(&self) -> u64 {
+        (self.chunked + self.arena.len() as u64).saturating_sub(self.accepted)
+    }
+
+    /// Whether the socket has taken everything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.backlog() == 0
+    }
+
     /// Everything to write so far, in order.
     pub(super) fn take(&mut self) -> Chunks {
         self.seal();

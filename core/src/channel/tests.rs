@@ -4,8 +4,13 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
+use alloc::format;
+use core::time::Duration;
+
 use super::*;
-use crate::remoting::{FRAME_BYTES_MAX, FrameDecoder, GetRouteInfoRequestHeader};
+use crate::remoting::{
+    FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, GetRouteInfoRequestHeader, ResponseCode,
+};
 
 const A: &str = "10.0.0.1:10911";
 
@@ -113,9 +118,7 @@ fn when_a_connection_ends_only_frames_the_socket_took_whole_are_unknown() {
     let id = world.connect();
     let first = world.written();
     world.ask(A, 2, 3_000);
-    let mut encoded = BytesMutLen::default();
-    encoded.measure(&first[0]);
-    world.channels.handle_transmitted(world.now, id, encoded.0 + 5);
+    world.channels.handle_transmitted(world.now, id, written_len(&first[0]) + 5);
     world.channels.handle_closed(world.now, id, &"reset".into());
     let lost = format!("the connection to {A} was lost: reset");
     assert_eq!(world.replies(), [(1, format!("unknown: {lost}")), (2, format!("not sent: {lost}"))]);
@@ -123,15 +126,10 @@ fn when_a_connection_ends_only_frames_the_socket_took_whole_are_unknown() {
 }
 
 /// The length of a command as this client writes it.
-#[derive(Default)]
-struct BytesMutLen(u64);
-
-impl BytesMutLen {
-    fn measure(&mut self, command: &RemotingCommand) {
-        let mut out = bytes::BytesMut::new();
-        Encoder::default().encode_command(&mut out, command);
-        self.0 += out.len() as u64;
-    }
+fn written_len(command: &RemotingCommand) -> u64 {
+    let mut out = bytes::BytesMut::new();
+    Encoder::default().encode_command(&mut out, command);
+    out.len() as u64
 }
 
 #[test]
@@ -201,7 +199,7 @@ fn a_connection_on_which_nothing_comes_any_more_is_given_up_with_all_it_holds() 
     let replies = world.replies();
     assert_eq!(replies.len(), 2, "the long request fails with the short one: {replies:?}");
     assert!(replies.iter().any(|(purpose, text)| *purpose == 2 && text.contains("nothing came for 3000 ms")));
-    assert!(matches!(&world.outputs()[..], [Output::Close { channel }] if *channel == id));
+    assert!(matches!(&world.outputs()[..], [Output::Close { channel, flush: false }] if *channel == id));
 }
 
 #[test]
@@ -251,10 +249,15 @@ fn after_go_away_new_requests_take_a_new_connection_and_the_old_one_drains() {
     world.ask(A, 3, 3_000);
     let new = world.connect();
     assert_ne!(old, new);
+    let bytes: u64 = requests.iter().map(written_len).sum();
+    world.channels.handle_transmitted(world.now, old, bytes);
     world.answer(old, &requests[1], ResponseCode::SUCCESS);
     assert_eq!(world.replies(), [(1, "ok 1500".to_string()), (2, "ok 0".to_string())]);
     assert!(
-        world.outputs().iter().any(|output| matches!(output, Output::Close { channel } if *channel == old))
+        world
+            .outputs()
+            .iter()
+            .any(|output| matches!(output, Output::Close { channel, .. } if *channel == old))
     );
 }
 
@@ -323,4 +326,92 @@ fn a_full_response_table_refuses_with_a_number() {
         world.replies(),
         [(2, "not sent: 1 requests are already waiting on the connection".to_string())]
     );
+}
+
+#[test]
+fn a_short_deadline_does_not_tear_down_a_connection_that_others_use() {
+    let mut world = World::new();
+    world.ask(A, 1, 20);
+    world.ask(A, 2, 30_000);
+    let id = world.connect();
+    let requests = world.written();
+    world.pass(20);
+    assert_eq!(world.replies().len(), 1, "only the request that is out of time");
+    world.pass(1_000);
+    world.answer(id, &requests[1], ResponseCode::SUCCESS);
+    assert_eq!(world.replies(), [(2, "ok 0".to_string())]);
+}
+
+#[test]
+fn an_address_that_swallows_packets_leaves_time_for_the_next() {
+    let mut world = World::new();
+    world.ask("mq.example:9876", 7, 3_000);
+    let Some(Output::Resolve { token, .. }) = world.channels.poll_output() else {
+        panic!("expected a look-up")
+    };
+    let addresses = ["10.0.0.1:9876", "10.0.0.2:9876"].map(|text| text.parse().expect("an address"));
+    world.channels.handle_resolved(world.now, token, Ok(SmallVec::from_slice(&addresses)));
+    let first = world.connecting();
+    world.pass(1_500);
+    let outputs = world.outputs();
+    let [Output::Close { channel: closed, flush: false }, Output::Connect { channel: second, address, .. }] =
+        &outputs[..]
+    else {
+        panic!("expected the next address, got {outputs:?}")
+    };
+    assert_eq!((*closed, *address), (first, addresses[1]));
+    world.channels.handle_connected(world.now, *second);
+    assert_eq!(world.written().len(), 1);
+}
+
+#[test]
+fn closing_everything_writes_what_is_queued_and_giving_up_a_connection_does_not() {
+    let mut world = World::new();
+    world.ask(A, 1, 3_000);
+    world.connect();
+    world.channels.close_all(&"over".into());
+    let outputs = world.outputs();
+    assert!(
+        matches!(&outputs[..], [Output::Transmit { .. }, Output::Close { flush: true, .. }]),
+        "{outputs:?}"
+    );
+    let mut world = World::new();
+    world.ask(A, 1, 3_000);
+    world.connect();
+    world.pass(3_000);
+    let outputs = world.outputs();
+    assert!(matches!(&outputs[..], [Output::Close { flush: false, .. }]), "{outputs:?}");
+}
+
+#[test]
+fn the_end_of_a_replaced_connection_says_nothing_about_the_address() {
+    let mut world = World::new();
+    world.ask(A, 1, 3_000);
+    world.ask(A, 2, 3_000);
+    let old = world.connect();
+    let requests = world.written();
+    world.answer(old, &requests[0], ResponseCode::GO_AWAY);
+    world.ask(A, 3, 3_000);
+    world.connect();
+    world.channels.handle_closed(world.now, old, &"gone".into());
+    let closed = core::iter::from_fn(|| world.channels.poll_event())
+        .filter(|event| matches!(event, ChannelEvent::Closed { .. }))
+        .count();
+    assert_eq!(closed, 0);
+    assert!(world.channels.is_open(A));
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_not_fed_without_bound() {
+    let mut world = World::new();
+    world.channels.limits.outbox_bytes_max = 100;
+    world.ask(A, 1, 3_000);
+    let id = world.connect();
+    let length = written_len(&world.written()[0]);
+    world.ask(A, 2, 3_000);
+    let refused = format!("not sent: {length} bytes are waiting to be written on the connection");
+    assert_eq!(world.replies(), [(2, refused)]);
+    world.channels.handle_transmitted(world.now, id, length);
+    world.ask(A, 3, 3_000);
+    assert!(world.replies().is_empty());
 }

@@ -31,6 +31,9 @@ pub enum Output {
         channel: ChannelId,
         /// Where to.
         address: SocketAddr,
+        /// The `host:port` that was configured or that the route gave: what a certificate must name, and
+        /// what a proxy is asked for.
+        endpoint: Arc<str>,
     },
     /// Write these bytes, in this order, after all earlier ones of the channel.
     Transmit {
@@ -39,10 +42,13 @@ pub enum Output {
         /// What: frames, a large body apart from its head.
         chunks: Chunks,
     },
-    /// Drop a connection, written or not. No input about it is expected any more.
+    /// Drop a connection. No input about it is expected any more.
     Close {
         /// Which.
         channel: ChannelId,
+        /// Whether what is still to be written may be given to the socket. Without it not a byte may: the
+        /// core has told users that it was not sent.
+        flush: bool,
     },
     /// A command has ended.
     Complete {

@@ -3,8 +3,12 @@
 use alloc::format;
 use alloc::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::id::ChannelId;
-use crate::remoting::{NotifyConsumerIdsChangedRequestHeader, RemotingCommand, RequestCode, ResponseCode};
+use crate::remoting::{
+    NoHeader, NotifyConsumerIdsChangedRequestHeader, RemotingCommand, RequestCode, ResponseCode,
+};
 use crate::time::Instant;
 
 use super::Client;
@@ -30,9 +34,13 @@ impl Client {
             }
             code => {
                 tracing::debug!(%address, %code, "a request this client does not serve");
+                if command.is_oneway() {
+                    return;
+                }
                 let remark = format!(" request type {} not supported", code.0);
                 let refused = ResponseCode::REQUEST_CODE_NOT_SUPPORTED;
-                self.shared.channels.respond(now, channel, command, refused, &remark);
+                let (opaque, remark) = (command.opaque, Some(&*remark));
+                self.shared.channels.respond(now, channel, opaque, refused, remark, &NoHeader, Bytes::new());
             }
         }
     }

@@ -24,6 +24,7 @@ pub(super) struct Connecting {
     started: Instant,
     timer: TimerId,
     attempts: usize,
+    trying: Arc<str>,
     last: Option<Cause>,
 }
 
@@ -36,10 +37,13 @@ impl Client {
         if self.shared.channels.is_open(&address) {
             return self.shared.complete(operation, Outcome::Done);
         }
-        let patience = self.shared.config.connect_timeout + self.shared.config.request_timeout;
+        let servers = u32::try_from(self.shared.name_servers.len()).unwrap_or(u32::MAX);
+        let patience = self.shared.config.connect_timeout.saturating_mul(servers.saturating_add(1));
         let timer = self.shared.arm(now + patience, TimerKey::Connect);
         let operations = Vec::from([operation]);
-        self.connecting = Some(Connecting { operations, started: now, timer, attempts: 1, last: None });
+        let trying = address.clone();
+        self.connecting =
+            Some(Connecting { operations, started: now, timer, attempts: 1, trying, last: None });
         self.shared.channels.connect(now, &address);
     }
 
@@ -47,7 +51,7 @@ impl Client {
     /// it, once every server was tried.
     pub(super) fn finish_connecting(&mut self, now: Instant, address: &Arc<str>, up: bool) {
         let Some(connecting) = &mut self.connecting else { return };
-        if address != self.shared.name_servers.chosen() {
+        if *address != connecting.trying {
             return;
         }
         if up {
@@ -60,6 +64,7 @@ impl Client {
         }
         connecting.attempts += 1;
         let next = self.shared.name_servers.chosen().clone();
+        connecting.trying = next.clone();
         if self.shared.channels.connect(now, &next) {
             self.end_connecting(|_| Outcome::Done);
         }

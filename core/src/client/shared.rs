@@ -14,13 +14,14 @@ use crate::consumer::{ConsumerRequest, ConsumerTimer};
 use crate::error::Cause;
 use crate::id::{ConsumerId, OperationId, ProducerId, SendId};
 use crate::message::id::UniqKeyGenerator;
+use crate::message::names;
 use crate::namesrv::NameServers;
 use crate::remoting::{
     GetRouteInfoRequestHeader, NoHeader, RequestCode, RequestHeader, RpcRequestHeader,
     UnregisterClientRequestHeader,
 };
 use crate::rng::Rng;
-use crate::route::{AUTO_CREATE_TOPIC_KEY, Lookup, LookupStep, RouteOutcome, Routes};
+use crate::route::{Lookup, LookupStep, RouteOutcome, Routes};
 use crate::time::{Instant, Timestamp, WallClock};
 use crate::timer::{TimerId, Timers};
 
@@ -227,7 +228,7 @@ impl Shared {
     pub(crate) fn ask_for_route(&mut self, now: Instant, topic: &Arc<str>, step: LookupStep) {
         let asked = match step {
             LookupStep::Topic => &**topic,
-            LookupStep::Default => AUTO_CREATE_TOPIC_KEY,
+            LookupStep::Default => names::AUTO_CREATE_TOPIC,
         };
         let header = GetRouteInfoRequestHeader {
             topic: asked.into(),
@@ -235,7 +236,9 @@ impl Shared {
             ..GetRouteInfoRequestHeader::default()
         };
         let address = self.name_servers.chosen().clone();
-        let deadline = now + self.config.request_timeout;
+        // A silent server must leave time to ask the others before whoever waits gives up.
+        let servers = u32::try_from(self.name_servers.len()).unwrap_or(u32::MAX);
+        let deadline = now + self.config.request_timeout / servers.saturating_add(1);
         self.channels.request(now, &address, &header, Bytes::new(), deadline, Purpose::Route(topic.clone()));
     }
 

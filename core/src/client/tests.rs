@@ -39,6 +39,8 @@ struct World {
     arrived: VecDeque<Arrived>,
     outcomes: Vec<(u32, Outcome)>,
     refused: Vec<String>,
+    /// Nobody says that sockets took anything.
+    frozen: bool,
     operations: u32,
 }
 
@@ -57,6 +59,7 @@ impl World {
             arrived: VecDeque::new(),
             outcomes: Vec::new(),
             refused: Vec::new(),
+            frozen: false,
             operations: 0,
         }
     }
@@ -85,9 +88,9 @@ impl World {
     fn drain(&mut self) {
         loop {
             match self.client.poll_output(self.now) {
-                Output::Connect { channel, address } => self.connect(channel, address),
+                Output::Connect { channel, address, .. } => self.connect(channel, address),
                 Output::Transmit { channel, chunks } => self.transmit(channel, &chunks),
-                Output::Close { channel } => drop(self.addresses.remove(&channel)),
+                Output::Close { channel, .. } => drop(self.addresses.remove(&channel)),
                 Output::Complete { operation, outcome } => self.outcomes.push((operation.index(), outcome)),
                 Output::Wait(deadline) => return assert!(deadline > self.now, "a stale deadline"),
                 Output::ConsumerClosed { .. } | Output::Revoke { .. } => {}
@@ -120,7 +123,9 @@ impl World {
             let address = self.addresses[&channel].clone();
             self.arrived.push_back(Arrived { channel, address, command });
         }
-        self.client.handle(self.now, Input::Transmitted { channel, bytes_total });
+        if !self.frozen {
+            self.client.handle(self.now, Input::Transmitted { channel, bytes_total });
+        }
     }
 
     /// The next request with this code; heartbeats on the way are answered.
@@ -567,4 +572,89 @@ fn closing_does_not_wait_for_a_pull_that_the_broker_holds() {
     }
     assert!(world.outcomes.iter().any(|(id, _)| *id == 2), "{:?}", world.outcomes);
     assert!(world.addresses.is_empty());
+}
+
+#[test]
+fn two_brokers_that_restart_together_are_met_by_a_later_attempt() {
+    let mut world = World::with_producer(producer());
+    world.refused = vec![A.1.to_string(), B.1.to_string()];
+    world.send();
+    world.route(&[A, B]);
+    world.pass(500);
+    assert!(world.outcomes.is_empty(), "attempts are not burned at once");
+    world.refused.clear();
+    world.pass(1_000);
+    let send = world.next(RequestCode::SEND_MESSAGE_V2);
+    world.stored(&send, 0);
+    assert!(matches!(world.outcome(), Some(Outcome::Sent(_))));
+}
+
+#[test]
+fn a_silent_name_server_leaves_time_to_ask_the_next_within_a_send() {
+    let mut world = World::new(&[NAME_SERVER, NAME_SERVER_B]);
+    world.command(Command::CreateProducer { producer: ProducerId(1), config: Arc::new(producer()) });
+    world.send();
+    let silent = world.next(RequestCode::GET_ROUTEINFO_BY_TOPIC);
+    world.pass(1_000);
+    let other = world.next(RequestCode::GET_ROUTEINFO_BY_TOPIC);
+    assert_ne!(silent.address, other.address);
+    let body = route(&[A]).encode();
+    world.answer_with(&other, ResponseCode::SUCCESS, &NoHeader, &body);
+    let send = world.next(RequestCode::SEND_MESSAGE_V2);
+    world.stored(&send, 0);
+    assert!(matches!(world.outcome(), Some(Outcome::Sent(_))));
+}
+
+#[test]
+fn name_servers_that_are_back_within_the_budget_save_the_send() {
+    let mut world = World::with_producer(producer());
+    world.refused = vec![NAME_SERVER.to_string()];
+    world.send();
+    world.pass(400);
+    world.refused.clear();
+    while world.arrived.is_empty() {
+        world.pass(100);
+    }
+    world.route(&[A]);
+    let send = world.next(RequestCode::SEND_MESSAGE_V2);
+    world.stored(&send, 0);
+    assert!(matches!(world.outcome(), Some(Outcome::Sent(_))));
+}
+
+#[test]
+fn a_fixed_queue_is_not_sent_to_twice_also_when_a_slave_is_late() {
+    let config = ProducerConfig { retry_when_not_store_ok: true, ..producer() };
+    let mut world = World::with_producer(config);
+    let queue = MessageQueue { topic: "T".into(), broker_name: "a".into(), queue_id: 0 };
+    world.send_to(QueueChoice::Queue(queue));
+    world.route(&[A, B]);
+    let send = world.next(RequestCode::SEND_MESSAGE_V2);
+    let header = SendMessageResponseHeader { msg_id: "7F00".into(), ..Default::default() };
+    world.answer_with(&send, ResponseCode::FLUSH_SLAVE_TIMEOUT, &header, &[]);
+    assert!(matches!(world.outcome(), Some(Outcome::Sent(_))));
+    assert!(world.quiet());
+}
+
+#[test]
+fn a_one_way_send_that_no_socket_takes_ends_with_its_budget() {
+    let mut world = World::with_producer(producer());
+    world.frozen = true;
+    world.operations += 1;
+    let operation = OperationId::from_parts(world.operations, 0);
+    let message = Box::new(OutboundMessage {
+        topic: "T".into(),
+        body: Bytes::from_static(b"x"),
+        flag: 0,
+        sys_flag: 0,
+        properties: String::new(),
+    });
+    let choice = QueueChoice::RoundRobin;
+    world.command(Command::SendOneway { operation, producer: ProducerId(1), message, choice });
+    world.route(&[A]);
+    world.next(RequestCode::SEND_MESSAGE_V2);
+    world.pass(2_999);
+    assert!(world.outcomes.is_empty());
+    world.pass(1);
+    let error = world.error();
+    assert!(matches!(error, Error::Unknown(_) | Error::NotSent(_)), "{error}");
 }

@@ -44,7 +44,7 @@ pub use push_consumer::{
     Delivered, MessageStream, Next, PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, UndecodableBody,
 };
 pub use record::{Malformed, Recorder, Start, Tap};
-pub use replay::{ReplayError, Replayed, replay};
+pub use replay::{Difference, ReplayError, Replayed, replay};
 pub use resolve::{Answer, Resolved, Resolver, SystemResolver};
 pub use system::System;
 pub use transform::{Transform, TransformFactory};

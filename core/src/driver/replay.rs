@@ -4,6 +4,7 @@
 use super::record::{Entry, Malformed, Reader, Trace, read_entry, read_start, shown};
 use crate::client::{Client as ClientMachine, Input, Output};
 use crate::time::Instant;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -26,29 +27,34 @@ pub enum ReplayError {
     #[error(transparent)]
     Malformed(#[from] Malformed),
     /// The core did something else than when it was recorded.
-    #[error(
-        "the first difference comes after input {input}, at {at_ms} ms: recorded were {recorded_outputs} outputs \
-         so far with hash {recorded}, replayed {outputs} with hash {hash}; since the checkpoint before went in \
-         {inputs:#?} and came out {texts:#?}"
-    )]
-    Difference {
-        /// How many inputs had gone in.
-        input: u64,
-        /// The recorded time, in milliseconds of its monotonic clock.
-        at_ms: u64,
-        /// How many outputs there had been when recorded.
-        recorded_outputs: u64,
-        /// Their hash.
-        recorded: String,
-        /// How many outputs there have been now.
-        outputs: u64,
-        /// Their hash.
-        hash: String,
-        /// What went in since the checkpoint before.
-        inputs: Vec<String>,
-        /// What came out since the checkpoint before.
-        texts: Vec<String>,
-    },
+    #[error(transparent)]
+    Difference(Box<Difference>),
+}
+
+/// The first place where a replay differs from its recording.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the first difference comes after input {input}, at {at_ms} ms: recorded were {recorded_outputs} outputs \
+     so far with hash {recorded}, replayed {outputs} with hash {hash}; since the checkpoint before went in \
+     {inputs:#?} and came out {texts:#?}"
+)]
+pub struct Difference {
+    /// How many inputs had gone in.
+    pub input: u64,
+    /// The recorded time, in milliseconds of its monotonic clock.
+    pub at_ms: u64,
+    /// How many outputs there had been when recorded.
+    pub recorded_outputs: u64,
+    /// Their hash.
+    pub recorded: String,
+    /// How many outputs there have been now.
+    pub outputs: u64,
+    /// Their hash.
+    pub hash: String,
+    /// What went in since the checkpoint before.
+    pub inputs: Vec<String>,
+    /// What came out since the checkpoint before.
+    pub texts: Vec<String>,
 }
 
 /// Replays a recording and compares what comes out.
@@ -97,7 +103,7 @@ impl Replay {
         if (self.trace.outputs(), self.trace.hash()) == (recorded_outputs, recorded) {
             return Ok(());
         }
-        Err(ReplayError::Difference {
+        Err(ReplayError::Difference(Box::new(Difference {
             input: self.inputs,
             at_ms: now.as_millis(),
             recorded_outputs,
@@ -106,6 +112,6 @@ impl Replay {
             hash: shown(self.trace.hash()),
             inputs,
             texts,
-        })
+        })))
     }
 }

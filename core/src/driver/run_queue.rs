@@ -72,8 +72,8 @@ impl RunQueue {
         drop(leftover);
     }
 
-    /// Takes back the deliveries of a queue that is not ours any more; returns their tokens.
-    pub(crate) fn revoke(&self, queue: ProcessQueueId) -> Vec<ConsumeToken> {
+    /// Takes back the deliveries of a queue that goes to another member; their tokens go into `refused`.
+    pub(crate) fn revoke(&self, queue: ProcessQueueId, refused: &mut Vec<ConsumeToken>) {
         let mut revoked = Vec::new();
         {
             let mut state = lock(&self.state);
@@ -86,7 +86,7 @@ impl RunQueue {
                 }
             }
         }
-        revoked.iter().map(|delivery| delivery.token).collect()
+        refused.extend(revoked.iter().map(|delivery| delivery.token));
     }
 
     /// Nothing is begun any more; returns the tokens of what was left. Whoever waits learns it by

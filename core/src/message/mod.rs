@@ -5,6 +5,7 @@
 
 pub mod batch;
 mod bytes_at;
+mod delay;
 #[doc(hidden)]
 pub mod fuzz;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub mod trace;
 pub mod validate;
 
 pub use batch::{batch_item_len, decode_batch, encode_batch};
+pub use delay::DELAY_LEVELS;
 pub use hash::{body_crc, java_string_hash, tags_code};
 pub use id::{
     HexId, OffsetMsgId, RecallHandle, UniqKey, UniqKeyGenerator, offset_msg_id, parse_offset_msg_id,

@@ -28,6 +28,16 @@ pub const TRANS_OP_HALF_TOPIC: &str = "RMQ_SYS_TRANS_OP_HALF_TOPIC";
 pub const TRANS_CHECK_MAX_TIME_TOPIC: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
 /// Where trace messages go.
 pub const TRACE_TOPIC: &str = "RMQ_SYS_TRACE_TOPIC";
+/// Where brokers test themselves.
+pub const SELF_TEST_TOPIC: &str = "SELF_TEST_TOPIC";
+/// Where the benchmark tools send.
+pub const BENCHMARK_TOPIC: &str = "BenchmarkTest";
+/// Where brokers note that a consumer asked for offsets which are gone.
+pub const OFFSET_MOVED_EVENT: &str = "OFFSET_MOVED_EVENT";
+/// As [`TRANS_HALF_TOPIC`], of brokers that keep transactions in RocksDB.
+pub const ROCKSDB_TRANS_HALF_TOPIC: &str = "RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC";
+/// As [`TRANS_OP_HALF_TOPIC`], of brokers that keep transactions in RocksDB.
+pub const ROCKSDB_TRANS_OP_HALF_TOPIC: &str = "RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC";
 /// The group name that Java gives a producer without one; refused by clients.
 pub const DEFAULT_PRODUCER_GROUP: &str = "DEFAULT_PRODUCER";
 /// The group name that Java gives a consumer without one; refused by clients.
@@ -39,16 +49,16 @@ pub const CLIENT_INNER_PRODUCER_GROUP: &str = "CLIENT_INNER_PRODUCER";
 pub const SYSTEM_TOPICS: &[&str] = &[
     AUTO_CREATE_TOPIC,
     SCHEDULE_TOPIC,
-    "BenchmarkTest",
+    BENCHMARK_TOPIC,
     TRANS_HALF_TOPIC,
     TRACE_TOPIC,
     TRANS_OP_HALF_TOPIC,
     TRANS_CHECK_MAX_TIME_TOPIC,
-    "SELF_TEST_TOPIC",
-    "OFFSET_MOVED_EVENT",
+    SELF_TEST_TOPIC,
+    OFFSET_MOVED_EVENT,
     "CHECKPOINT_TOPIC",
-    "RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC",
-    "RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC",
+    ROCKSDB_TRANS_HALF_TOPIC,
+    ROCKSDB_TRANS_OP_HALF_TOPIC,
 ];
 
 /// Topics that a user can't send to.
@@ -57,13 +67,13 @@ pub const NOT_ALLOWED_SEND_TOPICS: &[&str] = &[
     TRANS_HALF_TOPIC,
     TRANS_OP_HALF_TOPIC,
     TRANS_CHECK_MAX_TIME_TOPIC,
-    "SELF_TEST_TOPIC",
-    "OFFSET_MOVED_EVENT",
-    "RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC",
-    "RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC",
+    SELF_TEST_TOPIC,
+    OFFSET_MOVED_EVENT,
+    ROCKSDB_TRANS_HALF_TOPIC,
+    ROCKSDB_TRANS_OP_HALF_TOPIC,
 ];
 
-/// Groups that every broker knows.
+/// Groups that RocketMQ itself uses. Java: `MixAll#isPredefinedGroup`.
 pub const SYSTEM_GROUPS: &[&str] = &[
     DEFAULT_PRODUCER_GROUP,
     DEFAULT_CONSUMER_GROUP,

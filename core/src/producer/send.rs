@@ -62,9 +62,16 @@ pub(super) struct Send {
     attempt_started: Instant,
     queue: Option<Arc<MessageQueue>>,
     maybe_stored: bool,
+    /// Why the last attempt or look-up failed.
+    last_cause: Option<Cause>,
     earlier: Option<SendReceipt>,
     state: State,
+    /// A one-way send ends when the socket took it, or when its time is over.
+    oneway_timer: Option<TimerId>,
 }
+
+/// Pause before the name servers are asked again when none could be reached.
+const LOOKUP_PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -101,8 +108,10 @@ impl Producers {
             attempt_started: now,
             queue: None,
             maybe_stored: false,
+            last_cause: None,
             earlier: None,
             state: State::Sending,
+            oneway_timer: None,
         });
         self.attempt(shared, now, id);
     }
@@ -124,7 +133,10 @@ impl Producers {
             match outcome {
                 RouteOutcome::Known { .. } => self.attempt(shared, now, id),
                 RouteOutcome::NoRoute => self.give_up(shared, now, id, Cause::NoRoute),
-                RouteOutcome::Failed(cause) => self.give_up(shared, now, id, cause.clone()),
+                RouteOutcome::Failed(cause) => {
+                    send.last_cause = Some(cause.clone());
+                    self.pause(shared, now, id, LOOKUP_PAUSE);
+                }
             }
         }
     }
@@ -169,8 +181,12 @@ impl Producers {
                 send.state = State::Sending;
                 self.attempt(shared, now, id);
             }
-            State::Routing(_) => self.give_up(shared, now, id, Cause::Timeout),
-            State::Sending => {}
+            State::Routing(_) => self.out_of_time(shared, now, id),
+            // Only a one-way send has a timer then: nobody knows whether the socket will take it yet.
+            State::Sending => {
+                send.maybe_stored = true;
+                self.give_up(shared, now, id, Cause::Timeout);
+            }
         }
     }
 
@@ -206,7 +222,7 @@ impl Producers {
         let Some(producer) = self.table.get_mut(&send.order.producer) else { return };
         let topic = &send.order.message.topic;
         if now >= send.deadline {
-            return self.give_up(shared, now, id, Cause::Timeout);
+            return self.out_of_time(shared, now, id);
         }
         let Some(route) = shared.routes.get(topic) else {
             return self.wait_for_route(shared, now, id);
@@ -235,6 +251,9 @@ impl Producers {
         send.queue = Some(queue.clone());
         send.attempts += 1;
         send.attempt_started = now;
+        if send.order.kind == SendKind::Oneway {
+            send.oneway_timer = Some(shared.arm(send.deadline, TimerKey::Send(id)));
+        }
         transmit(shared, now, id, send, producer, &queue, &address, deadline);
     }
 
@@ -259,7 +278,7 @@ impl Producers {
             shared.look_up_route(now, &topic, None);
         }
         let may_retry =
-            producer.config.retry_when_not_store_ok && send.attempts <= producer.config.retry_times;
+            producer.config.retry_when_not_store_ok && send.attempts < attempts_max(send, producer);
         if receipt.status != SendStatus::SendOk && may_retry && now < send.deadline {
             send.earlier = Some(receipt);
             return self.attempt(shared, now, id);
@@ -272,30 +291,49 @@ impl Producers {
         let Some(send) = self.sends.get_mut(id) else { return };
         let Some(producer) = self.table.get(&send.order.producer) else { return };
         send.maybe_stored |= maybe_stored;
-        let attempts_max = match (send.order.kind, &send.order.choice) {
-            (SendKind::Oneway, _) | (_, QueueChoice::Queue(_) | QueueChoice::Hash(_)) => 1,
-            (SendKind::Answered, QueueChoice::RoundRobin) => producer.config.retry_times.saturating_add(1),
-        };
+        let attempts_max = attempts_max(send, producer);
         if !retry || send.attempts >= attempts_max || now >= send.deadline {
             return self.give_up(shared, now, id, cause);
         }
         let topic = &send.order.message.topic;
         let broker = send.queue.as_ref().map_or("", |queue| &*queue.broker_name);
-        if producer.topics.get(topic).is_some_and(|info| info.has_broker_besides(broker)) {
+        let reachable = |queue: &MessageQueue| {
+            let address = shared.routes.master(&queue.broker_name);
+            address.is_some_and(|address| shared.channels.paused_until(now, address).is_none())
+        };
+        let others = producer.topics.get(topic).map_or(&[][..], |info| info.queues());
+        if others.iter().any(|queue| &*queue.broker_name != broker && reachable(queue)) {
+            send.last_cause = Some(cause);
             return self.attempt(shared, now, id);
         }
-        // There is no other broker: what is left of the budget is spread over the attempts that are
-        // left, so that a broker that restarts is met by one of them.
+        // There is no other broker, or none can be reached: what is left of the budget is spread over the
+        // attempts that are left, so that a broker that restarts is met by one of them.
         let left = send.deadline.saturating_since(now);
         let pause = left / (attempts_max - send.attempts + 1);
-        tracing::debug!(%topic, broker, %cause, pause_ms = pause.as_millis(), "trying the same broker again");
-        let timer = shared.arm(now + pause, TimerKey::Send(id));
+        tracing::debug!(%topic, broker, %cause, pause_ms = pause.as_millis(), "trying again after a pause");
+        send.last_cause = Some(cause);
+        self.pause(shared, now, id, pause);
+    }
+
+    fn pause(&mut self, shared: &mut Shared, now: Instant, id: SendId, pause: Duration) {
+        let Some(send) = self.sends.get_mut(id) else { return };
+        let timer = shared.arm((now + pause).min(send.deadline), TimerKey::Send(id));
         send.state = State::Pausing(timer);
+    }
+
+    /// The budget is used up; what went wrong last says more than that.
+    fn out_of_time(&mut self, shared: &mut Shared, now: Instant, id: SendId) {
+        let Some(send) = self.sends.get_mut(id) else { return };
+        let cause = send.last_cause.take().unwrap_or(Cause::Timeout);
+        self.give_up(shared, now, id, cause);
     }
 
     fn end(&mut self, shared: &mut Shared, now: Instant, id: SendId, outcome: Outcome) {
         let Some(send) = self.sends.remove(id) else { return };
         if let State::Routing(timer) | State::Pausing(timer) = send.state {
+            shared.cancel(timer);
+        }
+        if let Some(timer) = send.oneway_timer {
             shared.cancel(timer);
         }
         shared.complete(send.order.operation, outcome);
@@ -324,6 +362,14 @@ fn unique_key(shared: &mut Shared, message: &mut OutboundMessage, born: Timestam
     text.push_str(id.as_str());
     text.push('\u{2}');
     id
+}
+
+/// Java: a fixed queue and a selector have one attempt, and so has a one-way send.
+fn attempts_max(send: &Send, producer: &Producer) -> u32 {
+    match (send.order.kind, &send.order.choice) {
+        (SendKind::Oneway, _) | (_, QueueChoice::Queue(_) | QueueChoice::Hash(_)) => 1,
+        (SendKind::Answered, QueueChoice::RoundRobin) => producer.config.retry_times.saturating_add(1),
+    }
 }
 
 /// With another broker to try, an attempt may use half of what is left; the last one, or the only

@@ -33,6 +33,6 @@ pub struct Lookup {
 pub enum LookupStep {
     /// The topic's own route.
     Topic,
-    /// The route of [`AUTO_CREATE_TOPIC_KEY`](super::AUTO_CREATE_TOPIC_KEY).
+    /// The route of [`AUTO_CREATE_TOPIC`](crate::message::names::AUTO_CREATE_TOPIC).
     Default,
 }

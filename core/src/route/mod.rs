@@ -15,9 +15,6 @@ pub use lookup::{Lookup, LookupStep, RouteOutcome};
 
 /// The id of a broker's master.
 pub const MASTER_ID: i64 = 0;
-/// The topic whose route stands in for a topic that is yet to be created. Java:
-/// `TopicValidator.AUTO_CREATE_TOPIC_KEY_TOPIC`.
-pub const AUTO_CREATE_TOPIC_KEY: &str = "TBW102";
 
 /// The route of one topic.
 #[derive(Clone, Debug)]

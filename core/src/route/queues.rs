@@ -10,8 +10,8 @@ use crate::remoting::TopicRouteData;
 
 use super::MASTER_ID;
 
-/// More queues than this on one broker are not believed.
-const QUEUES_PER_BROKER_MAX: i32 = 65_536;
+/// More queues than this of one topic are not believed.
+const QUEUES_MAX: usize = 65_536;
 
 /// The queues that can be written. An order configuration names them itself; else every writable
 /// entry counts whose broker has a master.
@@ -29,13 +29,19 @@ pub(super) fn publish(topic: &Arc<str>, data: &TopicRouteData) -> Vec<Arc<Messag
         .queue_datas
         .iter()
         .filter(|entry| perm::is_writeable(entry.perm) && masters.contains(&*entry.broker_name));
-    writable.flat_map(|entry| queues(topic, &entry.broker_name, entry.write_queue_nums)).collect()
+    writable
+        .flat_map(|entry| queues(topic, &entry.broker_name, entry.write_queue_nums))
+        .take(QUEUES_MAX)
+        .collect()
 }
 
 /// The queues that can be read; a slave is enough.
 pub(super) fn subscribe(topic: &Arc<str>, data: &TopicRouteData) -> Vec<Arc<MessageQueue>> {
     let readable = data.queue_datas.iter().filter(|entry| perm::is_readable(entry.perm));
-    readable.flat_map(|entry| queues(topic, &entry.broker_name, entry.read_queue_nums)).collect()
+    readable
+        .flat_map(|entry| queues(topic, &entry.broker_name, entry.read_queue_nums))
+        .take(QUEUES_MAX)
+        .collect()
 }
 
 /// `broker-a:4;broker-b:2`; parts that are not of that form are passed over.
@@ -45,7 +51,8 @@ fn ordered(topic: &Arc<str>, conf: &str) -> Vec<Arc<MessageQueue>> {
             let (broker, count) = part.split_once(':')?;
             Some((Arc::<str>::from(broker), count.parse::<i32>().ok()?))
         })
-        .flat_map(|(broker, count)| queues(topic, &broker, count).collect::<Vec<_>>())
+        .flat_map(|(broker, count)| queues(topic, &broker, count))
+        .take(QUEUES_MAX)
         .collect()
 }
 
@@ -55,7 +62,7 @@ fn queues(
     count: i32,
 ) -> impl Iterator<Item = Arc<MessageQueue>> + use<> {
     let (topic, broker) = (topic.clone(), broker.clone());
-    (0..count.clamp(0, QUEUES_PER_BROKER_MAX)).map(move |queue_id| {
+    (0..count.max(0)).map(move |queue_id| {
         Arc::new(MessageQueue { topic: topic.clone(), broker_name: broker.clone(), queue_id })
     })
 }

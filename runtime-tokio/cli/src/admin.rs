@@ -8,8 +8,8 @@ use rocketmq_client_tokio::core::message::perm;
 use rocketmq_client_tokio::core::message::sys_flag::pull;
 use rocketmq_client_tokio::core::remoting::{
     ClusterInfo, CreateTopicRequestHeader, Encoder, FRAME_BYTES_MAX, FrameDecoder, GetMaxOffsetRequestHeader,
-    GetMaxOffsetResponseHeader, GetMinOffsetRequestHeader, GetMinOffsetResponseHeader, GetRouteInfoRequestHeader,
-    Head, Header, NoHeader, PullMessageRequestHeader, PullMessageResponseHeader,
+    GetMaxOffsetResponseHeader, GetMinOffsetRequestHeader, GetMinOffsetResponseHeader,
+    GetRouteInfoRequestHeader, Head, Header, NoHeader, PullMessageRequestHeader, PullMessageResponseHeader,
     QueryConsumerOffsetRequestHeader, QueryConsumerOffsetResponseHeader, RemotingCommand, RequestCode,
     RequestHeader, ResponseCode, TopicRouteData,
 };
@@ -92,7 +92,12 @@ impl Remote {
     }
 
     /// What a group has committed of a queue; 0 when nothing.
-    pub(crate) async fn committed(&mut self, group: &str, topic: &str, queue_id: i32) -> Result<i64, CliError> {
+    pub(crate) async fn committed(
+        &mut self,
+        group: &str,
+        topic: &str,
+        queue_id: i32,
+    ) -> Result<i64, CliError> {
         let header = QueryConsumerOffsetRequestHeader {
             consumer_group: group.into(),
             topic: topic.into(),
@@ -141,7 +146,11 @@ impl Remote {
         self.ask(H::CODE, header).await
     }
 
-    async fn ask<'h, H: Header<'h>>(&mut self, code: RequestCode, header: &H) -> Result<RemotingCommand, CliError> {
+    async fn ask<'h, H: Header<'h>>(
+        &mut self,
+        code: RequestCode,
+        header: &H,
+    ) -> Result<RemotingCommand, CliError> {
         let answer = self.exchange(code, header).await?;
         self.accept(answer)
     }
@@ -195,4 +204,3 @@ impl Remote {
         CliError::Failed(format!("asking {} failed: {reason}", self.address))
     }
 }
-

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocketmq_client_core::remoting::LanguageCode;
+use rocketmq_client_core::remoting::{
+    ConsumeFromWhere, ConsumeType, ConsumerData, LanguageCode, MessageModel, SubscriptionData,
+};
 use rocketmq_client_core::time::Instant;
 
-use crate::model::{ConsumerData, MessageModel, SubscriptionData};
 use crate::output::ConnectionId;
 
 /// A client on a connection.
@@ -24,9 +25,9 @@ pub(crate) struct Member {
 /// A consumer group that is online. Java: `ConsumerGroupInfo`.
 #[derive(Clone, Debug)]
 pub(crate) struct ConsumerGroup {
-    pub(crate) consume_type: Arc<str>,
+    pub(crate) consume_type: ConsumeType,
     pub(crate) message_model: MessageModel,
-    pub(crate) consume_from_where: Arc<str>,
+    pub(crate) consume_from_where: ConsumeFromWhere,
     pub(crate) members: BTreeMap<ConnectionId, Member>,
     pub(crate) subscriptions: BTreeMap<Arc<str>, SubscriptionData>,
 }
@@ -34,9 +35,9 @@ pub(crate) struct ConsumerGroup {
 impl ConsumerGroup {
     fn new(data: &ConsumerData) -> Self {
         Self {
-            consume_type: data.consume_type.clone(),
+            consume_type: data.consume_type,
             message_model: data.message_model,
-            consume_from_where: data.consume_from_where.clone(),
+            consume_from_where: data.consume_from_where,
             members: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
         }
@@ -80,11 +81,12 @@ impl ClientTable {
         without_subscriptions: bool,
     ) -> bool {
         let group = self.consumers.entry(data.group_name.clone()).or_insert_with(|| ConsumerGroup::new(data));
-        group.consume_type.clone_from(&data.consume_type);
+        group.consume_type = data.consume_type;
         group.message_model = data.message_model;
-        group.consume_from_where.clone_from(&data.consume_from_where);
+        group.consume_from_where = data.consume_from_where;
         let joined = group.members.insert(connection, member).is_none();
-        let changed = !without_subscriptions && group.subscribe(&data.subscription_data_set);
+        let changed = !without_subscriptions
+            && group.subscribe(data.subscription_data_set.as_deref().unwrap_or_default());
         joined || changed
     }
 

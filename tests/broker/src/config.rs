@@ -4,6 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rocketmq_client_core::message::DELAY_LEVELS;
+use rocketmq_client_core::message::validate::BODY_BYTES_MAX;
+use rocketmq_client_core::route::MASTER_ID;
+
 /// The settings of a [`Broker`](crate::Broker). Defaults are those of a broker 5.4.0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerConfig {
@@ -68,14 +72,14 @@ impl Default for BrokerConfig {
         Self {
             cluster_name: "DefaultCluster".into(),
             broker_name: "broker-a".into(),
-            broker_id: 0,
+            broker_id: MASTER_ID,
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 10_911)),
             region_id: "DefaultRegion".into(),
             auto_create_topic: true,
             auto_create_group: true,
             default_topic_queues: 8,
             delay_levels: DelayLevels::default(),
-            message_bytes_max: 4 << 20,
+            message_bytes_max: BODY_BYTES_MAX,
             pull_count_max: 32,
             pull_bytes_max: 256 << 10,
             long_polling: true,
@@ -104,9 +108,7 @@ pub struct DelayLevels(Vec<Duration>);
 impl Default for DelayLevels {
     /// `1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h`.
     fn default() -> Self {
-        let seconds =
-            [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1_200, 1_800, 3_600, 7_200];
-        Self(seconds.into_iter().map(Duration::from_secs).collect())
+        Self(DELAY_LEVELS.to_vec())
     }
 }
 

@@ -1,13 +1,13 @@
 //! The subscription groups of a broker. Java: `SubscriptionGroupManager`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crate::model::{DataVersion, SubscriptionGroupConfig};
+use rocketmq_client_core::remoting::{DataVersion, SubscriptionGroupConfig, SubscriptionGroupWrapper};
 use rocketmq_client_core::time::Timestamp;
 
 use crate::topic::validate_group;
 
+/// The groups that a broker has from the start, fewer than [`SYSTEM_GROUPS`](rocketmq_client_core::message::names::SYSTEM_GROUPS).
 const BUILT_IN: [&str; 8] = [
     "TOOLS_CONSUMER",
     "FILTERSRV_CONSUMER",
@@ -28,55 +28,58 @@ pub(crate) fn group_config(group: &str) -> SubscriptionGroupConfig {
 #[derive(Clone, Debug)]
 pub(crate) struct GroupTable {
     auto_create: bool,
-    groups: BTreeMap<Arc<str>, SubscriptionGroupConfig>,
-    pub(crate) version: DataVersion,
+    table: SubscriptionGroupWrapper,
 }
 
 impl GroupTable {
     pub(crate) fn new(auto_create: bool, wall: Timestamp) -> Self {
-        let groups = BUILT_IN.into_iter().map(|group| (group.into(), group_config(group))).collect();
-        let version = DataVersion { counter: 1, state_version: 0, timestamp: wall.as_millis() };
-        Self { auto_create, groups, version }
+        let built_in = BUILT_IN.into_iter().map(|group| (group.into(), group_config(group)));
+        let table = SubscriptionGroupWrapper {
+            data_version: DataVersion { counter: 1, state_version: 0, timestamp: wall.as_millis() },
+            forbidden_table: BTreeMap::new(),
+            subscription_group_table: built_in.collect(),
+        };
+        Self { auto_create, table }
     }
 
     /// The group, if it exists.
     pub(crate) fn get(&self, group: &str) -> Option<&SubscriptionGroupConfig> {
-        self.groups.get(group)
+        self.table.subscription_group_table.get(group)
     }
 
-    /// All groups in the order of their names.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &SubscriptionGroupConfig> {
-        self.groups.values()
+    /// All groups.
+    pub(crate) fn table(&self) -> &SubscriptionGroupWrapper {
+        &self.table
     }
 
     /// The group, created on first use where that is allowed and the name is legal.
     /// Java: `SubscriptionGroupManager#findSubscriptionGroupConfig`.
     pub(crate) fn find(&mut self, wall: Timestamp, group: &str) -> Option<&SubscriptionGroupConfig> {
-        if !self.groups.contains_key(group) {
+        if !self.table.subscription_group_table.contains_key(group) {
             if !self.auto_create || validate_group(group).is_err() {
                 return None;
             }
             self.put(wall, group_config(group));
         }
-        self.groups.get(group)
+        self.table.subscription_group_table.get(group)
     }
 
     /// Creates or replaces a group.
     pub(crate) fn put(&mut self, wall: Timestamp, group: SubscriptionGroupConfig) {
         self.bump(wall);
-        self.groups.insert(group.group_name.clone(), group);
+        self.table.subscription_group_table.insert(group.group_name.clone(), group);
     }
 
     /// Deletes a group.
     pub(crate) fn remove(&mut self, wall: Timestamp, group: &str) {
-        if self.groups.remove(group).is_some() {
+        if self.table.subscription_group_table.remove(group).is_some() {
             self.bump(wall);
         }
     }
 
     fn bump(&mut self, wall: Timestamp) {
-        self.version.counter += 1;
-        self.version.timestamp = wall.as_millis();
+        self.table.data_version.counter += 1;
+        self.table.data_version.timestamp = wall.as_millis();
     }
 }
 

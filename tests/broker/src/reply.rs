@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rocketmq_client_core::remoting::{
-    Encoder, Head, Header, LanguageCode, NoHeader, RequestHeader, ResponseCode, SerializeType, VERSION,
+    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, LanguageCode, NoHeader, RequestHeader, ResponseCode,
+    SerializeType, VERSION,
 };
 use rocketmq_client_core::time::Instant;
 
 use crate::asker::{Asker, Refusal};
 use crate::output::{ConnectionId, Frames, Outbox};
-
-const FLAG_RESPONSE: i32 = 1;
-const FLAG_ONEWAY: i32 = 2;
 
 /// Everything of an answer but its header.
 #[derive(Clone, Copy, Debug)]

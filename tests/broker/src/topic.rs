@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{DataVersion, TopicConfig};
-use rocketmq_client_core::message::{names, perm};
+use rocketmq_client_core::message::validate::check_broker_topic;
+use rocketmq_client_core::message::{InvalidName, check_group, names, perm};
+use rocketmq_client_core::remoting::{DataVersion, TopicConfig, TopicConfigAndMappingSerializeWrapper};
 use rocketmq_client_core::time::Timestamp;
 
 use crate::config::BrokerConfig;
@@ -13,40 +14,25 @@ const READ_WRITE: i32 = perm::READ | perm::WRITE;
 
 /// Checks a topic's name; the error is the broker's remark. Java: `TopicValidator#validateTopic`.
 pub(crate) fn validate_topic(topic: &str) -> Result<(), String> {
-    if topic.chars().all(char::is_whitespace) {
-        return Err("The specified topic is blank.".to_owned());
-    }
-    if !is_name(topic) {
-        return Err(format!(
-            "The specified topic: {topic}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$"
-        ));
-    }
-    let long = topic.starts_with("%RETRY%") || topic.starts_with("%DLQ%");
-    let max = if long { 255 } else { 127 };
-    if topic.len() > max {
-        return Err(format!("The specified topic: {topic}, is longer than topic max length: {max}"));
-    }
-    Ok(())
+    check_broker_topic(topic).map_err(remark)
 }
 
 /// Checks a group's name; the error is the broker's remark. Java: `TopicValidator#validateGroup`.
 pub(crate) fn validate_group(group: &str) -> Result<(), String> {
-    if group.chars().all(char::is_whitespace) {
-        return Err("The specified group is blank.".to_owned());
-    }
-    if !is_name(group) {
-        return Err(format!(
-            "The specified group: {group}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$"
-        ));
-    }
-    if group.len() > 120 {
-        return Err(format!("The specified group: {group}, is longer than group max length: 120"));
-    }
-    Ok(())
+    check_group(group).map_err(remark)
 }
 
-fn is_name(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'|' | b'_' | b'-'))
+fn remark(wrong: InvalidName) -> String {
+    match wrong {
+        InvalidName::Blank { what } => format!("The specified {what} is blank."),
+        InvalidName::Character { what, name, .. } => format!(
+            "The specified {what}: {name}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$"
+        ),
+        InvalidName::TooLong { what, name, max, .. } => {
+            format!("The specified {what}: {name}, is longer than {what} max length: {max}")
+        }
+        other => other.to_string(),
+    }
 }
 
 /// A topic's configuration as remarks show it. Java: `TopicConfig#toString`.
@@ -80,27 +66,28 @@ pub(crate) fn topic_config(topic: &str, queues: i32, perm: i32) -> TopicConfig {
 fn initial_topics(config: &BrokerConfig) -> Vec<TopicConfig> {
     let all = READ_WRITE | perm::INHERIT;
     let (cluster, broker) = (&config.cluster_name, &config.broker_name);
+    let system = names::SYSTEM_TOPIC_PREFIX;
     let mut topics = vec![
-        topic_config("SELF_TEST_TOPIC", 1, READ_WRITE),
-        topic_config("BenchmarkTest", 1_024, READ_WRITE),
+        topic_config(names::SELF_TEST_TOPIC, 1, READ_WRITE),
+        topic_config(names::BENCHMARK_TOPIC, 1_024, READ_WRITE),
         topic_config(cluster, 16, all),
         topic_config(broker, 1, all),
-        topic_config("OFFSET_MOVED_EVENT", 1, READ_WRITE),
+        topic_config(names::OFFSET_MOVED_EVENT, 1, READ_WRITE),
         topic_config(names::SCHEDULE_TOPIC, config.delay_levels.count(), READ_WRITE),
-        topic_config(&format!("{cluster}_REPLY_TOPIC"), 1, READ_WRITE),
-        topic_config(&format!("rmq_sys_REVIVE_LOG_{cluster}"), 8, READ_WRITE),
-        topic_config(&format!("rmq_sys_SYNC_BROKER_MEMBER_{broker}"), 1, perm::INHERIT),
+        topic_config(&names::reply_topic(cluster), 1, READ_WRITE),
+        topic_config(&format!("{system}REVIVE_LOG_{cluster}"), 8, READ_WRITE),
+        topic_config(&format!("{system}SYNC_BROKER_MEMBER_{broker}"), 1, perm::INHERIT),
         topic_config(names::TRANS_HALF_TOPIC, 1, READ_WRITE),
-        topic_config("RMQ_SYS_TRANS_OP_HALF_TOPIC", 1, READ_WRITE),
-        topic_config("RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC", 1, READ_WRITE),
-        topic_config("RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC", 1, READ_WRITE),
-        topic_config("rmq_sys_wheel_timer", 1, READ_WRITE),
+        topic_config(names::TRANS_OP_HALF_TOPIC, 1, READ_WRITE),
+        topic_config(names::ROCKSDB_TRANS_HALF_TOPIC, 1, READ_WRITE),
+        topic_config(names::ROCKSDB_TRANS_OP_HALF_TOPIC, 1, READ_WRITE),
+        topic_config(&format!("{system}wheel_timer"), 1, READ_WRITE),
     ];
     if config.auto_create_topic {
         topics.push(topic_config(names::AUTO_CREATE_TOPIC, config.default_topic_queues, all));
     }
     if config.trace_topic {
-        topics.push(topic_config("RMQ_SYS_TRACE_TOPIC", 1, READ_WRITE));
+        topics.push(topic_config(names::TRACE_TOPIC, 1, READ_WRITE));
     }
     topics
 }
@@ -129,6 +116,21 @@ impl TopicTable {
     /// All topics in the order of their names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &TopicConfig> {
         self.topics.values()
+    }
+
+    /// The body that carries these configurations with the version of all.
+    pub(crate) fn wrapper<'t>(
+        &self,
+        topics: impl IntoIterator<Item = &'t TopicConfig>,
+    ) -> TopicConfigAndMappingSerializeWrapper {
+        let named = topics.into_iter().map(|config| (config.topic_name.clone(), config.clone()));
+        TopicConfigAndMappingSerializeWrapper {
+            data_version: self.version,
+            mapping_data_version: Some(DataVersion::default()),
+            topic_config_table: named.collect(),
+            topic_queue_mapping_detail_map: Some(BTreeMap::new()),
+            topic_queue_mapping_info_map: None,
+        }
     }
 
     /// Creates or changes a topic. The same configuration again changes nothing.
@@ -173,7 +175,7 @@ impl TopicTable {
     ) -> Option<&TopicConfig> {
         let model = self.topics.get(default_topic)?;
         let off = default_topic == names::AUTO_CREATE_TOPIC && !config.auto_create_topic;
-        if off || model.perm & perm::INHERIT == 0 {
+        if off || !perm::is_inherited(model.perm) {
             return None;
         }
         let queues = client_queues.min(model.write_queue_nums).max(0);
@@ -183,7 +185,7 @@ impl TopicTable {
             write_queue_nums: queues,
             perm: model.perm & !perm::INHERIT,
             topic_sys_flag: sys_flag,
-            topic_filter_type: model.topic_filter_type.clone(),
+            topic_filter_type: model.topic_filter_type,
             ..TopicConfig::default()
         };
         self.put(wall, created);

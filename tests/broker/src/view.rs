@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rocketmq_client_core::message::{MessageQueue, StoredMessage};
+use rocketmq_client_core::remoting::{SubscriptionGroupConfig, TopicConfig};
 use rocketmq_client_core::time::Instant;
 
 use crate::broker::Broker;
-use crate::model::{SubscriptionGroupConfig, TopicConfig};
 
 impl Broker {
     /// All records of the log that are kept, oldest first, system topics included.

@@ -9,15 +9,13 @@ use super::queue::{Cached, Fate, Fetch};
 use crate::client::{Output, Shared};
 use crate::consumer::{Ack, ConsumeToken, ConsumerTimer};
 use crate::id::ProcessQueueId;
+use crate::message::DELAY_LEVELS;
 use crate::time::Instant;
 
 /// The delay level by which brokers choose themselves: the more often, the longer.
 const LEVEL_BY_BROKER: i32 = 0;
 /// The delay level that means the dead letters.
 pub(super) const LEVEL_DEAD_LETTER: i32 = -1;
-/// The broker's default table of delays in seconds, from level 1. Java: `messageDelayLevel`.
-const DELAY_LEVELS: [u64; 18] =
-    [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1_200, 1_800, 3_600, 7_200];
 
 impl PushConsumer {
     /// User code has finished with a delivery.
@@ -103,8 +101,7 @@ fn delay_level(ack: Ack) -> i32 {
     match ack {
         Ack::DeadLetter => LEVEL_DEAD_LETTER,
         Ack::RetryAfter(delay) => {
-            let shorter =
-                DELAY_LEVELS.iter().filter(|level| core::time::Duration::from_secs(**level) < delay).count();
+            let shorter = DELAY_LEVELS.iter().filter(|level| **level < delay).count();
             i32::try_from(shorter.min(DELAY_LEVELS.len() - 1) + 1).expect("the table is short")
         }
         Ack::Retry | Ack::Done => LEVEL_BY_BROKER,

@@ -41,7 +41,7 @@ use super::run_queue::RunQueue;
 use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
 use crate::client::{Chunks, Command, Input, Outcome, Output};
-use crate::consumer::{Ack, ConsumeToken, Delivery};
+use crate::consumer::{ConsumeToken, Delivery};
 use crate::error::Error;
 use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ResolveToken};
 use crate::time::{Instant, Timestamp, WallClock};
@@ -349,7 +349,7 @@ impl<H: Host, M: Machine> Core<H, M> {
             }
             match output {
                 Output::Resolve { token, host, port } => self.resolve(token, host, port),
-                Output::Connect { channel, address } => {
+                Output::Connect { channel, address, endpoint: _ } => {
                     let waker = ready::waker(&self.shared, |shared| &shared.ready, channel.index());
                     let transform = self.transforms.as_mut().map(|make| make());
                     self.channels.insert(Channel::new(channel, waker, transform));
@@ -358,7 +358,7 @@ impl<H: Host, M: Machine> Core<H, M> {
                     self.shared.signal().raise();
                 }
                 Output::Transmit { channel, chunks } => self.transmit(now, channel, chunks),
-                Output::Close { channel } => self.close(channel),
+                Output::Close { channel, flush } => self.close(channel, flush),
                 Output::Complete { operation, outcome } => {
                     self.finished |= self.closing.contains(&operation);
                     self.outcomes.push((operation, outcome));
@@ -367,7 +367,7 @@ impl<H: Host, M: Machine> Core<H, M> {
                 Output::Revoke { consumer, queue } => {
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.get(&consumer) {
-                        self.refused.extend(run_queue.revoke(queue));
+                        run_queue.revoke(queue, &mut self.refused);
                     }
                 }
                 Output::ConsumerClosed { consumer } => {
@@ -397,10 +397,10 @@ impl<H: Host, M: Machine> Core<H, M> {
         }
     }
 
-    /// The core drops a connection; what it wrote just before still goes out if the socket takes it.
-    fn close(&mut self, id: ChannelId) {
+    /// The core drops a connection. Only where it says so may what it wrote just before still go out.
+    fn close(&mut self, id: ChannelId, flush: bool) {
         let Some(mut channel) = self.channels.remove(id) else { return };
-        if channel.wants_write() {
+        if flush && channel.wants_write() {
             let last: io::Result<Written> = channel.write(&mut self.host, WRITE_BYTES_MAX);
             tracing::trace!(?id, ?last, "last write before closing");
         }

@@ -56,8 +56,8 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         // Answered before the close, whose deadline is at once.
-        let left = self.queue.abandon();
-        let mut inputs: Vec<Input> = left.into_iter().map(|token| Input::HandedBack { token }).collect();
+        let tokens = self.queue.abandon();
+        let mut inputs: Vec<Input> = tokens.into_iter().map(|token| Input::HandedBack { token }).collect();
         self.alive.0.push_inputs(&mut inputs);
         if !self.closed.load(Ordering::Relaxed) {
             let (consumer, timeout) = (self.id, Duration::ZERO);

@@ -71,7 +71,7 @@ impl Trace {
                     }
                 }
             }
-            Output::Close { channel } => {
+            Output::Close { channel, .. } => {
                 self.decoders.remove(channel);
                 write!(text, "{output:?}")
             }

@@ -47,6 +47,7 @@ recorded_struct!(ClientConfig {
     reconnect_delay_min,
     reconnect_delay_max,
     channel_pending_max,
+    channel_outbox_bytes_max,
     serialize,
 });
 recorded_struct!(ProducerConfig {

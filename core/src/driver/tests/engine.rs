@@ -19,7 +19,11 @@ use crate::time::Instant;
 fn connecting(input: &Input, outputs: &mut VecDeque<Output>) {
     obey(input, outputs);
     if matches!(input, Input::Command(crate::client::Command::Connect { .. })) {
-        outputs.push_back(Output::Connect { channel: channel(0), address: address() });
+        outputs.push_back(Output::Connect {
+            channel: channel(0),
+            address: address(),
+            endpoint: "a:1".into(),
+        });
     }
 }
 
@@ -119,17 +123,12 @@ fn what_was_written_before_a_close_still_goes_out() {
     let mut world = connected(World::new(|input, outputs| {
         echoing(input, outputs);
         if let Input::Received { channel, .. } = input {
-            outputs.push_back(Output::Close { channel: *channel });
+            outputs.push_back(Output::Close { channel: *channel, flush: true });
         }
     }));
-    // Another handle on what was written: the socket itself is gone afterwards.
-    let written = alloc::sync::Arc::new(std::sync::Mutex::new(0));
     world.socket(channel(0), |socket| socket.incoming.push_back(frame(1, b"")));
-    let before = lock(&world.stage).sockets[&channel(0)].writes;
-    assert_eq!(before, 0);
     world.settle();
-    *lock(&written) += lock(&world.stage).closed.len();
-    assert_eq!(*lock(&written), 1);
+    assert_eq!(lock(&world.stage).last_words, [b"abcdefghij"]);
     assert_eq!(world.told(), ["received ch0.0 1"], "no input about a channel that the core closed");
 }
 
@@ -138,7 +137,11 @@ fn a_wake_up_touches_ready_sockets_only() {
     let mut world = connected(World::new(|input, outputs| {
         connecting(input, outputs);
         if matches!(input, Input::Connected { channel: first } if *first == channel(0)) {
-            outputs.push_back(Output::Connect { channel: channel(1), address: address() });
+            outputs.push_back(Output::Connect {
+                channel: channel(1),
+                address: address(),
+                endpoint: "a:1".into(),
+            });
         }
     }));
     world.socket(channel(1), |socket| socket.connected = true);
@@ -165,13 +168,34 @@ fn a_talkative_channel_leaves_room_for_others() {
 }
 
 #[test]
-fn timeouts_come_when_due_and_the_wall_clock_is_watched() {
+fn a_timeout_comes_when_due_and_not_before() {
     let mut world = World::new(connecting);
+    lock(&world.stage).wanted = Some(Instant::from_millis(10));
     world.settle();
     world.forget();
-    lock(&world.stage).now = Instant::from_millis(5);
+    assert_eq!(lock(&world.stage).deadline, Instant::from_millis(10));
+    lock(&world.stage).now = Instant::from_millis(9);
     world.settle();
     assert_eq!(world.told(), [""; 0], "nothing is due");
+    lock(&world.stage).now = Instant::from_millis(10);
+    lock(&world.stage).wanted = None;
+    world.drain();
+    assert_eq!(world.told(), ["Timeout"]);
+}
+
+#[test]
+fn a_wall_clock_that_jumps_is_told_before_anything_else() {
+    let mut world = connected(World::new(connecting));
+    {
+        let mut stage = lock(&world.stage);
+        (stage.now, stage.wall_ahead_ms) = (Instant::from_millis(5_000), 50);
+    }
+    world.settle();
+    assert_eq!(world.told(), [""; 0], "time that passes on both clocks is no jump, nor is a small step");
+    lock(&world.stage).wall_ahead_ms = 3_600_000;
+    world.socket(channel(0), |socket| socket.incoming.push_back(frame(1, b"")));
+    world.settle();
+    assert_eq!(world.told(), ["WallClock(Timestamp(3605000))", "received ch0.0 1"]);
 }
 
 #[test]

@@ -68,6 +68,12 @@ pub(super) struct Stage {
     pub(super) deadline: Instant,
     pub(super) sockets: BTreeMap<ChannelId, Socket>,
     pub(super) closed: Vec<ChannelId>,
+    /// What had been written to the sockets that were closed.
+    pub(super) last_words: Vec<Vec<u8>>,
+    /// How far the wall clock is ahead of the monotonic one, in milliseconds.
+    pub(super) wall_ahead_ms: i64,
+    /// What the machine waits for.
+    pub(super) wanted: Option<Instant>,
     pub(super) tasks: Vec<BoxFuture>,
     pub(super) inputs: Vec<(Instant, Input)>,
 }
@@ -96,7 +102,9 @@ impl Host for ScriptHost {
     }
 
     fn wall(&self) -> Timestamp {
-        Timestamp::from_millis(i64::try_from(self.now().as_millis()).expect("a test's time is short"))
+        let stage = lock(&self.0);
+        let monotonic_ms = i64::try_from(stage.now.as_millis()).expect("a test's time is short");
+        Timestamp::from_millis(monotonic_ms + stage.wall_ahead_ms)
     }
 
     fn entropy(&mut self) -> u64 {
@@ -166,7 +174,8 @@ impl Host for ScriptHost {
 
     fn close(&mut self, channel: ChannelId) {
         let mut stage = lock(&self.0);
-        stage.sockets.remove(&channel);
+        let socket = stage.sockets.remove(&channel);
+        stage.last_words.extend(socket.map(|socket| socket.written));
         stage.closed.push(channel);
     }
 
@@ -196,7 +205,6 @@ pub(super) struct ScriptMachine {
     stage: Shared,
     outputs: VecDeque<Output>,
     react: Reaction,
-    deadline: Instant,
 }
 
 impl Machine for ScriptMachine {
@@ -206,7 +214,8 @@ impl Machine for ScriptMachine {
     }
 
     fn poll_output(&mut self, _: Instant) -> Output {
-        self.outputs.pop_front().unwrap_or(Output::Wait(self.deadline))
+        let wanted = || lock(&self.stage).wanted.unwrap_or(Instant::FAR_FUTURE);
+        self.outputs.pop_front().unwrap_or_else(|| Output::Wait(wanted()))
     }
 }
 
@@ -229,13 +238,9 @@ impl World {
         react: impl FnMut(&Input, &mut VecDeque<Output>) + Send + 'static,
     ) -> Self {
         let stage = Shared::default();
-        let (client, engine) =
-            start_machine(ScriptHost(stage.clone()), options, |_, _, _, _| ScriptMachine {
-                stage: stage.clone(),
-                outputs: VecDeque::new(),
-                react: Box::new(react),
-                deadline: Instant::FAR_FUTURE,
-            });
+        let (client, engine) = start_machine(ScriptHost(stage.clone()), options, |_, _, _, _| {
+            ScriptMachine { stage: stage.clone(), outputs: VecDeque::new(), react: Box::new(react) }
+        });
         let (wakes, waker) = CountingWaker::pair();
         Self { client: Some(client), engine, stage, wakes, waker }
     }

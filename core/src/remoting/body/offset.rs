@@ -3,7 +3,11 @@
 use super::{DataVersion, bodies};
 use crate::message::MessageQueue;
 use crate::remoting::{JsonError, json::FromJson, json::JsonReader};
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
 
 bodies! {
     /// Offsets to start again from.
@@ -42,6 +46,8 @@ bodies! {
     ConsumerOffsetSerializeWrapper [Eq] {
         /// The table's version.
         data_version: "dataVersion" Option<DataVersion>,
+        /// The topics that each group has offsets on; not every broker says.
+        group_topic_map: "groupTopicMap" Option<BTreeMap<Arc<str>, BTreeSet<Arc<str>>>>,
         /// Offsets by `topic@group` and queue number.
         offset_table: "offsetTable" BTreeMap<Arc<str>, BTreeMap<i32, i64>>,
     }

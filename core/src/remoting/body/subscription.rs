@@ -11,6 +11,12 @@ pub const SQL92: &str = "SQL92";
 /// The expression that selects everything.
 pub const SUB_ALL: &str = "*";
 
+/// Whether an expression of this type selects by tag: the default. Java: `ExpressionType#isTagType`.
+#[must_use]
+pub fn is_tag_type(expression_type: Option<&str>) -> bool {
+    expression_type.is_none_or(|name| name.is_empty() || name == TAG)
+}
+
 bodies! {
     /// What a group wants of a topic.
     SubscriptionData [Eq, PartialOrd, Ord, Hash] {
@@ -55,7 +61,7 @@ impl SubscriptionData {
         expression_type: Option<&str>,
         now: Timestamp,
     ) -> Result<Self, SubscriptionError> {
-        let expression_type = expression_type.filter(|name| !name.is_empty()).unwrap_or(TAG);
+        let expression_type = expression_type.filter(|name| !is_tag_type(Some(name))).unwrap_or(TAG);
         let expression = expression.unwrap_or_default();
         let mut data = Self {
             topic: topic.into(),

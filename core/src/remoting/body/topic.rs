@@ -28,7 +28,7 @@ names! {
 
 bodies! {
     /// Which of two tables is newer.
-    DataVersion [Eq] {
+    DataVersion [Copy, Eq] {
         /// Counts changes.
         counter: "counter" i64,
         /// The controller's epoch.

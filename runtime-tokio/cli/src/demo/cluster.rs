@@ -87,7 +87,10 @@ async fn create(name_servers: &str, topic: &str) -> Result<Vec<(String, i32)>, C
     loop {
         let route = name_server.route(topic).await?;
         if route.is_some_and(|route| route.queue_datas.len() == masters.len()) {
-            return Ok(masters.iter().flat_map(|address| (0..each).map(|id| (address.clone(), id))).collect());
+            return Ok(masters
+                .iter()
+                .flat_map(|address| (0..each).map(|id| (address.clone(), id)))
+                .collect());
         }
         if Instant::now() >= deadline {
             return Err(CliError::Failed(format!("the name server at {first} has no route for {topic}")));

@@ -50,11 +50,19 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<Report, CliError> {
     victim.hold();
     workload::send(&cluster, &ledger, args.messages / 2..args.messages, &bar).await?;
     bar.set_message("one holds its deliveries");
-    within(STEP_WITHIN, "the doomed consumer to take its deliveries", || victim.in_hand() >= IN_HAND_MIN, &bar, &ledger)
-        .await?;
+    within(
+        STEP_WITHIN,
+        "the doomed consumer to take its deliveries",
+        || victim.in_hand() >= IN_HAND_MIN,
+        &bar,
+        &ledger,
+    )
+    .await?;
     let in_hand = victim.die();
     bar.set_message("one is dead; the other takes over");
-    let waited = within(CONSUMED_WITHIN, "the survivor to consume everything", || ledger.all_settled(), &bar, &ledger).await;
+    let waited =
+        within(CONSUMED_WITHIN, "the survivor to consume everything", || ledger.all_settled(), &bar, &ledger)
+            .await;
     let cpu = cpu.stop();
     let elapsed = started.elapsed();
     let closed = survivor.close().await?;
@@ -71,7 +79,8 @@ fn progress(args: &DemoArgs) -> ProgressBar {
     if args.json {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} consumed  {msg}").expect("a template that is right");
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} consumed  {msg}")
+        .expect("a template that is right");
     ProgressBar::new(args.messages).with_style(style)
 }
 

@@ -41,7 +41,8 @@ impl Report {
         let times = |number: &u64| u64::from(ledger.times_consumed(*number));
         let consumed = numbers.clone().filter(|number| times(number) > 0).count() as u64;
         let unread = audit.numbers.iter().filter(|number| times(number) == 0).count();
-        let vanished = numbers.clone().filter(|n| ledger.was_stored(*n) && !audit.numbers.contains(n)).count();
+        let vanished =
+            numbers.clone().filter(|n| ledger.was_stored(*n) && !audit.numbers.contains(n)).count();
         let latencies = histogram(ledger);
         Self {
             sent: ledger.stored(),
@@ -90,7 +91,7 @@ impl Report {
 
     fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_BORDERS_ONLY);
+        table.load_style(presets::UTF8_BORDERS_ONLY);
         for (name, value) in self.rows() {
             table.add_row([name.to_owned(), value]);
         }

@@ -45,7 +45,10 @@ pub(crate) async fn send(
     Ok(client.close().await?)
 }
 
-async fn stored(ledger: &Ledger, sent: Option<(u64, rmq::Operation<rmq::SendReceipt>)>) -> Result<(), CliError> {
+async fn stored(
+    ledger: &Ledger,
+    sent: Option<(u64, rmq::Operation<rmq::SendReceipt>)>,
+) -> Result<(), CliError> {
     if let Some((number, operation)) = sent {
         operation.await?;
         ledger.note_stored(number);

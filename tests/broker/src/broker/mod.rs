@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rocketmq_client_core::message::id::UniqKeyGenerator;
-use rocketmq_client_core::remoting::{NotifyConsumerIdsChangedRequestHeader, RemotingCommand};
+use rocketmq_client_core::remoting::{MessageModel, NotifyConsumerIdsChangedRequestHeader, RemotingCommand};
 use rocketmq_client_core::rng::Rng;
 use rocketmq_client_core::time::{Instant, Timestamp, WallClock};
 
@@ -26,7 +26,6 @@ use crate::fault::{Fault, Faults};
 use crate::group::GroupTable;
 use crate::hold::HoldTable;
 use crate::lock::LockTable;
-use crate::model::MessageModel;
 use crate::offset::OffsetTable;
 use crate::output::{ConnectionId, Frames};
 use crate::reply::Replier;

@@ -1,16 +1,17 @@
 //! Configuration values by namespace. Java: `KVConfigManager`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use rocketmq_client_core::remoting::{
     DeleteKVConfigRequestHeader, GetKVConfigRequestHeader, GetKVConfigResponseHeader,
-    GetKVListByNamespaceRequestHeader, PutKVConfigRequestHeader, RemotingCommand, ResponseCode,
+    GetKVListByNamespaceRequestHeader, KVTable, PutKVConfigRequestHeader, RemotingCommand, ResponseCode,
 };
 use rocketmq_client_core::time::Instant;
 
 use super::NameServer;
 use crate::asker::{Asker, Refusal};
-use crate::json::Object;
 use crate::processor::Handled;
 
 /// The namespace that holds the order configuration of topics.
@@ -18,22 +19,16 @@ pub(super) const ORDER_NAMESPACE: &str = "ORDER_TOPIC_CONFIG";
 
 /// The values. A namespace stays when its last key goes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct KvTable(BTreeMap<String, BTreeMap<String, String>>);
+pub(super) struct KvTable(BTreeMap<Arc<str>, KVTable>);
 
 impl KvTable {
     pub(super) fn get(&self, namespace: &str, key: &str) -> Option<&str> {
-        self.0.get(namespace)?.get(key).map(String::as_str)
+        self.0.get(namespace)?.table.get(key).map(|value| &**value)
     }
 
-    /// All values of a namespace as a `KVTable` body.
-    pub(super) fn json(&self, namespace: &str) -> Option<String> {
-        let mut table = Object::new();
-        for (key, value) in self.0.get(namespace)? {
-            table.key(key).string(value);
-        }
-        let mut body = Object::new();
-        body.key("table").raw(&table.end());
-        Some(body.end())
+    /// All values of a namespace as a body.
+    pub(super) fn encode(&self, namespace: &str) -> Option<Bytes> {
+        self.0.get(namespace).map(KVTable::encode)
     }
 }
 
@@ -42,8 +37,8 @@ impl NameServer {
         let header: PutKVConfigRequestHeader<'_> = command
             .header()
             .map_err(|_| Refusal::new(ResponseCode::SYSTEM_ERROR, "namespace or key is null"))?;
-        let values = self.kv.0.entry(header.namespace.into_owned()).or_default();
-        values.insert(header.key.into_owned(), header.value.into_owned());
+        let values = self.kv.0.entry(header.namespace.into()).or_default();
+        values.table.insert(header.key.into(), header.value.into());
         self.replier.ok(now, asker);
         Ok(())
     }
@@ -62,7 +57,7 @@ impl NameServer {
     pub(super) fn delete_kv(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
         let header: DeleteKVConfigRequestHeader<'_> = command.header()?;
         if let Some(values) = self.kv.0.get_mut(&*header.namespace) {
-            values.remove(&*header.key);
+            values.table.remove(&*header.key);
         }
         self.replier.ok(now, asker);
         Ok(())
@@ -70,7 +65,7 @@ impl NameServer {
 
     pub(super) fn list_kv(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
         let header: GetKVListByNamespaceRequestHeader<'_> = command.header()?;
-        let Some(body) = self.kv.json(&header.namespace) else {
+        let Some(body) = self.kv.encode(&header.namespace) else {
             let remark = format!("No config item, Namespace: {}", header.namespace);
             return Err(Refusal::new(ResponseCode::QUERY_NOT_FOUND, remark));
         };

@@ -5,19 +5,18 @@ use std::time::Duration;
 
 use rocketmq_client_core::message::body_crc;
 use rocketmq_client_core::remoting::{
-    BrokerHeartbeatRequestHeader, QueryDataVersionRequestHeader, QueryDataVersionResponseHeader,
-    RegisterBrokerRequestHeader, RegisterBrokerResponseHeader, RemotingCommand, ResponseCode,
-    UnRegisterBrokerRequestHeader,
+    BrokerHeartbeatRequestHeader, DataVersion, QueryDataVersionRequestHeader, QueryDataVersionResponseHeader,
+    RegisterBrokerBody, RegisterBrokerRequestHeader, RegisterBrokerResponseHeader, RemotingCommand,
+    ResponseCode, UnRegisterBrokerRequestHeader,
 };
+use rocketmq_client_core::route::MASTER_ID;
 use rocketmq_client_core::time::Instant;
 
 use super::NameServer;
 use super::kv::ORDER_NAMESPACE;
-use super::route::{LiveBroker, QueueData};
+use super::route::{LiveBroker, queue_data};
 use crate::asker::{Asker, Refusal};
-use crate::json::Value;
-use crate::model::{DataVersion, TopicConfig};
-use crate::processor::Handled;
+use crate::processor::{Handled, bad_body};
 use crate::reply::Answer;
 
 impl NameServer {
@@ -37,22 +36,16 @@ impl NameServer {
             return Err(failed("a compressed registration is not supported; set compressedRegister=false"));
         }
         let body =
-            Value::parse(&command.body).ok_or_else(|| failed("the body is no registration in JSON"))?;
-        let wrapper = body.get("topicConfigSerializeWrapper");
-        let version = DataVersion::read(wrapper.get("dataVersion"));
-        let topics: Vec<_> = wrapper
-            .get("topicConfigTable")
-            .members()
-            .iter()
-            .map(|(_, config)| TopicConfig::read(config))
-            .collect();
+            RegisterBrokerBody::decode(&command.body).map_err(|error| bad_body("registration", error))?;
+        let version = body.topic_config_serialize_wrapper.data_version;
+        let topics = body.topic_config_serialize_wrapper.topic_config_table;
 
         let (cluster, addr): (Arc<str>, Arc<str>) =
             ((&*header.cluster_name).into(), (&*header.broker_addr).into());
         let broker_name: Arc<str> = (&*header.broker_name).into();
         let known = self.routes.brokers.get(&broker_name);
         if let Some(other) =
-            known.and_then(|data| data.addrs.get(&header.broker_id)).filter(|other| **other != addr)
+            known.and_then(|data| data.broker_addrs.get(&header.broker_id)).filter(|other| **other != addr)
         {
             let theirs = self.routes.live.get(&(cluster.clone(), other.clone()));
             if theirs.is_some_and(|live| live.version.state_version > version.state_version) {
@@ -61,24 +54,25 @@ impl NameServer {
                 return Ok(());
             }
         }
-        let known_id = known.is_some_and(|data| data.addrs.contains_key(&header.broker_id));
+        let known_id = known.is_some_and(|data| data.broker_addrs.contains_key(&header.broker_id));
         if !known_id && topics.len() == 1 {
             return Err(failed("register broker failed"));
         }
         let data = self.routes.brokers.entry(broker_name.clone()).or_default();
+        data.broker_name = broker_name.clone();
         data.cluster = cluster.clone();
         data.enable_acting_master = header.enable_acting_master == Some(true);
-        let first = data.addrs.is_empty();
-        data.addrs.retain(|id, known| *known != addr || *id == header.broker_id);
-        data.addrs.insert(header.broker_id, addr.clone());
-        let master = data.addrs.get(&0).cloned();
+        let first = data.broker_addrs.is_empty();
+        data.broker_addrs.retain(|id, known| *known != addr || *id == header.broker_id);
+        data.broker_addrs.insert(header.broker_id, addr.clone());
+        let master = data.broker_addrs.get(&MASTER_ID).cloned();
         let previous = self.routes.live.get(&(cluster.clone(), addr.clone()));
         let changed = first || previous.is_none_or(|live| live.version != version);
-        if header.broker_id == 0 {
-            for config in &topics {
+        if header.broker_id == MASTER_ID {
+            for config in topics.values() {
                 let queues = self.routes.topics.entry(config.topic_name.clone()).or_default();
                 if changed || !queues.contains_key(&broker_name) {
-                    queues.insert(broker_name.clone(), QueueData::from(config));
+                    queues.insert(broker_name.clone(), queue_data(&broker_name, config));
                 }
             }
         }
@@ -96,13 +90,13 @@ impl NameServer {
             let live = self.routes.live.get(&(cluster, master.clone()))?;
             Some((master, live.ha_server_addr.clone()))
         });
-        let master_live = master_live.filter(|_| header.broker_id != 0);
+        let master_live = master_live.filter(|_| header.broker_id != MASTER_ID);
         let answered = RegisterBrokerResponseHeader {
             ha_server_addr: master_live.as_ref().map(|(_, ha)| (&**ha).into()),
             master_addr: master_live.as_ref().map(|(master, _)| (&**master).into()),
         };
-        let order = self.kv.json(ORDER_NAMESPACE).unwrap_or_default();
-        self.replier.reply(now, asker, Answer::OK, &answered, [order.into()].iter());
+        let order = self.kv.encode(ORDER_NAMESPACE).unwrap_or_default();
+        self.replier.reply(now, asker, Answer::OK, &answered, [order].iter());
         Ok(())
     }
 
@@ -137,12 +131,12 @@ impl NameServer {
         command: &RemotingCommand,
     ) -> Handled {
         let header: QueryDataVersionRequestHeader<'_> = command.header()?;
-        let theirs = Value::parse(&command.body).map(|body| DataVersion::read(&body));
+        let theirs = DataVersion::decode(&command.body).ok();
         let known = self.refresh(now, &header.cluster_name, &header.broker_addr);
         let changed = known.is_none() || known != theirs;
-        let body = known.map(DataVersion::json).unwrap_or_default();
+        let body = known.as_ref().map(DataVersion::encode).unwrap_or_default();
         let answered = QueryDataVersionResponseHeader { changed };
-        self.replier.reply(now, asker, Answer::OK, &answered, [body.into()].iter());
+        self.replier.reply(now, asker, Answer::OK, &answered, [body].iter());
         Ok(())
     }
 

@@ -1,14 +1,15 @@
 //! Who serves which topic. Java: `RouteInfoManager`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rocketmq_client_core::message::perm;
 use rocketmq_client_core::remoting::{
-    AddWritePermOfBrokerRequestHeader, AddWritePermOfBrokerResponseHeader,
-    DeleteTopicFromNamesrvRequestHeader, GetBrokerMemberGroupRequestHeader, GetRouteInfoRequestHeader,
-    GetTopicsByClusterRequestHeader, RegisterTopicRequestHeader, RemotingCommand, ResponseCode,
+    AddWritePermOfBrokerRequestHeader, AddWritePermOfBrokerResponseHeader, BrokerData, BrokerMemberGroup,
+    ClusterInfo, DataVersion, DeleteTopicFromNamesrvRequestHeader, GetBrokerMemberGroupRequestHeader,
+    GetBrokerMemberGroupResponseBody, GetRouteInfoRequestHeader, GetTopicsByClusterRequestHeader, QueueData,
+    RegisterTopicRequestHeader, RemotingCommand, ResponseCode, TopicConfig, TopicList, TopicRouteData,
     WipeWritePermOfBrokerRequestHeader, WipeWritePermOfBrokerResponseHeader,
 };
 use rocketmq_client_core::time::Instant;
@@ -16,73 +17,20 @@ use rocketmq_client_core::time::Instant;
 use super::NameServer;
 use super::kv::ORDER_NAMESPACE;
 use crate::asker::{Asker, FAQ, Refusal};
-use crate::json::{Object, Value};
-use crate::model::{DataVersion, TopicConfig};
 use crate::output::ConnectionId;
 use crate::processor::Handled;
 
 /// From this version (V4_9_4) on clients get map keys in quotes.
 const STANDARD_JSON_VERSION: i32 = 401;
 
-/// A topic's queues on a broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct QueueData {
-    read_queue_nums: i32,
-    write_queue_nums: i32,
-    perm: i32,
-    topic_sys_flag: i32,
-}
-
-impl From<&TopicConfig> for QueueData {
-    fn from(config: &TopicConfig) -> Self {
-        Self {
-            read_queue_nums: config.read_queue_nums,
-            write_queue_nums: config.write_queue_nums,
-            perm: config.perm,
-            topic_sys_flag: config.topic_sys_flag,
-        }
-    }
-}
-
-impl QueueData {
-    fn json(&self, broker_name: &str) -> String {
-        let mut out = Object::new();
-        out.key("brokerName").string(broker_name);
-        out.key("perm").number(self.perm.into());
-        out.key("readQueueNums").number(self.read_queue_nums.into());
-        out.key("topicSysFlag").number(self.topic_sys_flag.into());
-        out.key("writeQueueNums").number(self.write_queue_nums.into());
-        out.end()
-    }
-}
-
-/// The addresses of the brokers that share a name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct BrokerData {
-    pub(super) cluster: Arc<str>,
-    pub(super) addrs: BTreeMap<i64, Arc<str>>,
-    pub(super) enable_acting_master: bool,
-}
-
-impl BrokerData {
-    fn addrs_json(&self, quoted: bool) -> String {
-        let mut out = Object::new();
-        for (id, addr) in &self.addrs {
-            match quoted {
-                true => out.key(&id.to_string()).string(addr),
-                false => out.key_number(*id).string(addr),
-            }
-        }
-        out.end()
-    }
-
-    fn json(&self, broker_name: &str, quoted: bool) -> String {
-        let mut out = Object::new();
-        out.key("brokerAddrs").raw(&self.addrs_json(quoted));
-        out.key("brokerName").string(broker_name);
-        out.key("cluster").string(&self.cluster);
-        out.key("enableActingMaster").bool(self.enable_acting_master);
-        out.end()
+/// What a topic's configuration says of its queues. Java: `RouteInfoManager#createAndUpdateQueueData`.
+pub(super) fn queue_data(broker_name: &Arc<str>, config: &TopicConfig) -> QueueData {
+    QueueData {
+        broker_name: broker_name.clone(),
+        perm: config.perm,
+        read_queue_nums: config.read_queue_nums,
+        topic_sys_flag: config.topic_sys_flag,
+        write_queue_nums: config.write_queue_nums,
     }
 }
 
@@ -134,30 +82,24 @@ impl RouteTable {
         tracing::debug!(%addr, "broker left");
         self.live.remove(&(cluster.clone(), addr.clone()));
         for data in self.brokers.values_mut().filter(|data| data.cluster == *cluster) {
-            data.addrs.retain(|_, known| known != addr);
+            data.broker_addrs.retain(|_, known| known != addr);
         }
-        self.brokers.retain(|_, data| !data.addrs.is_empty());
+        self.brokers.retain(|_, data| !data.broker_addrs.is_empty());
         for queues in self.topics.values_mut() {
             queues.retain(|broker_name, _| self.brokers.contains_key(broker_name));
         }
         self.topics.retain(|_, queues| !queues.is_empty());
     }
 
-    fn route_json(&self, topic: &str, order: Option<&str>, quoted: bool) -> Option<String> {
+    fn route(&self, topic: &str) -> Option<TopicRouteData> {
         let queues = self.topics.get(topic)?;
-        let brokers = queues.keys().filter_map(|name| Some((name, self.brokers.get(name)?)));
-        let brokers: Vec<_> = brokers.map(|(name, data)| data.json(name, quoted)).collect();
-        if brokers.is_empty() {
-            return None;
-        }
-        let mut body = Object::new();
-        body.key("brokerDatas").array(brokers);
-        body.key("filterServerTable").raw("{}");
-        if let Some(order) = order {
-            body.key("orderTopicConf").string(order);
-        }
-        body.key("queueDatas").array(queues.iter().map(|(name, queue)| queue.json(name)));
-        Some(body.end())
+        let brokers = queues.keys().filter_map(|name| self.brokers.get(name));
+        let route = TopicRouteData {
+            broker_datas: brokers.cloned().collect(),
+            queue_datas: queues.values().cloned().collect(),
+            ..TopicRouteData::default()
+        };
+        (!route.broker_datas.is_empty()).then_some(route)
     }
 
     fn change_perms(&mut self, broker_name: &str, change: impl Fn(&mut i32)) -> i32 {
@@ -170,10 +112,8 @@ impl RouteTable {
     }
 }
 
-fn topic_list<'t>(topics: impl IntoIterator<Item = &'t str>) -> String {
-    let mut body = Object::new();
-    body.key("topicList").strings(topics);
-    body.end()
+fn topic_list<'t>(topics: impl IntoIterator<Item = &'t Arc<str>>) -> TopicList {
+    TopicList { broker_addr: None, topic_list: topics.into_iter().cloned().collect() }
 }
 
 impl NameServer {
@@ -183,49 +123,43 @@ impl NameServer {
         let standard = header.as_ref().and_then(|header| header.accept_standard_json_only) == Some(true);
         let quoted = standard || asker.version >= STANDARD_JSON_VERSION;
         let order = self.config.order_message.then(|| self.kv.get(ORDER_NAMESPACE, topic)).flatten();
-        let Some(body) = self.routes.route_json(topic, order, quoted) else {
+        let Some(mut route) = self.routes.route(topic) else {
             let remark = format!("No topic route info in name server for the topic: {topic}{FAQ}");
             return Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, remark));
         };
+        route.order_topic_conf = order.map(Into::into);
+        let body = if quoted { route.encode_standard() } else { route.encode() };
         self.replier.body(now, asker, body);
         Ok(())
     }
 
     pub(super) fn cluster_info(&mut self, now: Instant, asker: &Asker) -> Handled {
-        let mut addrs = Object::new();
-        let mut clusters: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut body =
+            ClusterInfo { broker_addr_table: self.routes.brokers.clone(), ..ClusterInfo::default() };
         for (name, data) in &self.routes.brokers {
-            // Java writes bare keys here for all versions.
-            addrs.key(name).raw(&data.json(name, false));
-            clusters.entry(&data.cluster).or_default().push(name);
+            body.cluster_addr_table.entry(data.cluster.clone()).or_default().push(name.clone());
         }
-        let mut table = Object::new();
-        for (cluster, names) in clusters {
-            table.key(cluster).strings(names);
-        }
-        let mut body = Object::new();
-        body.key("brokerAddrTable").raw(&addrs.end());
-        body.key("clusterAddrTable").raw(&table.end());
-        self.replier.body(now, asker, body.end());
+        // Java writes bare keys here for all versions.
+        self.replier.body(now, asker, body.encode());
         Ok(())
     }
 
     pub(super) fn member_group(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
         let header: GetBrokerMemberGroupRequestHeader<'_> = command.header()?;
-        let known = self.routes.brokers.get(&*header.broker_name).cloned().unwrap_or_default();
-        let mut group = Object::new();
-        group.key("brokerAddrs").raw(&known.addrs_json(false));
-        group.key("brokerName").string(&header.broker_name);
-        group.key("cluster").string(&header.cluster_name);
-        let mut body = Object::new();
-        body.key("brokerMemberGroup").raw(&group.end());
-        self.replier.body(now, asker, body.end());
+        let known = self.routes.brokers.get(&*header.broker_name);
+        let group = BrokerMemberGroup {
+            broker_addrs: known.map(|data| data.broker_addrs.clone()).unwrap_or_default(),
+            broker_name: header.broker_name.into(),
+            cluster: header.cluster_name.into(),
+        };
+        let body = GetBrokerMemberGroupResponseBody { broker_member_group: Some(group) };
+        self.replier.body(now, asker, body.encode());
         Ok(())
     }
 
     pub(super) fn all_topics(&mut self, now: Instant, asker: &Asker) -> Handled {
-        let body = topic_list(self.routes.topics.keys().map(|topic| &**topic));
-        self.replier.body(now, asker, body);
+        let body = topic_list(self.routes.topics.keys());
+        self.replier.body(now, asker, body.encode());
         Ok(())
     }
 
@@ -240,23 +174,18 @@ impl NameServer {
             self.routes.brokers.get(name).is_some_and(|data| *data.cluster == *header.cluster)
         };
         let topics = self.routes.topics.iter().filter(|(_, queues)| queues.keys().any(in_cluster));
-        let body = topic_list(topics.map(|(topic, _)| &**topic));
-        self.replier.body(now, asker, body);
+        let body = topic_list(topics.map(|(topic, _)| topic));
+        self.replier.body(now, asker, body.encode());
         Ok(())
     }
 
     /// Java calls the names of clusters and brokers system topics.
     pub(super) fn system_topics(&mut self, now: Instant, asker: &Asker) -> Handled {
-        let mut names: Vec<&str> = self.routes.brokers.values().map(|data| &*data.cluster).collect();
-        names.dedup();
-        names.extend(self.routes.brokers.keys().map(|name| &**name));
-        let addr = self.routes.brokers.values().find_map(|data| data.addrs.values().next());
-        let mut body = Object::new();
-        if let Some(addr) = addr {
-            body.key("brokerAddr").string(addr);
-        }
-        body.key("topicList").strings(names);
-        self.replier.body(now, asker, body.end());
+        let clusters: BTreeSet<_> = self.routes.brokers.values().map(|data| &data.cluster).collect();
+        let mut body = topic_list(clusters.into_iter().chain(self.routes.brokers.keys()));
+        let mut brokers = self.routes.brokers.values();
+        body.broker_addr = brokers.find_map(|data| data.broker_addrs.values().next()).cloned();
+        self.replier.body(now, asker, body.encode());
         Ok(())
     }
 
@@ -282,14 +211,11 @@ impl NameServer {
         command: &RemotingCommand,
     ) -> Handled {
         let header: RegisterTopicRequestHeader<'_> = command.header()?;
-        if let Some(body) = Value::parse(&command.body) {
-            let name =
-                |data: &Value| -> Arc<str> { data.get("brokerName").as_str().unwrap_or_default().into() };
-            let datas = body.get("queueDatas").items();
-            if !datas.is_empty() && datas.iter().all(|data| self.routes.brokers.contains_key(&name(data))) {
-                let queues = datas.iter().map(|data| (name(data), QueueData::from(&TopicConfig::read(data))));
-                let queues: Vec<_> = queues.collect();
-                self.routes.topics.entry((&*header.topic).into()).or_default().extend(queues);
+        if let Ok(TopicRouteData { queue_datas, .. }) = TopicRouteData::decode(&command.body) {
+            let is_known = |data: &QueueData| self.routes.brokers.contains_key(&data.broker_name);
+            if !queue_datas.is_empty() && queue_datas.iter().all(is_known) {
+                let queues = queue_datas.into_iter().map(|data| (data.broker_name.clone(), data));
+                self.routes.topics.entry(header.topic.into()).or_default().extend(queues);
             }
         }
         self.replier.ok(now, asker);

@@ -2,16 +2,13 @@
 
 use rocketmq_client_core::remoting::{
     DeleteSubscriptionGroupRequestHeader, GetAllSubscriptionGroupResponseHeader,
-    GetSubscriptionGroupConfigRequestHeader, RemotingCommand, ResponseCode,
+    GetSubscriptionGroupConfigRequestHeader, RemotingCommand, ResponseCode, SubscriptionGroupConfig,
 };
 use rocketmq_client_core::time::Instant;
 
-use super::Handled;
-use super::client::bad_body;
+use super::{Handled, attributes, bad_body};
 use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
-use crate::json::{Object, Value};
-use crate::model::SubscriptionGroupConfig;
 use crate::reply::Answer;
 use crate::topic::validate_group;
 
@@ -22,10 +19,13 @@ impl Broker {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let body = Value::parse(&command.body).ok_or_else(|| bad_body("group configuration"))?;
-        let config = SubscriptionGroupConfig::read(&body);
+        let mut config = SubscriptionGroupConfig::decode(&command.body)
+            .map_err(|error| bad_body("group configuration", error))?;
         validate_group(&config.group_name)
             .map_err(|remark| Refusal::new(ResponseCode::INVALID_PARAMETER, remark))?;
+        let known = self.groups.get(&config.group_name).map(|known| known.attributes.clone());
+        config.attributes =
+            attributes::alter(attributes::OF_GROUPS, known.unwrap_or_default(), &config.attributes)?;
         let wall = self.wall(now);
         self.groups.put(wall, config);
         self.replier.ok(now, asker);
@@ -50,23 +50,17 @@ impl Broker {
             let remark = format!("No group in this broker. group: {}", header.group);
             return Err(Refusal::new(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
         };
-        let body = config.json();
+        let body = config.encode();
         self.replier.body(now, asker, body);
         Ok(())
     }
 
     pub(crate) fn all_group_config(&mut self, now: Instant, asker: &Asker) -> Handled {
-        let mut table = Object::new();
-        for config in self.groups.iter() {
-            table.key(&config.group_name).raw(&config.json());
-        }
-        let mut body = Object::new();
-        body.key("dataVersion").raw(&self.groups.version.json());
-        body.key("forbiddenTable").raw("{}");
-        body.key("subscriptionGroupTable").raw(&table.end());
-        let total = i32::try_from(self.groups.iter().count()).unwrap_or(i32::MAX);
+        let table = self.groups.table();
+        let total = i32::try_from(table.subscription_group_table.len()).unwrap_or(i32::MAX);
+        let body = table.encode();
         let header = GetAllSubscriptionGroupResponseHeader { total_group_num: total };
-        self.replier.reply(now, asker, Answer::OK, &header, [body.end().into()].iter());
+        self.replier.reply(now, asker, Answer::OK, &header, [body].iter());
         Ok(())
     }
 }

@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rocketmq_client_core::message::MessageQueue;
 use rocketmq_client_core::remoting::{
-    GetConsumeStatsRequestHeader, GetConsumerConnectionListRequestHeader,
-    GetProducerConnectionListRequestHeader, GetTopicStatsInfoRequestHeader,
-    QueryTopicConsumeByWhoRequestHeader, RemotingCommand, ResponseCode,
+    Connection, ConsumeStats, ConsumerConnection, GetConsumeStatsRequestHeader,
+    GetConsumerConnectionListRequestHeader, GetProducerConnectionListRequestHeader,
+    GetTopicStatsInfoRequestHeader, GroupList, KVTable, OffsetWrapper, ProducerConnection,
+    QueryTopicConsumeByWhoRequestHeader, RemotingCommand, ResponseCode, TopicOffset, TopicStatsTable,
 };
 use rocketmq_client_core::time::Instant;
 
@@ -15,7 +17,6 @@ use super::Handled;
 use crate::asker::{Asker, FAQ, Refusal};
 use crate::broker::Broker;
 use crate::client::Member;
-use crate::json::Object;
 use crate::output::ConnectionId;
 
 impl Broker {
@@ -26,21 +27,19 @@ impl Broker {
             let remark = format!("topic[{topic}] not exist, apply first please!{FAQ}");
             return Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, remark));
         };
-        let mut table = Object::new();
+        let mut body = TopicStatsTable::default();
         for queue_id in 0..config.write_queue_nums.max(config.read_queue_nums) {
             let queue = self.store.queue_of(topic, queue_id);
             let (min, max) = queue.map_or((0, 0), |queue| (queue.min(), queue.max()));
             let last = queue.and_then(|queue| queue.get(max - 1));
-            let mut entry = Object::new();
-            entry.key("lastUpdateTimestamp").number(last.map_or(0, |last| last.store_timestamp.as_millis()));
-            entry.key("maxOffset").number(max);
-            entry.key("minOffset").number(min);
-            table.key_queue(&self.config.broker_name, queue_id, topic).raw(&entry.end());
+            let entry = TopicOffset {
+                last_update_timestamp: last.map_or(0, |last| last.store_timestamp.as_millis()),
+                max_offset: max,
+                min_offset: min,
+            };
+            body.offset_table.insert(self.message_queue(topic, queue_id), entry);
         }
-        let mut body = Object::new();
-        body.key("offsetTable").raw(&table.end());
-        body.key("topicPutTps").raw("0.0");
-        self.replier.body(now, asker, body.end());
+        self.replier.body(now, asker, body.encode());
         Ok(())
     }
 
@@ -57,7 +56,7 @@ impl Broker {
             (_, Some(topics)) if !topics.is_empty() => topics.split(';').map(Into::into).collect(),
             _ => self.topics_of(group),
         };
-        let mut table = Object::new();
+        let mut body = ConsumeStats::default();
         for topic in named {
             let Some(config) = self.topics.get(&topic) else { continue };
             for queue_id in 0..config.read_queue_nums {
@@ -65,19 +64,21 @@ impl Broker {
                 let max = queue.map_or(0, |queue| queue.max());
                 let consumed = self.offsets.committed(group, &topic, queue_id).unwrap_or(0).max(0);
                 let last = queue.and_then(|queue| queue.get(consumed - 1));
-                let mut entry = Object::new();
-                entry.key("brokerOffset").number(max);
-                entry.key("consumerOffset").number(consumed);
-                entry.key("lastTimestamp").number(last.map_or(0, |last| last.store_timestamp.as_millis()));
-                entry.key("pullOffset").number(consumed);
-                table.key_queue(&self.config.broker_name, queue_id, &topic).raw(&entry.end());
+                let entry = OffsetWrapper {
+                    broker_offset: max,
+                    consumer_offset: consumed,
+                    last_timestamp: last.map_or(0, |last| last.store_timestamp.as_millis()),
+                    pull_offset: consumed,
+                };
+                body.offset_table.insert(self.message_queue(&topic, queue_id), entry);
             }
         }
-        let mut body = Object::new();
-        body.key("consumeTps").raw("0.0");
-        body.key("offsetTable").raw(&table.end());
-        self.replier.body(now, asker, body.end());
+        self.replier.body(now, asker, body.encode());
         Ok(())
+    }
+
+    pub(crate) fn message_queue(&self, topic: &str, queue_id: i32) -> MessageQueue {
+        MessageQueue::new(topic, self.config.broker_name.clone(), queue_id)
     }
 
     /// The topics that a group has offsets on or subscribes to.
@@ -100,17 +101,14 @@ impl Broker {
             let remark = format!("the consumer group[{}] not online", header.consumer_group);
             return Err(Refusal::new(ResponseCode::CONSUMER_NOT_ONLINE, remark));
         };
-        let mut subscriptions = Object::new();
-        for (topic, data) in &group.subscriptions {
-            subscriptions.key(topic).raw(&data.json());
-        }
-        let mut body = Object::new();
-        body.key("connectionSet").array(self.connection_set(&group.members));
-        body.key("consumeFromWhere").string(&group.consume_from_where);
-        body.key("consumeType").string(&group.consume_type);
-        body.key("messageModel").string(group.message_model.name());
-        body.key("subscriptionTable").raw(&subscriptions.end());
-        self.replier.body(now, asker, body.end());
+        let body = ConsumerConnection {
+            connection_set: self.connection_set(&group.members),
+            consume_from_where: group.consume_from_where,
+            consume_type: group.consume_type,
+            message_model: group.message_model,
+            subscription_table: group.subscriptions.clone(),
+        };
+        self.replier.body(now, asker, body.encode());
         Ok(())
     }
 
@@ -125,21 +123,20 @@ impl Broker {
             let remark = format!("the producer group[{}] not exist", header.producer_group);
             return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
         };
-        let mut body = Object::new();
-        body.key("connectionSet").array(self.connection_set(members));
-        self.replier.body(now, asker, body.end());
+        let body = ProducerConnection { connection_set: self.connection_set(members) };
+        self.replier.body(now, asker, body.encode());
         Ok(())
     }
 
-    fn connection_set(&self, members: &BTreeMap<ConnectionId, Member>) -> Vec<String> {
+    fn connection_set(&self, members: &BTreeMap<ConnectionId, Member>) -> Vec<Connection> {
         let connection = |(connection, member): (&ConnectionId, &Member)| {
             let peer = self.connections.get(connection).map_or(self.config.addr, |known| known.peer);
-            let mut out = Object::new();
-            out.key("clientAddr").string(&peer.to_string());
-            out.key("clientId").string(&member.client_id);
-            out.key("language").string(member.language.name());
-            out.key("version").number(member.version.into());
-            out.end()
+            Connection {
+                client_addr: peer.to_string().into(),
+                client_id: member.client_id.clone(),
+                language: member.language,
+                version: member.version,
+            }
         };
         members.iter().map(connection).collect()
     }
@@ -158,9 +155,8 @@ impl Broker {
                 .filter(|(_, info)| info.subscriptions.contains_key(&*header.topic))
                 .map(|(group, _)| group),
         );
-        let mut body = Object::new();
-        body.key("groupList").strings(groups.into_iter().map(|group| &**group));
-        self.replier.body(now, asker, body.end());
+        let body = GroupList { group_list: groups.into_iter().cloned().collect() };
+        self.replier.body(now, asker, body.encode());
         Ok(())
     }
 
@@ -203,13 +199,8 @@ impl Broker {
         ] {
             table.insert(name, "0".to_owned());
         }
-        let mut entries = Object::new();
-        for (name, value) in &table {
-            entries.key(name).string(value);
-        }
-        let mut body = Object::new();
-        body.key("table").raw(&entries.end());
-        self.replier.body(now, asker, body.end());
+        let table = table.into_iter().map(|(name, value)| (name.into(), value.into()));
+        self.replier.body(now, asker, KVTable { table: table.collect() }.encode());
         Ok(())
     }
 }

@@ -1,25 +1,17 @@
 //! Topics: create, change, delete, show. Java: `AdminBrokerProcessor`.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use rocketmq_client_core::message::names;
 use rocketmq_client_core::remoting::{
     CreateTopicRequestHeader, DeleteTopicRequestHeader, GetAllTopicConfigResponseHeader,
-    GetTopicConfigRequestHeader, RemotingCommand, ResponseCode,
+    GetTopicConfigRequestHeader, RemotingCommand, ResponseCode, TopicConfig, TopicFilterType, TopicList,
 };
 use rocketmq_client_core::time::Instant;
 
-use super::Handled;
+use super::{Handled, attributes};
 use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
-use crate::json::Object;
-use crate::model::TopicConfig;
 use crate::reply::Answer;
 use crate::topic::validate_topic;
-
-/// Java: `TopicAttributes`.
-const ATTRIBUTES: [&str; 4] = ["queue.type", "cleanup.policy", "message.type", "reserve.time"];
 
 /// Java has no limit; a mistyped number of queues must not keep tools busy for ever.
 const QUEUES_MAX: i32 = 65_536;
@@ -40,13 +32,14 @@ impl Broker {
             return Err(Refusal::new(ResponseCode::INVALID_PARAMETER, remark));
         }
         let known = self.topics.get(topic).map(|config| config.attributes.clone()).unwrap_or_default();
-        let attributes = change_attributes(known, header.attributes.as_deref().unwrap_or_default())?;
+        let changes = attributes::parse(header.attributes.as_deref().unwrap_or_default())?;
+        let attributes = attributes::alter(attributes::OF_TOPICS, known, &changes)?;
         let config = TopicConfig {
             topic_name: topic.into(),
             read_queue_nums: header.read_queue_nums,
             write_queue_nums: header.write_queue_nums,
             perm: header.perm,
-            topic_filter_type: (&*header.topic_filter_type).into(),
+            topic_filter_type: filter_type(&header.topic_filter_type)?,
             topic_sys_flag: header.topic_sys_flag.unwrap_or(0),
             order: header.order,
             attributes,
@@ -85,24 +78,16 @@ impl Broker {
             let remark = format!("No topic in this broker. topic: {}", header.topic);
             return Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, remark));
         };
-        let body = config.json();
+        let body = config.encode();
         self.replier.body(now, asker, body);
         Ok(())
     }
 
     pub(crate) fn all_topic_config(&mut self, now: Instant, asker: &Asker) -> Handled {
-        let mut table = Object::new();
-        for config in self.topics.iter() {
-            table.key(&config.topic_name).raw(&config.json());
-        }
-        let mut body = Object::new();
-        body.key("dataVersion").raw(&self.topics.version.json());
-        body.key("mappingDataVersion").raw(&crate::model::DataVersion::default().json());
-        body.key("topicConfigTable").raw(&table.end());
-        body.key("topicQueueMappingDetailMap").raw("{}");
-        let total = i32::try_from(self.topics.iter().count()).unwrap_or(i32::MAX);
+        let body = self.topics.wrapper(self.topics.iter());
+        let total = i32::try_from(body.topic_config_table.len()).unwrap_or(i32::MAX);
         let header = GetAllTopicConfigResponseHeader { total_topic_num: total };
-        self.replier.reply(now, asker, Answer::OK, &header, [body.end().into()].iter());
+        self.replier.reply(now, asker, Answer::OK, &header, [body.encode()].iter());
         Ok(())
     }
 
@@ -111,37 +96,19 @@ impl Broker {
         let names = self.topics.iter().map(|config| &config.topic_name);
         let system =
             names.filter(|topic| names::is_system_topic(topic) || *topic == cluster || *topic == broker);
-        let mut body = Object::new();
-        body.key("topicList").strings(system.map(|topic| &**topic));
-        self.replier.body(now, asker, body.end());
+        let body = TopicList { broker_addr: None, topic_list: system.cloned().collect() };
+        self.replier.body(now, asker, body.encode());
         Ok(())
     }
 }
 
-/// Java: `AttributeUtil#alterCurrentAttributes`; `+key=value` sets, `-key` removes.
-fn change_attributes(
-    mut attributes: BTreeMap<Arc<str>, Arc<str>>,
-    text: &str,
-) -> Result<BTreeMap<Arc<str>, Arc<str>>, Refusal> {
-    let refused = |remark: String| Refusal::new(ResponseCode::SYSTEM_ERROR, remark);
-    for change in text.split(',').map(str::trim).filter(|change| !change.is_empty()) {
-        let (key, value) = match (change.strip_prefix('+'), change.strip_prefix('-')) {
-            (Some(set), _) => {
-                let (key, value) = set
-                    .split_once('=')
-                    .ok_or_else(|| refused(format!("attribute format is wrong: {change}")))?;
-                (key, Some(value))
-            }
-            (_, Some(key)) => (key, None),
-            _ => return Err(refused(format!("attribute format is wrong: {change}"))),
-        };
-        if !ATTRIBUTES.contains(&key) {
-            return Err(refused(format!("unsupported key: {key}")));
+/// Java: `CreateTopicRequestHeader#getTopicFilterTypeEnum`, whose exception is the answer.
+fn filter_type(name: &str) -> Result<TopicFilterType, Refusal> {
+    match TopicFilterType::from_name(name) {
+        TopicFilterType::Unknown => {
+            let remark = format!("No enum constant org.apache.rocketmq.common.TopicFilterType.{name}");
+            Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark))
         }
-        match value {
-            Some(value) => drop(attributes.insert(key.into(), value.into())),
-            None => drop(attributes.remove(key)),
-        }
+        known => Ok(known),
     }
-    Ok(attributes)
 }

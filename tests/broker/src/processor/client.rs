@@ -2,8 +2,9 @@
 
 use rocketmq_client_core::message::names;
 use rocketmq_client_core::remoting::{
-    GetConsumerListByGroupRequestHeader, NoHeader, RemotingCommand, ResponseCode,
-    UnregisterClientRequestHeader,
+    CheckClientRequestBody, ConsumerData, GetConsumerListByGroupRequestHeader,
+    GetConsumerListByGroupResponseBody, HeartbeatData, JsonError, NoHeader, RemotingCommand, ResponseCode,
+    UnregisterClientRequestHeader, is_tag_type,
 };
 use rocketmq_client_core::time::Instant;
 
@@ -11,39 +12,36 @@ use super::Handled;
 use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
 use crate::client::Member;
-use crate::json::{Object, Value};
-use crate::model::{ConsumerData, SubscriptionData};
+use crate::processor::pull::no_sql;
 use crate::reply::Answer;
 
 /// A body that can't be read, as Java's exception would be answered.
-pub(super) fn bad_body(what: &str) -> Refusal {
-    Refusal::new(ResponseCode::SYSTEM_ERROR, format!("the body is no {what} in JSON"))
+pub(crate) fn bad_body(what: &str, error: JsonError) -> Refusal {
+    Refusal::new(ResponseCode::SYSTEM_ERROR, format!("the body is no {what} in JSON: {error}"))
 }
 
 impl Broker {
     pub(crate) fn heart_beat(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        let body = Value::parse(&command.body).ok_or_else(|| bad_body("heartbeat"))?;
+        let heartbeat = HeartbeatData::decode(&command.body).map_err(|error| bad_body("heartbeat", error))?;
         let member = Member {
-            client_id: body.get("clientID").as_str().unwrap_or_default().into(),
+            client_id: heartbeat.client_id,
             language: command.language,
             version: command.version,
             last_update: now,
         };
-        let fingerprint = body.get("heartbeatFingerprint").as_i32().unwrap_or(0);
-        let without_sub = fingerprint != 0 && body.get("withoutSub").as_bool() == Some(true);
+        let fingerprint = heartbeat.heartbeat_fingerprint;
+        let without_sub = fingerprint != 0 && heartbeat.without_sub;
         let mut changed = fingerprint == 0;
-        for data in body.get("consumerDataSet").items().iter().map(ConsumerData::read) {
+        for data in &heartbeat.consumer_data_set {
             if fingerprint != 0 || without_sub {
                 changed |= self.clients.fingerprint_changed(&data.group_name, fingerprint);
             } else {
                 self.clients.fingerprint_changed(&data.group_name, 0);
             }
-            self.register_consumer(now, asker, &member, &data, without_sub);
+            self.register_consumer(now, asker, &member, data, without_sub);
         }
-        for data in body.get("producerDataSet").items() {
-            if let Some(group) = data.get("groupName").as_str() {
-                self.clients.register_producer(asker.connection, member.clone(), &group.into());
-            }
+        for data in &heartbeat.producer_data_set {
+            self.clients.register_producer(asker.connection, member.clone(), &data.group_name);
         }
         let changed = if changed { "true" } else { "false" };
         let extra = [("IS_SUPPORT_HEART_BEAT_V2", "true"), ("IS_SUB_CHANGE", changed)];
@@ -62,7 +60,7 @@ impl Broker {
         let wall = self.wall(now);
         let Some(config) = self.groups.find(wall, &data.group_name) else { return };
         let retry_queues = config.retry_queue_nums;
-        let subscribed = data.subscription_data_set.iter();
+        let subscribed = data.subscription_data_set.iter().flatten();
         let order = subscribed.filter_map(|data| self.topics.get(&data.topic)).any(|topic| topic.order);
         self.topics.ensure(wall, &names::retry_topic(&data.group_name), retry_queues, order);
         if self.clients.register_consumer(asker.connection, member.clone(), data, without_sub) {
@@ -101,9 +99,10 @@ impl Broker {
             let remark = format!("no consumer for this group, {}", header.consumer_group);
             return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
         };
-        let mut body = Object::new();
-        body.key("consumerIdList").strings(group.members.values().map(|member| &*member.client_id));
-        self.replier.body(now, asker, body.end());
+        let body = GetConsumerListByGroupResponseBody {
+            consumer_id_list: group.members.values().map(|member| member.client_id.clone()).collect(),
+        };
+        self.replier.body(now, asker, body.encode());
         Ok(())
     }
 
@@ -113,11 +112,11 @@ impl Broker {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let body = Value::parse(&command.body).ok_or_else(|| bad_body("client check"))?;
-        let subscription = SubscriptionData::read(body.get("subscriptionData"));
-        if &*subscription.expression_type != "TAG" && !subscription.expression_type.is_empty() {
-            let remark = "The broker does not support consumer to filter message by SQL92";
-            return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
+        let body =
+            CheckClientRequestBody::decode(&command.body).map_err(|error| bad_body("client check", error))?;
+        let subscription = body.subscription_data.unwrap_or_default();
+        if !is_tag_type(Some(&subscription.expression_type)) {
+            return Err(no_sql());
         }
         self.replier.ok(now, asker);
         Ok(())

@@ -3,6 +3,7 @@
 mod admin_group;
 mod admin_stats;
 mod admin_topic;
+mod attributes;
 mod client;
 mod lock;
 mod offset;
@@ -20,6 +21,8 @@ use rocketmq_client_core::time::Instant;
 
 use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
+
+pub(crate) use client::bad_body;
 
 /// What a processor returns when it answered or, with an error, when it leaves that to the caller.
 pub(crate) type Handled = Result<(), Refusal>;

@@ -4,15 +4,14 @@ use rocketmq_client_core::remoting::{
     BoundaryType, GetEarliestMsgStoretimeRequestHeader, GetEarliestMsgStoretimeResponseHeader,
     GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, GetMinOffsetRequestHeader,
     GetMinOffsetResponseHeader, NoHeader, QueryConsumerOffsetRequestHeader,
-    QueryConsumerOffsetResponseHeader, RemotingCommand, ResetOffsetRequestHeader, ResponseCode,
-    SearchOffsetRequestHeader, SearchOffsetResponseHeader, UpdateConsumerOffsetRequestHeader,
+    QueryConsumerOffsetResponseHeader, RemotingCommand, ResetOffsetBody, ResetOffsetRequestHeader,
+    ResponseCode, SearchOffsetRequestHeader, SearchOffsetResponseHeader, UpdateConsumerOffsetRequestHeader,
 };
 use rocketmq_client_core::time::{Instant, Timestamp};
 
 use super::Handled;
 use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
-use crate::json;
 use crate::reply::Answer;
 use crate::store::consume_queue::Boundary;
 
@@ -156,14 +155,12 @@ impl Broker {
             };
             targets.push((queue_id, target));
         }
-        let mut body = json::Object::new();
-        let mut table = json::Object::new();
+        let mut body = ResetOffsetBody::default();
         for (queue_id, target) in targets {
             self.offsets.reset(group, topic, queue_id, target);
-            table.key_queue(&self.config.broker_name, queue_id, topic).number(target);
+            body.offset_table.insert(self.message_queue(topic, queue_id), target);
         }
-        body.key("offsetTable").raw(&table.end());
-        self.replier.body(now, asker, body.end());
+        self.replier.body(now, asker, body.encode());
         Ok(())
     }
 }

@@ -1,19 +1,20 @@
 //! Pulls, at once or held until messages come. Java: `PullMessageProcessor`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocketmq_client_core::message::{java_string_hash, perm, sys_flag};
+use rocketmq_client_core::message::{perm, sys_flag};
 use rocketmq_client_core::remoting::{
-    PullMessageRequestHeader, PullMessageResponseHeader, RemotingCommand, ResponseCode,
+    MessageModel, PullMessageRequestHeader, PullMessageResponseHeader, RemotingCommand, ResponseCode,
+    SUB_ALL, SubscriptionData, is_tag_type,
 };
-use rocketmq_client_core::time::Instant;
+use rocketmq_client_core::time::{Instant, Timestamp};
 
 use super::Handled;
 use crate::asker::{Asker, FAQ, Refusal};
 use crate::broker::Broker;
 use crate::hold::HeldPull;
-use crate::model::{MessageModel, SubscriptionData};
 use crate::reply::Answer;
 use crate::store::QueueRef;
 use crate::store::consume_queue::{GetResult, GetStatus, ReadLimits};
@@ -29,39 +30,23 @@ pub(crate) enum Filter {
     /// All of them.
     All,
     /// Those whose tag has one of these hashes; the client compares the tags again.
-    Tags(Vec<i32>),
+    Tags(BTreeSet<i32>),
 }
 
 impl Filter {
     pub(crate) fn matches(&self, tags_code: i64) -> bool {
         match self {
             Self::All => true,
-            Self::Tags(codes) => codes.iter().any(|code| i64::from(*code) == tags_code),
+            Self::Tags(codes) => i32::try_from(tags_code).is_ok_and(|code| codes.contains(&code)),
         }
     }
 
-    /// Java: `FilterAPI#buildSubscriptionData` for tags. `None` for a text of separators only.
-    pub(crate) fn from_expression(expression: &str) -> Option<Self> {
-        if expression.is_empty() || expression == "*" {
-            return Some(Self::All);
-        }
-        if expression.split("||").all(str::is_empty) {
-            return None;
-        }
-        let tags = expression.split("||").map(str::trim).filter(|tag| !tag.is_empty());
-        Some(Self::from_codes(tags.map(java_string_hash).collect()))
-    }
-
+    /// A subscription without tags lets everything pass. Java: `DefaultMessageFilter`.
     fn of(data: &SubscriptionData) -> Self {
-        if &*data.sub_string == "*" {
+        if &*data.sub_string == SUB_ALL || data.code_set.is_empty() {
             return Self::All;
         }
-        Self::from_codes(data.code_set.clone())
-    }
-
-    /// Java: `SubscriptionData#getCodeSet` empty lets everything pass: `DefaultMessageFilter`.
-    fn from_codes(codes: Vec<i32>) -> Self {
-        if codes.is_empty() { Self::All } else { Self::Tags(codes) }
+        Self::Tags(data.code_set.clone())
     }
 }
 
@@ -130,7 +115,7 @@ impl Broker {
             let remark = format!("topic[{topic}] not exist, apply first please! {FAQ}");
             return Err(PullRefusal::plain(ResponseCode::TOPIC_NOT_EXIST, remark));
         };
-        if topic_config.perm & perm::READ == 0 {
+        if !perm::is_readable(topic_config.perm) {
             return Err(PullRefusal::Forbidden(
                 3,
                 format!("the topic[{topic}] pulling message is forbidden"),
@@ -146,7 +131,7 @@ impl Broker {
             return Err(PullRefusal::plain(ResponseCode::INVALID_PARAMETER, remark));
         }
         let filter = match header.sys_flag & sys_flag::pull::SUBSCRIPTION != 0 {
-            true => inline_filter(header)?,
+            true => inline_filter(header, wall)?,
             false => self.registered_filter(header, broadcast)?,
         };
         let count = usize::try_from(header.max_msg_nums).unwrap_or(0);
@@ -191,7 +176,7 @@ impl Broker {
             return Err(PullRefusal::plain(ResponseCode::SUBSCRIPTION_NOT_LATEST, remark));
         }
         if !is_tag_type(Some(&data.expression_type)) {
-            return Err(no_sql());
+            return Err(PullRefusal::Plain(no_sql()));
         }
         Ok(Filter::of(data))
     }
@@ -274,21 +259,18 @@ impl PullRefusal {
     }
 }
 
-fn is_tag_type(expression_type: Option<&str>) -> bool {
-    expression_type.is_none_or(|kind| kind.is_empty() || kind == "TAG")
-}
-
-fn no_sql() -> PullRefusal {
+/// The refusal of everything but tags. Java: `enablePropertyFilter` is false by default.
+pub(super) fn no_sql() -> Refusal {
     let remark = "The broker does not support consumer to filter message by SQL92";
-    PullRefusal::plain(ResponseCode::SYSTEM_ERROR, remark)
+    Refusal::new(ResponseCode::SYSTEM_ERROR, remark)
 }
 
-fn inline_filter(header: &PullMessageRequestHeader<'_>) -> Result<Filter, PullRefusal> {
+fn inline_filter(header: &PullMessageRequestHeader<'_>, wall: Timestamp) -> Result<Filter, PullRefusal> {
     if !is_tag_type(header.expression_type.as_deref()) {
-        return Err(no_sql());
+        return Err(PullRefusal::Plain(no_sql()));
     }
-    let expression = header.subscription.as_deref().unwrap_or_default();
-    Filter::from_expression(expression).ok_or_else(|| {
+    let data = SubscriptionData::build(&*header.topic, header.subscription.as_deref(), None, wall);
+    data.map(|data| Filter::of(&data)).map_err(|_| {
         let remark = "parse the consumer's subscription failed";
         PullRefusal::plain(ResponseCode::SUBSCRIPTION_PARSE_FAILED, remark)
     })
@@ -314,12 +296,17 @@ mod tests {
 
     #[test]
     fn tag_expressions_become_hashes() {
-        assert_eq!(Filter::from_expression("*"), Some(Filter::All));
-        assert_eq!(Filter::from_expression(""), Some(Filter::All));
-        assert_eq!(Filter::from_expression("a || b"), Some(Filter::Tags(vec![97, 98])));
-        assert_eq!(Filter::from_expression(" ||a|| "), Some(Filter::Tags(vec![97])));
-        assert_eq!(Filter::from_expression("||||"), None);
-        let filter = Filter::from_expression("a").unwrap();
-        assert!(filter.matches(97) && !filter.matches(0));
+        let filter = |expression: &str| {
+            let header =
+                PullMessageRequestHeader { subscription: Some(expression.into()), ..Default::default() };
+            inline_filter(&header, Timestamp::from_millis(0)).ok()
+        };
+        assert_eq!(filter("*"), Some(Filter::All));
+        assert_eq!(filter(""), Some(Filter::All));
+        assert_eq!(filter("a || b"), Some(Filter::Tags([97, 98].into())));
+        assert_eq!(filter(" ||a|| "), Some(Filter::Tags([97].into())));
+        assert_eq!(filter("||||"), None);
+        let filter = filter("a").unwrap();
+        assert!(filter.matches(97) && !filter.matches(0) && !filter.matches(97 + (1 << 32)));
     }
 }

@@ -1,6 +1,7 @@
 //! Into the store: size limits, and the detour of delayed messages.
 //! Java: `DefaultMessageStore#putMessage` and its hooks.
 
+use rocketmq_client_core::message::properties::PROPERTIES_BYTES_MAX;
 use rocketmq_client_core::message::{StoredMessage, names, property, sys_flag};
 use rocketmq_client_core::remoting::ResponseCode;
 use rocketmq_client_core::time::Instant;
@@ -9,8 +10,6 @@ use super::text::{Scan, copy_without, pair};
 use crate::asker::Refusal;
 use crate::broker::Broker;
 use crate::store::{Appended, Inner};
-
-const PROPERTIES_BYTES_MAX: usize = 32_767;
 
 impl Broker {
     /// Checks and appends one message; a delayed one goes to its level's queue first.

@@ -7,7 +7,7 @@ use rocketmq_client_core::message::id::offset_msg_id;
 use rocketmq_client_core::message::{decode_batch, names, property, sys_flag};
 use rocketmq_client_core::remoting::{
     RemotingCommand, RequestCode, ResponseCode, SendMessageRequestHeader, SendMessageRequestHeaderV2,
-    SendMessageResponseHeader,
+    SendMessageResponseHeader, TopicConfig,
 };
 use rocketmq_client_core::time::{Instant, Timestamp};
 
@@ -15,7 +15,6 @@ use super::Handled;
 use super::text::{Scan, copy_for_broker, copy_without, pair};
 use crate::asker::{Asker, FAQ, Refusal};
 use crate::broker::Broker;
-use crate::model::TopicConfig;
 use crate::reply::Answer;
 use crate::store::Inner;
 use crate::topic::{describe, validate_topic};

@@ -1,6 +1,9 @@
 //! What a send's properties decide, found in one pass over their text.
 
-use rocketmq_client_core::message::{java_string_hash, properties, property};
+use rocketmq_client_core::message::{properties, property, tags_code};
+
+const NAME_END: char = properties::NAME_END as char;
+const VALUE_END: char = properties::VALUE_END as char;
 
 /// The properties that the broker looks at or replaces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +42,7 @@ impl<'a> Scan<'a> {
 
     /// The hash that a tag filter compares; 0 without a tag. Java: `MessageExtBrokerInner#tagsString2tagsCode`.
     pub(crate) fn tags_code(&self) -> i64 {
-        self.tags.map_or(0, |tags| i64::from(java_string_hash(tags)))
+        self.tags.map_or(0, tags_code)
     }
 }
 
@@ -56,17 +59,17 @@ pub(crate) fn copy_for_broker(out: &mut String, text: &str, scan: &Scan<'_>) {
         return;
     }
     out.push_str(text);
-    if !text.is_empty() && !text.ends_with('\u{2}') {
-        out.push('\u{2}');
+    if !text.is_empty() && !text.ends_with(VALUE_END) {
+        out.push(VALUE_END);
     }
 }
 
 /// Appends a property.
 pub(crate) fn pair(out: &mut String, name: &str, value: &str) {
     out.push_str(name);
-    out.push('\u{1}');
+    out.push(NAME_END);
     out.push_str(value);
-    out.push('\u{2}');
+    out.push(VALUE_END);
 }
 
 /// Appends a copy of `text` without the named properties.

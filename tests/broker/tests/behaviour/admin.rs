@@ -7,7 +7,7 @@ use rocketmq_client_core::remoting::{
     DeleteTopicRequestHeader, GetConsumeStatsRequestHeader, GetKVConfigRequestHeader,
     GetKVListByNamespaceRequestHeader, GetRouteInfoRequestHeader, GetSubscriptionGroupConfigRequestHeader,
     GetTopicConfigRequestHeader, GetTopicStatsInfoRequestHeader, NoHeader, PutKVConfigRequestHeader,
-    UpdateConsumerOffsetRequestHeader, WipeWritePermOfBrokerRequestHeader,
+    RegisterTopicRequestHeader, UpdateConsumerOffsetRequestHeader, WipeWritePermOfBrokerRequestHeader,
 };
 
 use crate::world::{BROKER, START_MS, World, body_text, world};
@@ -67,6 +67,9 @@ fn bad_topics_are_not_created() {
     let attributes = CreateTopicRequestHeader { attributes: Some("+foo=1".into()), ..create("T", 1) };
     let answer = world.ask(client, &attributes);
     assert_eq!((answer.code, answer.remark.as_deref()), (1, Some("unsupported key: foo")));
+    let filter = CreateTopicRequestHeader { topic_filter_type: "ALL_TAGS".into(), ..create("T", 1) };
+    assert_eq!(code(&mut world, &filter), 1);
+    assert_eq!(route(&mut world, "T").0, 17);
 }
 
 #[test]
@@ -83,9 +86,39 @@ fn groups_are_made_shown_and_obeyed() {
         (pulled.code, pulled.forbidden, pulled.remark.as_str()),
         (16, Some(2), "subscription group no permission, G")
     );
+    assert!(!world.broker.group("G").unwrap().consume_enable);
     let show = GetSubscriptionGroupConfigRequestHeader { group: "New".into(), ..Default::default() };
     assert!(body_text(&world.ask(client, &show)).contains(r#""groupName":"New""#), "asking creates it");
     assert!(world.broker.group("New").is_some());
+}
+
+#[test]
+fn a_group_keeps_all_that_it_was_given() {
+    let mut world = world();
+    let client = world.connect(1);
+    let mut give = |body: &str| {
+        let frame = world.frame(200, &NoHeader, &[], body.as_bytes());
+        let opaque = world.post(client, frame);
+        let answer = world.take(opaque).unwrap();
+        let show = GetSubscriptionGroupConfigRequestHeader { group: "G".into(), ..Default::default() };
+        (answer.code, answer.remark, body_text(&world.ask(client, &show)).to_owned())
+    };
+    let head = r#"{"attributes":"#;
+    let rest = r#","brokerId":0,"consumeBroadcastEnable":true,"consumeEnable":true,"consumeFromMinEnable":true,"consumeMessageOrderly":true,"consumeTimeoutMinute":15,"groupName":"G","groupRetryPolicy":{"customizedRetryPolicy":{"next":[1000,5000]},"type":"CUSTOMIZED"},"groupSysFlag":0,"notifyConsumerIdsChangedEnable":true,"retryMaxTimes":3,"retryQueueNums":1,"subscriptionDataSet":[{"expression":"*","expressionType":"TAG","topic":"T","version":0}],"whichBrokerWhenConsumeSlowly":1}"#;
+    let (code, _, shown) = give(&format!(r#"{head}{{"+priority.factor":"2"}}{rest}"#));
+    assert_eq!((code, shown), (0, format!(r#"{head}{{"priority.factor":"2"}}{rest}"#)));
+    let (code, _, shown) = give(&format!("{head}{{}}{rest}"));
+    assert_eq!(
+        (code, shown),
+        (0, format!(r#"{head}{{"priority.factor":"2"}}{rest}"#)),
+        "no change of attributes"
+    );
+    let (code, remark, _) = give(r#"{"groupName":"G","attributes":{"+foo":"1"}}"#);
+    assert_eq!((code, remark.as_deref()), (1, Some("unsupported key: foo")));
+    let (code, remark, _) = give(r#"{"groupName":"G","retryMaxTimes":"many"}"#);
+    assert_eq!(code, 1);
+    let remark = remark.unwrap();
+    assert!(remark.starts_with("the body is no group configuration in JSON: expected a number"), "{remark}");
 }
 
 #[test]
@@ -141,6 +174,49 @@ fn the_name_server_keeps_values_by_namespace() {
     );
     let list = GetKVListByNamespaceRequestHeader { namespace: "N".into() };
     assert_eq!(body_text(&world.ask_name_server(client, 219, &list, b"")), r#"{"table":{}}"#);
+}
+
+#[test]
+fn old_clients_get_the_route_with_bare_keys() {
+    let mut world = world();
+    let client = world.connect(1);
+    world.ask(client, &create("T", 2));
+    let route = |keys: &str| {
+        format!(
+            r#"{{"brokerDatas":[{{"brokerAddrs":{{{keys}:"127.0.0.1:10911"}},"brokerName":"broker-a","cluster":"DefaultCluster","enableActingMaster":false}}],"filterServerTable":{{}},"queueDatas":[{{"brokerName":"broker-a","perm":6,"readQueueNums":2,"topicSysFlag":0,"writeQueueNums":2}}]}}"#
+        )
+    };
+    let header = |standard| GetRouteInfoRequestHeader {
+        topic: "T".into(),
+        accept_standard_json_only: standard,
+        ..Default::default()
+    };
+    for (version, standard, keys) in
+        [(400, None, "0"), (400, Some(true), "\"0\""), (401, None, "\"0\""), (493, Some(false), "\"0\"")]
+    {
+        let mut frame = world.frame(105, &header(standard), &[], b"");
+        frame.version = version;
+        let answer = world.ask_name_server_frame(client, frame);
+        assert_eq!(body_text(&answer), route(keys), "{version} {standard:?}");
+    }
+}
+
+#[test]
+fn a_route_that_a_tool_registers_counts_for_known_brokers_only() {
+    let mut world = world();
+    let client = world.connect(1);
+    let header = RegisterTopicRequestHeader { topic: "T".into(), ..Default::default() };
+    let body = |broker: &str| {
+        format!(
+            r#"{{"queueDatas":[{{"brokerName":"{broker}","perm":6,"readQueueNums":3,"topicSysFlag":0,"writeQueueNums":5}}]}}"#
+        )
+    };
+    for ignored in [body("nobody"), r#"{"queueDatas":[]}"#.to_owned(), "nonsense".to_owned()] {
+        assert_eq!(world.ask_name_server(client, 217, &header, ignored.as_bytes()).code, 0);
+        assert_eq!(route(&mut world, "T").0, 17, "{ignored}");
+    }
+    assert_eq!(world.ask_name_server(client, 217, &header, body("broker-a").as_bytes()).code, 0);
+    assert!(route(&mut world, "T").1.contains(r#""readQueueNums":3,"topicSysFlag":0,"writeQueueNums":5"#));
 }
 
 #[test]

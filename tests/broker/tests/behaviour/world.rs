@@ -191,8 +191,16 @@ impl World {
         body: &[u8],
     ) -> RemotingCommand {
         let mut frame = self.frame(code, header, &[], body);
-        let opaque = frame.opaque;
         frame.version = 493;
+        self.ask_name_server_frame(connection, frame)
+    }
+
+    pub(crate) fn ask_name_server_frame(
+        &mut self,
+        connection: ConnectionId,
+        frame: RemotingCommand,
+    ) -> RemotingCommand {
+        let opaque = frame.opaque;
         self.name_server.handle_frame(self.now, connection, frame);
         self.drain_name_server();
         self.take(opaque).expect("the name server answers")

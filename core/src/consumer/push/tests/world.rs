@@ -230,9 +230,9 @@ impl World {
                 self.client.handle(self.now, input);
             }
             match self.client.poll_output(self.now) {
-                Output::Connect { channel, address } => self.connect(channel, address),
+                Output::Connect { channel, address, .. } => self.connect(channel, address),
                 Output::Transmit { channel, chunks } => self.transmit(channel, &chunks),
-                Output::Close { channel } => drop(self.addresses.remove(&channel)),
+                Output::Close { channel, .. } => drop(self.addresses.remove(&channel)),
                 Output::Complete { operation, outcome } => {
                     let before = self.outcomes.insert(operation.index(), outcome);
                     assert!(before.is_none(), "completed twice");

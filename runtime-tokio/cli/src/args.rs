@@ -1,0 +1,325 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
+use rocketmq_client_tokio::ConsumeFrom;
+use rocketmq_client_tokio::core::message::check_topic;
+
+use crate::format::Format;
+
+/// The environment variable that lists the name servers.
+pub(crate) const NAMESRV_VARIABLE: &str = "ROCKETMQ_NAMESRV";
+/// The environment variable that says what is logged.
+pub(crate) const LOG_VARIABLE: &str = "ROCKETMQ_LOG";
+/// Where a name server is looked for unless told otherwise; `rmq broker` listens there.
+pub(crate) const NAMESRV_DEFAULT: &str = "127.0.0.1:9876";
+
+/// Try, test and operate Apache RocketMQ from a terminal.
+#[derive(Debug, Parser)]
+#[command(name = "rmq", version, arg_required_else_help = true, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Log more, to standard error: -v state changes, -vv every frame
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Kill one of two consumers half-way and count in the broker's log whether a message was lost
+    Demo(DemoArgs),
+    /// Run a name server and a broker on this machine, in memory, until Ctrl-C
+    Broker(BrokerArgs),
+    /// Send one message, many of them, or the lines of a file
+    Send(SendArgs),
+    /// Print the messages of a topic as a member of a consumer group
+    Consume(ConsumeArgs),
+    /// Print the environment variables that rmq reads
+    Env(EnvArgs),
+    /// Print a completion script, e.g.: rmq completions bash > /etc/bash_completion.d/rmq
+    Completions {
+        /// The shell to complete for
+        shell: Shell,
+    },
+}
+
+/// Which cluster to talk to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Cluster {
+    /// The name servers as host:port, several separated by ";"
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = NAMESRV_VARIABLE,
+        default_value = NAMESRV_DEFAULT,
+        hide_env_values = true
+    )]
+    pub(crate) namesrv: String,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArgs {
+    /// The cluster to use, as host:port; without it, a name server and a broker inside this process.
+    /// The environment is not asked, since the demo creates a topic and fills it
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) namesrv: Option<String>,
+    /// How many messages to send
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub(crate) messages: u64,
+    /// Lose one message on purpose, to see that it is noticed; the demo fails then
+    #[arg(long)]
+    pub(crate) lose_one: bool,
+    /// Print the outcome as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BrokerArgs {
+    /// The name server's port; 0 takes a free one
+    #[arg(long, default_value_t = 9876)]
+    pub(crate) port: u16,
+    /// The broker's port; 0 takes a free one
+    #[arg(long, default_value_t = 10911)]
+    pub(crate) broker_port: u16,
+    /// The interface to listen on
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(crate) listen: IpAddr,
+    /// The address that clients are told, where it is not the one listened on: containers, forwarded ports
+    #[arg(long, value_name = "IP")]
+    pub(crate) advertise: Option<IpAddr>,
+    /// Create these topics, with 4 queues unless told: orders:8,payments
+    #[arg(long, value_name = "TOPIC[:QUEUES],...", value_delimiter = ',', value_parser = topic)]
+    pub(crate) topics: Vec<(String, i32)>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SendArgs {
+    /// The topic
+    pub(crate) topic: String,
+    /// The message's body
+    #[arg(conflicts_with_all = ["size", "file"], required_unless_present_any = ["size", "file"])]
+    pub(crate) body: Option<String>,
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+    /// How many messages to send
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, conflicts_with = "file",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: u64,
+    /// Send bodies of this many bytes instead of BODY
+    #[arg(long, value_name = "BYTES", conflicts_with = "file")]
+    pub(crate) size: Option<usize>,
+    /// Send each line of this file as a message; "-" is standard input
+    #[arg(short, long)]
+    pub(crate) file: Option<PathBuf>,
+    /// The tag that consumers filter by
+    #[arg(short, long)]
+    pub(crate) tag: Option<String>,
+    /// A key to find the message by; may be given again
+    #[arg(short, long)]
+    pub(crate) key: Vec<String>,
+    /// A property as name=value; may be given again
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = property)]
+    pub(crate) property: Vec<(String, String)>,
+    /// The producer group
+    #[arg(long, default_value = "rmq-cli")]
+    pub(crate) group: String,
+    /// How many messages may wait for their receipts at a time
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = in_flight)]
+    pub(crate) in_flight: usize,
+    /// At most this many messages a second
+    #[arg(long, value_name = "N", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// Don't ask the broker for receipts: faster, and nobody says whether messages were stored
+    #[arg(long)]
+    pub(crate) oneway: bool,
+    /// Print a receipt for every message; the default for up to 10 messages
+    #[arg(long, conflicts_with = "oneway")]
+    pub(crate) receipts: bool,
+    /// Print the outcome as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConsumeArgs {
+    /// The topic
+    pub(crate) topic: String,
+    /// The consumer group; it remembers what it has consumed
+    #[arg(short, long)]
+    pub(crate) group: String,
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+    /// Only messages with these tags: "TagA || TagB"
+    #[arg(long, value_name = "TAGS", default_value = "*")]
+    pub(crate) filter: String,
+    /// Where a group without offsets starts: first, last, a time in Unix milliseconds, or e.g. 10m, that
+    /// long ago
+    #[arg(long, value_name = "WHERE", default_value = "last", value_parser = consume_from)]
+    pub(crate) from: From,
+    /// Stop after this many messages
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Stop after this many seconds; it is a failure if --count has not been reached then
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// Messages are taken and printed by this many tasks; with more than one, in no certain order
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: u16,
+    /// How a message is printed: %t topic, %B broker, %q queue, %o offset, %i id, %T tags, %k keys,
+    /// %r earlier deliveries, %s stored at (Unix ms), %b body, %% percent; \n \t \\ \0
+    #[arg(long, value_name = "FORMAT", default_value = r"%t %q %o %i %T %k %b\n",
+          value_parser = Format::parse, conflicts_with = "json")]
+    pub(crate) format: Format,
+    /// Print each message as a JSON object on a line of its own
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EnvArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where a group without offsets starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    /// At a place or a point in time.
+    At(ConsumeFrom),
+    /// So long before now.
+    Ago(Duration),
+}
+
+fn topic(text: &str) -> Result<(String, i32), String> {
+    const QUEUES: i32 = 4;
+    let (name, queues) = match text.split_once(':') {
+        Some((name, queues)) => (name, queues.parse().ok()),
+        None => (text, Some(QUEUES)),
+    };
+    check_topic(name).map_err(|error| error.to_string())?;
+    match queues {
+        Some(queues @ 1..=1024) => Ok((name.to_owned(), queues)),
+        _ => Err("write it as name:queues, with 1 to 1024 queues".to_owned()),
+    }
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as name=value".to_owned()),
+    }
+}
+
+fn in_flight(text: &str) -> Result<usize, String> {
+    // The client itself holds no more sends than this.
+    const MAX: usize = 65_536;
+    match text.parse() {
+        Ok(count @ 1..=MAX) => Ok(count),
+        _ => Err(format!("a number from 1 to {MAX}")),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.001..=1e9).contains(&rate) => Ok(rate),
+        _ => Err("messages a second, from 0.001 to 1000000000".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    // A year: longer than anybody waits, shorter than any clock's range.
+    match text.parse() {
+        Ok(seconds) if (0.0..=31_536_000.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("seconds, e.g. 30 or 0.5, at most a year".to_owned()),
+    }
+}
+
+fn consume_from(text: &str) -> Result<From, String> {
+    Ok(match text {
+        "first" => From::At(ConsumeFrom::FirstOffset),
+        "last" => From::At(ConsumeFrom::LastOffset),
+        _ => match (text.parse::<i64>(), ago(text)) {
+            (Ok(unix_ms @ 0..), _) => From::At(ConsumeFrom::Timestamp(unix_ms)),
+            (_, Some(ago)) => From::Ago(ago),
+            _ => {
+                return Err(
+                    "first, last, Unix milliseconds, or a time ago such as 30s, 10m, 2h, 1d".to_owned()
+                );
+            }
+        },
+    })
+}
+
+/// `30s`, `10m`, `2h`, `1d`.
+fn ago(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(u64::from(number) * seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_free_of_contradictions() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_start_is_a_place_a_time_or_a_time_ago() {
+        assert_eq!(consume_from("first"), Ok(From::At(ConsumeFrom::FirstOffset)));
+        assert_eq!(consume_from("1700000000000"), Ok(From::At(ConsumeFrom::Timestamp(1_700_000_000_000))));
+        assert_eq!(consume_from("2h"), Ok(From::Ago(Duration::from_secs(7_200))));
+        for wrong in ["", "-1", "m", "1.5h", "4294967296d", "1w", "yesterday", "ä"] {
+            assert!(consume_from(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_topic_has_four_queues_unless_told() {
+        assert_eq!(topic("a"), Ok(("a".to_owned(), 4)));
+        assert_eq!(topic("a:8"), Ok(("a".to_owned(), 8)));
+        for wrong in ["", ":8", "a:", "a:0", "a:1025", "a:-1", "a b", "a:8:8"] {
+            assert!(topic(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_property_keeps_what_follows_the_first_equals_sign() {
+        assert_eq!(property("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert_eq!(property("a="), Ok(("a".to_owned(), String::new())));
+        assert!(property("=b").is_err());
+        assert!(property("a").is_err());
+    }
+
+    #[test]
+    fn numbers_that_would_hang_or_overflow_are_refused() {
+        for wrong in ["0", "65537", "-1", "x"] {
+            assert!(in_flight(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["0", "-1", "nan", "inf", "x"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["-1", "nan", "inf", "1e10", "x"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+    }
+}
