@@ -60,8 +60,9 @@ fn hash_output(hash: &mut TraceHash, output: &Output) {
             hash.word(u64::from(token.0) << 16 | u64::from(*port));
             hash.bytes(host.as_bytes());
         }
-        Output::Connect { channel, address } => {
+        Output::Connect { channel, address, endpoint } => {
             hash_id(hash, 2, *channel);
+            hash.bytes(format!("{endpoint:?}").as_bytes());
             hash.bytes(address.to_string().as_bytes());
         }
         Output::Transmit { channel, chunks } => {
@@ -70,7 +71,10 @@ fn hash_output(hash: &mut TraceHash, output: &Output) {
                 hash.bytes(chunk);
             }
         }
-        Output::Close { channel } => hash_id(hash, 4, *channel),
+        Output::Close { channel, flush } => {
+            hash_id(hash, 4, *channel);
+            hash.word(u64::from(*flush));
+        }
         Output::Complete { operation, outcome } => {
             hash_id(hash, 5, *operation);
             hash_outcome(hash, outcome);
