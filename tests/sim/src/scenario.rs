@@ -16,6 +16,7 @@ use crate::history::{MessageNumber, QueueName};
 use crate::plan::{Item, Plan};
 use crate::producers::ProducerNode;
 use crate::properties::Property;
+use crate::world::World;
 
 /// The workload's topic.
 pub(crate) const TOPIC: &str = "Work";
@@ -94,23 +95,22 @@ impl Stage {
         let delays = self.plan.settings.delay_level * u32::try_from(self.plan.settings.max_reconsume_times).unwrap_or(1);
         let deadline = self.ctx.now() + DRAIN_WITHIN + delays * 2 + self.plan.settings.persist_offsets;
         loop {
-            let left = self.lag();
-            if left.is_none() {
-                return;
-            }
+            let Some((property, left)) = self.left_over() else { return };
             if self.ctx.now() >= deadline {
-                return self.check(Property::P46, false, || left.unwrap_or_default());
+                return self.check(property, false, || left);
             }
             self.ctx.sleep(Duration::from_millis(500)).await;
         }
     }
 
-    /// What some group still has to consume or commit.
-    fn lag(&self) -> Option<String> {
+    /// What some group still has to consume, or to commit.
+    fn left_over(&self) -> Option<(Property, String)> {
         let world = self.ctx.world.lock();
-        if let Some(missing) = world.monitor.consumed.missing(&world.monitor.history) {
-            return Some(missing);
-        }
+        let missing = world.monitor.consumed.missing(&world.monitor.history);
+        missing.map(|text| (Property::P21, text)).or_else(|| Some((Property::P46, self.lag(&world)?)))
+    }
+
+    fn lag(&self, world: &World) -> Option<String> {
         let brokers = world.servers.values().filter_map(|server| server.broker());
         brokers.into_iter().find_map(|broker| {
             self.topics().into_iter().find_map(|(group, topic)| {

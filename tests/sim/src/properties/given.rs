@@ -41,6 +41,8 @@ impl Given {
                 let place = (given.queue, token.queue_offset);
                 match ack {
                     Ack::Done => consumed.done(&given.group, place, given.message),
+                    // What was taken back is the next owner's.
+                    _ if given.revoked => {}
                     _ => consumed.sent_back(&given.group, place, now),
                 }
             }
