@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use rocketmq_sim::{Outcome, Report, run_seed, shrink_seed};
 
-const USAGE: &str = "usage: sim run [--seeds A..B] [--jobs N] [--json]
+const USAGE: &str = "usage: sim run [--seeds A..B] [--jobs N] [--json] [--find PROPERTY]
        sim replay --seed N [--verbose]
        sim shrink --seed N [--tries N]";
 
@@ -33,7 +33,10 @@ fn command(arguments: &[String]) -> Result<bool, String> {
     let (name, options) = arguments.split_first().ok_or("which command?")?;
     let mut options = Options::parse(options)?;
     let done = match name.as_str() {
-        "run" => run(&options.seeds.take().unwrap_or(0..2_000), options.jobs, options.json),
+        "run" => match &options.find {
+            Some(property) => find(options.seeds.unwrap_or(0..2_000), property),
+            None => run(&options.seeds.take().unwrap_or(0..2_000), options.jobs, options.json),
+        },
         "replay" => replay(options.seed.ok_or("which seed? --seed N")?, options.verbose),
         "shrink" => shrink(options.seed.ok_or("which seed? --seed N")?, options.tries),
         other => return Err(format!("no such command: {other}")),
@@ -44,6 +47,7 @@ fn command(arguments: &[String]) -> Result<bool, String> {
 struct Options {
     seeds: Option<Range<u64>>,
     seed: Option<u64>,
+    find: Option<String>,
     jobs: usize,
     tries: usize,
     json: bool,
@@ -52,13 +56,14 @@ struct Options {
 
 impl Options {
     fn parse(words: &[String]) -> Result<Self, String> {
-        let mut options = Self { seeds: None, seed: None, jobs: 1, tries: 300, json: false, verbose: false };
+        let mut options = Self { seeds: None, seed: None, find: None, jobs: 1, tries: 300, json: false, verbose: false };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} wants a value"));
             match word.as_str() {
                 "--seeds" => options.seeds = Some(range(value()?)?),
                 "--seed" => options.seed = Some(number(value()?)?),
+                "--find" => options.find = Some(value()?.clone()),
                 "--jobs" => options.jobs = usize::try_from(number(value()?)?.max(1)).unwrap_or(1),
                 "--tries" => options.tries = usize::try_from(number(value()?)?).unwrap_or(0),
                 "--json" => options.json = true,
@@ -98,6 +103,18 @@ fn run(seeds: &Range<u64>, jobs: usize, json: bool) -> io::Result<bool> {
         writeln!(out, "FAIL {spot}")?;
     }
     Ok(report.failures().is_empty() && blind.is_empty())
+}
+
+/// Runs seeds until one fails in this property; other failures are passed over.
+fn find(mut seeds: Range<u64>, property: &str) -> io::Result<bool> {
+    let fails = |outcome: &Outcome| {
+        outcome.violation.as_ref().is_some_and(|violation| violation.property.to_string() == property)
+    };
+    let found = seeds.find_map(|seed| Some(run_seed(seed, false)).filter(fails));
+    if let Some(outcome) = &found {
+        writeln!(io::stdout().lock(), "{outcome}")?;
+    }
+    Ok(found.is_none())
 }
 
 /// In the order of the seeds, whatever the number of threads.
