@@ -23,13 +23,15 @@ struct Entry {
     confirmed: Option<i64>,
     /// What is on its way to it.
     under_way: Option<i64>,
+    /// The broker may not have it any more: it is told again although nothing changed.
+    doubted: bool,
     /// The queue was given up: forget the entry when nothing is left to commit.
     released: bool,
 }
 
 impl Entry {
     fn dirty(&self) -> bool {
-        self.under_way.is_none() && self.confirmed != Some(self.value)
+        self.under_way.is_none() && (self.doubted || self.confirmed != Some(self.value))
     }
 }
 
@@ -45,7 +47,7 @@ impl OffsetStore {
     }
 
     fn insert(&mut self, queue: Arc<MessageQueue>, value: i64, confirmed: Option<i64>) {
-        let entry = Entry { value, frozen: false, confirmed, under_way: None, released: false };
+        let entry = Entry { value, frozen: false, confirmed, under_way: None, doubted: false, released: false };
         self.entries.insert(queue, entry);
     }
 
@@ -94,6 +96,22 @@ impl OffsetStore {
         self.entries.get(queue)?.confirmed
     }
 
+    /// The broker may have lost the last commits, as one that crashed has, or a former owner may have
+    /// overwritten them: what `concerns` is told again although nothing changed. Java needs no such
+    /// thing since it commits every queue every time.
+    pub fn doubt(&mut self, concerns: impl Fn(&MessageQueue) -> bool) {
+        let concerned = self.entries.iter_mut().filter(|(queue, _)| concerns(queue));
+        concerned.for_each(|(_, entry)| entry.doubted = true);
+    }
+
+    /// The queue is about to be given up: only what is new may still be told, since the next owner may
+    /// have committed more.
+    pub fn trust(&mut self, queue: &MessageQueue) {
+        if let Some(entry) = self.entries.get_mut(queue) {
+            entry.doubted = false;
+        }
+    }
+
     /// What the broker doesn't have and may be told along with a pull: nothing while a commit is on
     /// its way, because the two could overtake each other.
     #[must_use]
@@ -123,6 +141,7 @@ impl OffsetStore {
     pub fn begin_commit(&mut self, queue: &MessageQueue) -> Option<i64> {
         let entry = self.entries.get_mut(queue).filter(|entry| entry.dirty())?;
         entry.under_way = Some(entry.value);
+        entry.doubted = false;
         entry.under_way
     }
 
@@ -218,6 +237,27 @@ mod tests {
         assert!(store.dirty().is_empty());
         assert!(!store.end_commit(&a, 5, true));
         assert_eq!(store.begin_commit(&a), Some(8));
+    }
+
+    #[test]
+    fn what_a_broker_may_have_lost_is_committed_once_more() {
+        let (mut store, a) = (OffsetStore::default(), queue(0));
+        store.load(a.clone(), 5);
+        store.doubt(|queue| &*queue.broker_name == "another");
+        assert_eq!(store.begin_commit(&a), None);
+        store.doubt(|queue| &*queue.broker_name == "b");
+        assert_eq!(store.begin_commit(&a), Some(5));
+        store.end_commit(&a, 5, true);
+        assert_eq!(store.begin_commit(&a), None);
+    }
+
+    #[test]
+    fn a_doubt_is_no_reason_to_overwrite_the_next_owners_commit() {
+        let (mut store, a) = (OffsetStore::default(), queue(0));
+        store.load(a.clone(), 5);
+        store.doubt(|_| true);
+        store.trust(&a);
+        assert_eq!(store.begin_commit(&a), None);
     }
 
     #[test]

@@ -1,1 +1,49 @@
-//! Pure core.
+//! Deterministic simulation: real clients, brokers and name servers in one thread, with a network and
+//! clocks that one seed decides.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! let sent = rocketmq_sim::simulate(7, async |ctx| {
+//!     let client = ctx.client();
+//!     let producer = client.producer("demo").build().expect("a good name");
+//!     ctx.sleep(Duration::from_secs(3600)).await; // at once
+//!     producer.send(rocketmq_client_core::message::Message::new("TopicTest", "hello")).await
+//! });
+//! assert!(sent.is_ok());
+//! ```
+//!
+//! The binary `sim` runs many seeds of a workload with faults and checks [properties](Property);
+//! a seed that fails can be replayed, event by event.
+
+mod consumers;
+mod ctx;
+mod executor;
+mod fault;
+mod history;
+mod host;
+mod inject;
+mod network;
+mod plan;
+mod producers;
+mod properties;
+mod report;
+mod rngs;
+mod run;
+mod scenario;
+mod schedule;
+mod server;
+mod simulate;
+mod simulation;
+mod tap;
+mod trace;
+mod world;
+
+pub use ctx::Ctx;
+pub use fault::{Effects, FaultKind};
+pub use plan::Plan;
+pub use properties::{Property, Violation};
+pub use report::Report;
+pub use run::{Outcome, run_plan, run_seed, shrink_seed};
+pub use simulate::{simulate, simulate_with};
+pub use trace::TraceHash;

@@ -64,6 +64,8 @@ pub struct PushConsumer {
     by_queue: BTreeMap<Arc<MessageQueue>, ProcessQueueId>,
     offsets: OffsetStore,
     persist_timer: Option<TimerId>,
+    /// Rounds of commits so far.
+    persist_rounds: u32,
     report: CloseReport,
     late: u64,
 }
@@ -103,6 +105,7 @@ impl PushConsumer {
             by_queue: BTreeMap::new(),
             offsets: OffsetStore::default(),
             persist_timer: None,
+            persist_rounds: 0,
             report: CloseReport::default(),
             late: 0,
         })

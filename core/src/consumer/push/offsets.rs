@@ -20,6 +20,9 @@ use crate::time::Instant;
 /// How long a commit may take.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Every so many rounds what has not changed is committed again: 30 s at the defaults.
+const REPEAT_ROUNDS: u32 = 6;
+
 impl PushConsumer {
     pub(super) fn arm_persist(&mut self, shared: &mut Shared, now: Instant) {
         let at = now + shared.config.persist_consumer_offset_interval;
@@ -28,6 +31,11 @@ impl PushConsumer {
 
     pub(super) fn persist_offsets(&mut self, shared: &mut Shared, now: Instant) {
         self.arm_persist(shared, now);
+        self.persist_rounds = self.persist_rounds.wrapping_add(1);
+        if self.persist_rounds.is_multiple_of(REPEAT_ROUNDS) {
+            // A former owner may have been late and overwritten a commit; nobody else would notice.
+            self.offsets.doubt(|_| true);
+        }
         self.commit_all(shared, now);
     }
 
@@ -40,6 +48,13 @@ impl PushConsumer {
         for queue in self.offsets.dirty() {
             self.commit(shared, now, &queue);
         }
+    }
+
+    /// A broker that is back may have been restarted, and may have lost what it had not flushed.
+    pub(super) fn doubt_commits(&mut self, shared: &Shared, address: &Arc<str>) {
+        self.offsets.doubt(|queue| {
+            shared.routes.address(&queue.broker_name, MASTER_ID).is_some_and(|(known, _)| known == address)
+        });
     }
 
     /// Takes what may be committed of a queue into the store.

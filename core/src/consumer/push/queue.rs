@@ -134,6 +134,7 @@ impl PushConsumer {
     pub(super) fn release(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
         self.note_progress(id);
         let Some(gone) = self.forget_queue(shared, id) else { return };
+        self.offsets.trust(&gone);
         self.commit(shared, now, &gone);
         self.offsets.release(&gone);
         tracing::debug!(group = %self.config.group, queue = %gone, ?id, "queue released");

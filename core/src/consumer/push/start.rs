@@ -95,6 +95,7 @@ impl PushConsumer {
             tracing::debug!(group = %self.config.group, %address, "registered");
             // The first heartbeat makes the broker create the retry topic.
             self.missing.tries = 0;
+            self.doubt_commits(shared, address);
             self.look_for_routes(shared, now);
             self.rebalance_soon(shared, now);
         }

@@ -94,7 +94,8 @@ pub struct Broker {
     timers: Timers,
     grown: Vec<QueueRef>,
     outputs: VecDeque<Output>,
-    backlog: VecDeque<(ConnectionId, RemotingCommand)>,
+    /// What came in while it was frozen, in order: frames, and ends of connections.
+    backlog: VecDeque<(ConnectionId, Option<RemotingCommand>)>,
     now: Instant,
 }
 
@@ -165,6 +166,14 @@ impl Broker {
     /// A connection is gone: its client leaves all groups at once, and the others hear of it.
     pub fn handle_closed(&mut self, now: Instant, connection: ConnectionId) {
         self.advance(now);
+        if self.faults.is_frozen() {
+            // What its client wrote before comes first.
+            return self.backlog.push_back((connection, None));
+        }
+        self.end_connection(connection);
+    }
+
+    fn end_connection(&mut self, connection: ConnectionId) {
         if self.connections.remove(&connection).is_none() {
             return;
         }
@@ -178,7 +187,7 @@ impl Broker {
     pub fn handle_frame(&mut self, now: Instant, connection: ConnectionId, command: RemotingCommand) {
         self.advance(now);
         if self.faults.is_frozen() {
-            self.backlog.push_back((connection, command));
+            self.backlog.push_back((connection, Some(command)));
         } else {
             self.execute(now, connection, &command);
         }
@@ -198,7 +207,10 @@ impl Broker {
             return Output::Wait(None);
         }
         while let Some((connection, command)) = self.backlog.pop_front() {
-            self.execute(self.now, connection, &command);
+            match command {
+                Some(command) => self.execute(self.now, connection, &command),
+                None => self.end_connection(connection),
+            }
         }
         self.wake_holds();
         // A registration comes before the answers that depend on it.

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use rocketmq_client_core::remoting::{RequestCode, ResponseCode, UpdateConsumerOffsetRequestHeader};
+use rocketmq_client_core::remoting::{
+    HeartbeatRequestHeader, RequestCode, ResponseCode, UpdateConsumerOffsetRequestHeader,
+};
 use rocketmq_client_core::time::Timestamp;
 use rocketmq_dev_broker::{Durability, Fault};
 
-use crate::world::{START_MS, World, bodies, send_header, world};
+use crate::world::{START_MS, World, bodies, heartbeat, send_header, world};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -163,4 +165,18 @@ fn a_frozen_broker_does_what_came_in_when_it_thaws() {
     world.broker.faults_mut().freeze(false);
     world.drain();
     assert_eq!(world.take(opaque).unwrap().code, 0);
+}
+
+#[test]
+fn a_client_that_left_while_the_broker_was_frozen_is_no_member_after_it_thaws() {
+    let mut world = world();
+    let client = world.connect(1);
+    world.broker.faults_mut().freeze(true);
+    let body = heartbeat("c1", "G", &["T"], 1, 0, false);
+    let frame = world.frame(34, &HeartbeatRequestHeader::default(), &[], body.as_bytes());
+    world.post(client, frame);
+    world.disconnect(client);
+    world.broker.faults_mut().freeze(false);
+    world.drain();
+    assert_eq!(world.broker.members("G").count(), 0);
 }

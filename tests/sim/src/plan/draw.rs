@@ -1,0 +1,167 @@
+//! Draws a plan from a seed.
+
+use std::time::Duration;
+
+use rocketmq_client_core::rng::Rng;
+
+use super::{FaultItem, Item, Plan, SendItem, SendWay, Settings, Topology};
+use crate::fault::FaultKind;
+use crate::history::MessageNumber;
+use crate::rngs::{Draw, Rngs};
+
+const TAGS: [&str; 3] = ["TagA", "TagB", "TagC"];
+/// One seed in so many has no faults.
+const QUIET: u64 = 20;
+/// How long a quiet world waits for its members to know of each other.
+const SETTLING: Duration = Duration::from_secs(25);
+const FAULTS_MAX: u64 = 14;
+const FAULT_LASTS_MAX_MS: u64 = 12_000;
+
+impl Plan {
+    /// The plan of a seed.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        let mut rngs = Rngs::new(seed);
+        let topology = topology(&mut rngs.topology);
+        let settings = settings(&mut rngs.topology);
+        let workload_ms = rngs.workload.between(5_000, 30_000);
+        let mut items = sends(&mut rngs.workload, &topology, workload_ms);
+        let mut heal_ms = workload_ms;
+        if rngs.faults.chance(1, QUIET) {
+            // Members that join at the same time share queues until they know of each other.
+            heal_ms += u64::try_from(SETTLING.as_millis()).expect("a short time");
+            for item in &mut items {
+                if let Item::Send(send) = item {
+                    send.at += SETTLING;
+                }
+            }
+        } else {
+            let faults = faults(&mut rngs.faults, workload_ms);
+            let ends = faults.iter().map(|fault| fault.at + fault.lasts);
+            let last = ends.max().unwrap_or_default();
+            heal_ms = heal_ms.max(u64::try_from(last.as_millis()).unwrap_or(0));
+            items.extend(faults.into_iter().map(Item::Fault));
+        }
+        let heal_at = Duration::from_millis(heal_ms) + settings.send_timeout + Duration::from_secs(1);
+        Self { seed, topology, settings, heal_at, items }
+    }
+}
+
+fn topology(rng: &mut Rng) -> Topology {
+    let brokers = usize_of(rng.between(1, 3));
+    let queues = i32::try_from(rng.between(1, if brokers == 1 { 8 } else { 4 })).expect("few queues");
+    let mut groups = vec![usize_of(rng.between(1, 3))];
+    if rng.chance(1, 3) {
+        groups.push(1);
+    }
+    Topology {
+        name_servers: usize_of(rng.between(1, 2)),
+        brokers,
+        queues,
+        producers: usize_of(rng.between(1, 3)),
+        groups,
+        second_group_tag: rng.chance(1, 2).then_some(TAGS[0]),
+    }
+}
+
+fn settings(rng: &mut Rng) -> Settings {
+    let seconds = |rng: &mut Rng, from, to| Duration::from_secs(rng.between(from, to));
+    Settings {
+        send_timeout: Duration::from_millis(rng.between(500, 5_000)),
+        retry_times: u32::try_from(rng.between(0, 3)).expect("few retries"),
+        latency_fault_tolerance: rng.chance(1, 3),
+        pull_batch_size: i32::try_from(rng.between(1, 48)).expect("a batch"),
+        pull_threshold: usize_of(rng.between(1, 100)),
+        broker_suspend: seconds(rng, 5, 15),
+        max_reconsume_times: i32::try_from(rng.between(1, 4)).expect("few times"),
+        rebalance: seconds(rng, 5, 20),
+        heartbeat: seconds(rng, 5, 15),
+        poll_routes: seconds(rng, 5, 30),
+        persist_offsets: seconds(rng, 1, 5),
+        workers: usize_of(rng.between(1, 6)),
+        channel_expire: seconds(rng, 60, 120),
+        register: seconds(rng, 10, 30),
+        delay_level: Duration::from_millis(rng.between(100, 2_000)),
+    }
+}
+
+fn sends(rng: &mut Rng, topology: &Topology, workload_ms: u64) -> Vec<Item> {
+    let count = u32::try_from(rng.between(10, 80)).expect("few messages");
+    (0..count)
+        .map(|number| {
+            Item::Send(SendItem {
+                at: Duration::from_micros(rng.below(workload_ms * 1_000)),
+                producer: usize_of(rng.below(topology.producers as u64)),
+                message: MessageNumber(number),
+                tag: *rng.pick::<&'static str>(&TAGS),
+                way: way(rng),
+                body_bytes: if rng.chance(1, 16) { usize_of(rng.below(20_000)) } else { usize_of(rng.below(200)) },
+            })
+        })
+        .collect()
+}
+
+fn way(rng: &mut Rng) -> SendWay {
+    match rng.below(16) {
+        0..12 => SendWay::RoundRobin,
+        12 | 13 => SendWay::Hashed(rng.below(8)),
+        14 => SendWay::Oneway,
+        _ => SendWay::Dropped,
+    }
+}
+
+/// Some kinds, each with a weight of its own.
+fn faults(rng: &mut Rng, workload_ms: u64) -> Vec<FaultItem> {
+    let one_in = rng.between(1, 6);
+    let mut kinds = Vec::new();
+    for kind in FaultKind::ALL {
+        if rng.chance(1, one_in) {
+            kinds.extend(std::iter::repeat_n(*kind, usize_of(rng.between(1, 5))));
+        }
+    }
+    if kinds.is_empty() {
+        kinds.push(*rng.pick(FaultKind::ALL));
+    }
+    let count = rng.between(1, FAULTS_MAX);
+    (0..count)
+        .map(|_| FaultItem {
+            at: Duration::from_millis(rng.below(workload_ms)),
+            lasts: Duration::from_millis(rng.between(1, FAULT_LASTS_MAX_MS)),
+            kind: *rng.pick(&kinds),
+            target: rng.next_u64(),
+            amount: rng.next_u64(),
+        })
+        .collect()
+}
+
+fn usize_of(number: u64) -> usize {
+    usize::try_from(number).expect("small numbers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_one_plan_and_some_plans_are_quiet() {
+        assert_eq!(Plan::draw(11), Plan::draw(11));
+        assert_ne!(Plan::draw(11).items, Plan::draw(12).items);
+        let quiet = (0..400).filter(|seed| Plan::draw(*seed).is_quiet()).count();
+        assert!((5..60).contains(&quiet), "{quiet}");
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_drawn_and_ends_before_everything_heals() {
+        let plans: Vec<Plan> = (0..300).map(Plan::draw).collect();
+        for kind in FaultKind::ALL {
+            assert!(plans.iter().any(|plan| plan.has(&[*kind])), "{kind}");
+        }
+        for plan in &plans {
+            for item in &plan.items {
+                if let Item::Fault(fault) = item {
+                    assert!(fault.at + fault.lasts < plan.heal_at);
+                }
+            }
+        }
+    }
+}

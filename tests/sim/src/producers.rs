@@ -1,0 +1,89 @@
+//! The producing clients of a plan.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rocketmq_client_core::driver::{Client, Operation, Producer};
+use rocketmq_client_core::message::Message;
+use rocketmq_client_core::producer::SendReceipt;
+
+use crate::executor::NodeId;
+use crate::history::MessageNumber;
+use crate::plan::{SendItem, SendWay};
+use crate::properties::SendResult;
+use crate::scenario::{Stage, TOPIC};
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct ProducerNode {
+    pub(crate) node: NodeId,
+    pub(crate) client: Client,
+    pub(crate) producer: Producer,
+}
+
+impl Stage {
+    pub(crate) fn new_producer(&self) -> ProducerNode {
+        let settings = self.plan.settings.clone();
+        let member = self.ctx.node_client(|builder| builder.configure(|config| self.configure_client(config)));
+        let builder = member.client.producer("producers").configure(|config| {
+            config.send_timeout = settings.send_timeout;
+            config.retry_times = settings.retry_times;
+            config.latency_fault_tolerance = settings.latency_fault_tolerance;
+        });
+        let producer = builder.build().expect("the settings of a producer work");
+        ProducerNode { node: member.node, client: member.client, producer }
+    }
+
+    /// Sends what the plan says, when it says so.
+    pub(crate) async fn send(self: Arc<Self>, item: SendItem) {
+        self.sleep_until(item.at).await;
+        let message = self.message(item.message, item.tag, item.body_bytes);
+        let producer = &self.producers[item.producer % self.producers.len()].producer;
+        match item.way {
+            SendWay::RoundRobin => {
+                self.finish(item.message, producer.send(message)).await;
+            }
+            SendWay::Hashed(key) => {
+                self.finish(item.message, producer.send_hashed(message, key.to_string())).await;
+            }
+            SendWay::Oneway => {
+                let sent = producer.send_oneway(message).await;
+                self.note(|| format!("m{} one-way: {sent:?}", item.message.0));
+            }
+            SendWay::Dropped => drop(producer.send(message)),
+        }
+        self.send_ended();
+    }
+
+    /// Sends until a broker has it; false when none has by then.
+    pub(crate) async fn probe(&self, index: usize, number: MessageNumber, within: Duration) -> bool {
+        let deadline = self.ctx.now() + within;
+        loop {
+            let message = self.message(number, "TagA", 10);
+            if self.finish(number, self.producers[index].producer.send(message)).await {
+                return self.ctx.now() <= deadline;
+            }
+            if self.ctx.now() >= deadline {
+                return false;
+            }
+            self.ctx.sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn finish(&self, message: MessageNumber, operation: Operation<SendReceipt>) -> bool {
+        let started = self.ctx.now();
+        let result = operation.await;
+        let budget = self.plan.settings.send_timeout;
+        let mut world = self.ctx.world.lock();
+        let now = world.now;
+        world.trace.note(now, || format!("m{}: {result:?}", message.0));
+        let ok = result.is_ok();
+        world.monitor.send_ended(now, &SendResult { message, elapsed: now - started, budget, result });
+        ok
+    }
+
+    fn message(&self, number: MessageNumber, tag: &str, body_bytes: usize) -> Message {
+        let body = vec![b'x'; body_bytes.max(1)];
+        Message::new(TOPIC, body).tag(tag).key(number.key())
+    }
+}

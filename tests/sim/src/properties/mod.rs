@@ -1,0 +1,201 @@
+//! What must hold, checked while a world runs and at its end. One file a property or a close pair.
+
+mod consumed;
+mod given;
+mod offsets;
+mod once;
+mod owners;
+mod sends;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rocketmq_client_core::client::{Input, Output};
+use rocketmq_client_core::remoting::{FrameError, RemotingCommand};
+use rocketmq_client_core::time::Instant;
+use rocketmq_dev_broker::Broker;
+
+use crate::executor::{NodeId, Turn};
+use crate::fault::FaultKind;
+use crate::history::{History, MessageNumber};
+use crate::network::ConnId;
+
+pub(crate) use self::consumed::Consumed;
+pub(crate) use self::given::Given;
+pub(crate) use self::sends::SendResult;
+
+use self::offsets::Offsets;
+use self::once::Once;
+use self::owners::Owners;
+
+macro_rules! properties {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A property.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Property {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Property {
+            /// All properties.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+properties! {
+    /// Each operation ends exactly once.
+    P01,
+    /// Driving makes progress or is idle: a task is not polled without end at one time.
+    P06,
+    /// What a send reports as stored is in the broker's log, at the queue and offset reported.
+    P07,
+    /// What a send reports as surely not stored is in no log.
+    P08,
+    /// A send ends within its budget.
+    P09,
+    /// A committed offset is never past a message that the group has not settled.
+    P19,
+    /// One client never commits less than it has committed.
+    P20,
+    /// Every durable matching message is consumed, or in the dead letters, at the end.
+    P21,
+    /// Nothing is given to a handler after its queue was revoked.
+    P22,
+    /// Without faults each message is consumed exactly once.
+    P23,
+    /// No handler gets a message whose tag its group did not ask for.
+    P26,
+    /// When everything is stable each queue has exactly one owner.
+    P34,
+    /// After healing everything goes on and comes to an end.
+    P46,
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A property that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub property: Property,
+    /// When it was seen.
+    pub at: Instant,
+    /// What is wrong, with the names and values.
+    pub text: String,
+}
+
+/// Counts evaluations and keeps the first violation.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    pub(crate) evaluations: BTreeMap<Property, u64>,
+    violation: Option<Violation>,
+}
+
+impl Verdicts {
+    pub(crate) fn check(
+        &mut self,
+        property: Property,
+        at: Instant,
+        holds: bool,
+        text: impl FnOnce() -> String,
+    ) {
+        *self.evaluations.entry(property).or_default() += 1;
+        if !holds && self.violation.is_none() {
+            self.violation = Some(Violation { property, at, text: text() });
+        }
+    }
+}
+
+/// Polls of one task at one time that are still no spin: every input and every short write may
+/// cause one.
+const POLLS_MAX: u32 = 2_000;
+
+/// Sees everything that happens and checks it.
+#[derive(Debug, Default)]
+pub(crate) struct Monitor {
+    pub(crate) verdicts: Verdicts,
+    pub(crate) history: History,
+    pub(crate) given: Given,
+    pub(crate) consumed: Consumed,
+    pub(crate) owners: Owners,
+    /// Which fault the switched answers of a server belong to.
+    pub(crate) answer_faults: BTreeMap<NodeId, FaultKind>,
+    not_stored: Vec<(MessageNumber, String)>,
+    once: Once,
+    offsets: Offsets,
+}
+
+impl Monitor {
+    pub(crate) fn violation(&self) -> Option<Violation> {
+        self.verdicts.violation.clone()
+    }
+
+    /// A task was polled.
+    pub(crate) fn turned(&mut self, now: Instant, turn: &Turn) {
+        self.verdicts.check(Property::P06, now, turn.polls_now <= POLLS_MAX, || {
+            format!("task {} of node {} was polled {} times at one time", turn.task.0, turn.node.0, turn.polls_now)
+        });
+    }
+
+    pub(crate) fn core_input(&mut self, now: Instant, node: NodeId, input: &Input) {
+        self.once.input(&mut self.verdicts, now, node, input);
+        self.given.input(now, node, input, &mut self.consumed);
+    }
+
+    pub(crate) fn core_output(&mut self, now: Instant, node: NodeId, output: &Output) {
+        self.once.output(&mut self.verdicts, now, node, output);
+        self.given.output(node, output);
+    }
+
+    /// A client's machine is gone with all that it had begun.
+    pub(crate) fn node_gone(&mut self, node: NodeId) {
+        self.once.forget(node);
+    }
+
+    /// A client has closed: nothing of it may be open any more.
+    pub(crate) fn client_closed(&mut self, now: Instant, node: NodeId) {
+        self.once.closed(&mut self.verdicts, now, node);
+    }
+
+    pub(crate) fn broker_started(&mut self, broker: &Broker) {
+        self.offsets.rebase(broker);
+    }
+
+    pub(crate) fn broker_restarted(&mut self, _now: Instant, broker: &Broker) {
+        self.history.shrink(broker);
+        self.offsets.rebase(broker);
+    }
+
+    /// A frame is about to be carried out.
+    pub(crate) fn broker_frame(
+        &mut self,
+        _now: Instant,
+        broker: &Broker,
+        client: NodeId,
+        command: &RemotingCommand,
+    ) {
+        self.owners.frame(broker, client, command);
+    }
+
+    pub(crate) fn look_at_broker(&mut self, now: Instant, broker: &Broker) {
+        self.history.grow(now, broker);
+    }
+
+    /// A frame was carried out; it may have committed something.
+    pub(crate) fn look_at_offsets(&mut self, now: Instant, broker: &Broker, by: Option<(NodeId, ConnId)>) {
+        self.history.grow(now, broker);
+        let Self { verdicts, history, consumed, offsets, .. } = self;
+        offsets.look(verdicts, now, broker, by, history, consumed);
+    }
+
+    /// Bytes that are no frame arrived at a server: a client wrote them.
+    pub(crate) fn bad_frame(&mut self, now: Instant, error: &FrameError) {
+        self.verdicts.check(Property::P01, now, false, || format!("a client wrote bytes that are no frame: {error}"));
+    }
+}

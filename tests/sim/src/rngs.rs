@@ -1,0 +1,73 @@
+//! Randomness: one stream a concern, so that a change in one does not reshuffle the others.
+
+use rocketmq_client_core::rng::Rng;
+
+/// The streams of one world.
+#[derive(Clone, Debug)]
+pub(crate) struct Rngs {
+    /// Who is there, and how they are configured.
+    pub(crate) topology: Rng,
+    /// What users do.
+    pub(crate) workload: Rng,
+    /// What goes wrong, and when.
+    pub(crate) faults: Rng,
+    /// Latencies, and how bytes are cut.
+    pub(crate) network: Rng,
+    /// What user code draws, and the seeds of clients and brokers.
+    pub(crate) application: Rng,
+}
+
+impl Rngs {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut root = Rng::new(seed);
+        Self {
+            topology: root.fork(),
+            workload: root.fork(),
+            faults: root.fork(),
+            network: root.fork(),
+            application: root.fork(),
+        }
+    }
+}
+
+/// Ways to draw that plans need.
+pub(crate) trait Draw {
+    /// A number of `from..=to`.
+    fn between(&mut self, from: u64, to: u64) -> u64;
+
+    /// One of `choices`, which isn't empty.
+    fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T;
+}
+
+impl Draw for Rng {
+    fn between(&mut self, from: u64, to: u64) -> u64 {
+        from + self.below(to - from + 1)
+    }
+
+    fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        let index = self.below(choices.len() as u64);
+        &choices[usize::try_from(index).expect("an index into a slice fits")]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_does_not_move_when_another_is_used() {
+        let mut used = Rngs::new(7);
+        used.faults.next_u64();
+        assert_eq!(used.network.next_u64(), Rngs::new(7).network.next_u64());
+        assert_ne!(Rngs::new(7).network.next_u64(), Rngs::new(8).network.next_u64());
+    }
+
+    #[test]
+    fn both_ends_are_drawn() {
+        let mut rng = Rng::new(1);
+        let mut seen: Vec<u64> = (0..200).map(|_| rng.between(3, 5)).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen, [3, 4, 5]);
+    }
+}
