@@ -68,6 +68,7 @@ impl Error {
 
 /// Where an operation failed, how far it had come, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// What was asked for.
     pub action: &'static str,

@@ -223,10 +223,10 @@ impl Client {
                 consumers.handle_reply(shared, now, consumer, request, reply)
             }
             Purpose::Route(topic) => self.handle_route_reply(now, &topic, reply),
-            Purpose::Heartbeat(address) => {
+            Purpose::Heartbeat(address, newest) => {
                 let heard = heartbeat::handle_reply(shared, &address, &reply);
                 if heard.ok {
-                    consumers.handle_broker_connected(shared, now, &address);
+                    consumers.handle_broker_connected(shared, now, &address, newest);
                 }
                 if let Some(ok) = heard.round {
                     consumers.handle_heartbeat_done(shared, now, ok);

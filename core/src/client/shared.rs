@@ -33,8 +33,8 @@ use super::{Outcome, Output};
 pub enum Purpose {
     /// A route look-up for this topic.
     Route(Arc<str>),
-    /// A heartbeat to this address.
-    Heartbeat(Arc<str>),
+    /// A heartbeat to this address, which named the consumers up to this one.
+    Heartbeat(Arc<str>, Option<ConsumerId>),
     /// An attempt of this send.
     Send(SendId),
     /// A consumer's business.

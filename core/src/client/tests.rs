@@ -684,3 +684,34 @@ fn a_one_way_send_that_no_socket_takes_ends_with_its_budget() {
     let error = world.error();
     assert!(matches!(error, Error::Unknown(_) | Error::NotSent(_)), "{error}");
 }
+
+#[test]
+fn an_answer_to_a_heartbeat_says_nothing_of_consumers_that_it_did_not_name() {
+    let mut world = World::new(&[NAME_SERVER]);
+    let start = |world: &mut World, id: u32, group: &str| {
+        let mut config = crate::config::PushConsumerConfig::new(group);
+        config.subscriptions.insert("T".into(), "*".into());
+        let (operation, consumer) = (OperationId::from_parts(id, 0), crate::id::ConsumerId(id));
+        world.command(Command::StartConsumer { operation, consumer, config: Arc::new(config) });
+    };
+    start(&mut world, 1, "first");
+    world.route(&[A]);
+    world.route(&[A]);
+    world.pass(1);
+    let beat = world.arrived.iter().position(|arrived| arrived.command.code == RequestCode::HEART_BEAT.0);
+    let beat = world.arrived.remove(beat.expect("a heartbeat")).expect("it is there");
+    start(&mut world, 2, "second");
+    world.arrived.clear();
+    world.answer(&beat, ResponseCode::SUCCESS);
+    for _ in 0..10 {
+        world.pass(100);
+    }
+    let asked: Vec<String> = world
+        .arrived
+        .iter()
+        .filter(|arrived| arrived.command.code == RequestCode::GET_CONSUMER_LIST_BY_GROUP.0)
+        .filter_map(|arrived| arrived.command.ext.get("consumerGroup").map(|group| group.into_owned()))
+        .collect();
+    assert!(asked.iter().any(|group| group == "first"), "{asked:?}");
+    assert!(asked.iter().all(|group| group != "second"), "no broker knows it yet: {asked:?}");
+}
