@@ -1,5 +1,7 @@
 //! The whole client against a scripted peer: no sockets, virtual time.
 
+mod asking;
+
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -11,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::*;
 use crate::config::ProducerConfig;
-use crate::error::Cause;
+use crate::error::{Cause, UsageError};
 use crate::id::{ChannelId, GenerationalId, ProducerId};
 use crate::message::MessageQueue;
 use crate::remoting::{
@@ -38,6 +40,7 @@ struct World {
     transmitted: BTreeMap<ChannelId, u64>,
     arrived: VecDeque<Arrived>,
     outcomes: Vec<(u32, Outcome)>,
+    asked: Vec<(AskToken, Owner, Question)>,
     refused: Vec<String>,
     /// Nobody says that sockets took anything.
     frozen: bool,
@@ -58,6 +61,7 @@ impl World {
             transmitted: BTreeMap::new(),
             arrived: VecDeque::new(),
             outcomes: Vec::new(),
+            asked: Vec::new(),
             refused: Vec::new(),
             frozen: false,
             operations: 0,
@@ -92,8 +96,9 @@ impl World {
                 Output::Transmit { channel, chunks } => self.transmit(channel, &chunks),
                 Output::Close { channel, .. } => drop(self.addresses.remove(&channel)),
                 Output::Complete { operation, outcome } => self.outcomes.push((operation.index(), outcome)),
+                Output::Ask { token, owner, question } => self.asked.push((token, owner, question)),
                 Output::Wait(deadline) => return assert!(deadline > self.now, "a stale deadline"),
-                Output::ConsumerClosed { .. } | Output::Revoke { .. } => {}
+                Output::ConsumerClosed { .. } | Output::ProducerClosed { .. } | Output::Revoke { .. } => {}
                 other => panic!("unexpected {other:?}"),
             }
         }

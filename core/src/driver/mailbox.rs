@@ -9,8 +9,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::permits::{Cost, Limits, Permits};
+use super::responder::Responder;
 use super::run_queue::RunQueue;
-use crate::client::{Command, Input};
+use crate::client::{Command, Input, Owner};
 use crate::id::{ConsumerId, OperationId};
 
 /// A command and who waits for it.
@@ -29,6 +30,8 @@ pub(crate) enum Urgent {
     Input(Input),
     /// For the engine: where a consumer's deliveries go.
     RunQueue(ConsumerId, Arc<RunQueue>),
+    /// For the engine: who answers an owner's questions.
+    Responder(Owner, Arc<dyn Responder>),
 }
 
 /// A place among the commands that wait for permits.

@@ -5,7 +5,8 @@
 //! ready sockets ─▶ frames ─┐
 //! mailbox ─▶ commands, answers ─▶ core ─▶ chunks ─▶ one vectored write a channel
 //! clock ─▶ timeout ────────┘        ├──▶ outcomes ─▶ slots, one lock ─▶ wakers
-//!                                   └──▶ deliveries ─▶ run queues ─▶ wakers
+//!                                   ├──▶ deliveries ─▶ run queues ─▶ wakers
+//!                                   └──▶ questions ─▶ user code ─▶ mailbox
 //! ```
 //! A whole read batch goes in before the mailbox, so that what it frees can be used at once; the
 //! write comes after both. The clock is read once a drain. Everything has a budget; what is left
@@ -37,13 +38,14 @@ use super::mailbox::Urgent;
 use super::ready;
 use super::record::Tap;
 use super::resolve::{Answer, Resolver};
+use super::responder::Responders;
 use super::run_queue::RunQueue;
 use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
-use crate::client::{Chunks, Command, Input, Outcome, Output};
+use crate::client::{Chunks, Command, Input, Outcome, Output, Owner, Question};
 use crate::consumer::{ConsumeToken, Delivery};
 use crate::error::Error;
-use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ResolveToken};
+use crate::id::{AskToken, ChannelId, ConsumerId, GenerationalId, OperationId, ResolveToken};
 use crate::time::{Instant, Timestamp, WallClock};
 
 /// Commands that one drain takes.
@@ -82,6 +84,7 @@ struct Core<H, M> {
     tap: Option<Box<dyn Tap>>,
     channels: Channels,
     run_queues: BTreeMap<ConsumerId, Arc<RunQueue>>,
+    responders: Responders,
     wall: WallClock,
     deadline: Instant,
     dirty: Vec<ChannelId>,
@@ -90,6 +93,7 @@ struct Core<H, M> {
     outcomes: Vec<(OperationId, Outcome)>,
     deliveries: Vec<(ConsumerId, Vec<Delivery>)>,
     refused: Vec<ConsumeToken>,
+    questions: Vec<(AskToken, Owner, Question)>,
     closing: Vec<OperationId>,
     finished: bool,
 }
@@ -121,6 +125,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             tap: None,
             channels: Channels::default(),
             run_queues: BTreeMap::new(),
+            responders: Responders::default(),
             deadline: Instant::ZERO,
             dirty: Vec::new(),
             batch: Batch::default(),
@@ -128,6 +133,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             outcomes: Vec::new(),
             deliveries: Vec::new(),
             refused: Vec::new(),
+            questions: Vec::new(),
             closing: Vec::new(),
             finished: false,
         };
@@ -209,7 +215,7 @@ impl<H: Host, M: Machine> Core<H, M> {
         let now = self.host.now();
         self.check_wall(now);
         self.take_ready(now);
-        let more = self.take_mailbox(now);
+        let mut more = self.take_mailbox(now);
         if now >= self.deadline {
             self.handle(now, Input::Timeout);
         }
@@ -217,8 +223,17 @@ impl<H: Host, M: Machine> Core<H, M> {
         loop {
             self.take_outputs(now, wakers);
             rounds += 1;
-            let settled = self.refuse(now);
-            if rounds > ROUNDS_MAX || !(self.write_dirty(now) | settled) {
+            let mut settled = self.refuse(now);
+            if self.ask() {
+                // What was answered at once counts in this drain.
+                more |= self.take_mailbox(now);
+                settled = true;
+            }
+            if !(self.write_dirty(now) | settled) {
+                break;
+            }
+            if rounds > ROUNDS_MAX {
+                more = true;
                 break;
             }
         }
@@ -330,6 +345,7 @@ impl<H: Host, M: Machine> Core<H, M> {
                 Urgent::RunQueue(consumer, queue) => {
                     self.run_queues.insert(consumer, queue);
                 }
+                Urgent::Responder(owner, responder) => self.responders.insert(owner, responder),
             }
         }
         for queued in batch.commands.drain(..) {
@@ -370,7 +386,10 @@ impl<H: Host, M: Machine> Core<H, M> {
                         run_queue.revoke(queue, &mut self.refused);
                     }
                 }
+                Output::Ask { token, owner, question } => self.questions.push((token, owner, question)),
+                Output::ProducerClosed { producer } => self.responders.remove(Owner::Producer(producer)),
                 Output::ConsumerClosed { consumer } => {
+                    self.responders.remove(Owner::Consumer(consumer));
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.remove(&consumer) {
                         self.refused.extend(run_queue.close(wakers));
@@ -425,6 +444,17 @@ impl<H: Host, M: Machine> Core<H, M> {
             self.handle(now, Input::HandedBack { token });
         }
         self.refused = refused;
+        any
+    }
+
+    /// Puts the core's questions to user code, with no lock held and the core at rest. True when there was one.
+    fn ask(&mut self) -> bool {
+        let mut questions = core::mem::take(&mut self.questions);
+        let any = !questions.is_empty();
+        for (token, owner, question) in questions.drain(..) {
+            self.responders.ask(&self.shared, token, owner, question);
+        }
+        self.questions = questions;
         any
     }
 
@@ -492,7 +522,7 @@ impl<H: Host, M: Machine> Core<H, M> {
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without words")
