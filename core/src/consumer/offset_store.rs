@@ -47,7 +47,8 @@ impl OffsetStore {
     }
 
     fn insert(&mut self, queue: Arc<MessageQueue>, value: i64, confirmed: Option<i64>) {
-        let entry = Entry { value, frozen: false, confirmed, under_way: None, doubted: false, released: false };
+        let entry =
+            Entry { value, frozen: false, confirmed, under_way: None, doubted: false, released: false };
         self.entries.insert(queue, entry);
     }
 
