@@ -50,7 +50,7 @@ pub use record::{Malformed, Recorder, Start, Tap};
 pub use replay::{Difference, ReplayError, Replayed, replay};
 pub use resolve::{Answer, Resolved, Resolver, SystemResolver};
 pub use system::System;
-pub use transform::{Transform, TransformFactory};
+pub use transform::{Endpoint, Link, Transform, TransformFactory};
 
 use alloc::vec::Vec;
 use core::task::Waker;

@@ -116,19 +116,7 @@ impl RunQueue {
 
     /// Takes the next delivery; `None` when the queue has ended.
     pub(crate) fn poll_next(&self, waiter: WaiterId, cx: &Context<'_>) -> Poll<Option<Delivery>> {
-        let mut former = None;
-        let mut state = lock(&self.state);
-        let polled = match state.deliveries.pop_front() {
-            Some(delivery) => Poll::Ready(Some(delivery)),
-            None if state.end != End::Open => Poll::Ready(None),
-            None => {
-                former = state.wait(waiter, cx);
-                Poll::Pending
-            }
-        };
-        drop(state);
-        drop(former);
-        polled
+        self.poll(waiter, cx, VecDeque::pop_front).map(Option::flatten)
     }
 
     /// Moves up to `count` deliveries into `batch`; pending when there was none, ready with false
@@ -140,20 +128,36 @@ impl RunQueue {
         count: usize,
         batch: &mut VecDeque<Delivery>,
     ) -> Poll<bool> {
-        let mut former = None;
+        let polled = self.poll(waiter, cx, |deliveries| {
+            let taken = deliveries.len().min(count);
+            batch.extend(deliveries.drain(..taken));
+        });
+        polled.map(|taken| taken.is_some())
+    }
+
+    /// Takes from the deliveries what `take` wants; `None` when there are none and the queue has ended.
+    fn poll<T>(
+        &self,
+        waiter: WaiterId,
+        cx: &Context<'_>,
+        take: impl FnOnce(&mut VecDeque<Delivery>) -> T,
+    ) -> Poll<Option<T>> {
+        // Cloned before the lock and dropped after it: both may run code of an executor.
+        let (mut waker, mut former) = (Some(cx.waker().clone()), None);
         let mut state = lock(&self.state);
-        let taken = state.deliveries.len().min(count);
-        let polled = if taken > 0 {
-            batch.extend(state.deliveries.drain(..taken));
-            Poll::Ready(true)
+        let polled = if !state.deliveries.is_empty() {
+            let taken = take(&mut state.deliveries);
+            // A wake-up that comes from now on is for others.
+            former = state.forget(waiter);
+            Poll::Ready(Some(taken))
         } else if state.end != End::Open {
-            Poll::Ready(false)
+            Poll::Ready(None)
         } else {
-            former = state.wait(waiter, cx);
+            state.wait(waiter, &mut waker);
             Poll::Pending
         };
         drop(state);
-        drop(former);
+        drop((waker, former));
         polled
     }
 
@@ -161,8 +165,7 @@ impl RunQueue {
     pub(crate) fn leave(&self, waiter: WaiterId) {
         let (own, next) = {
             let mut state = lock(&self.state);
-            let own = state.waiters.iter().position(|(id, _)| *id == waiter);
-            match own.and_then(|index| state.waiters.remove(index)) {
+            match state.forget(waiter) {
                 Some(own) => (Some(own), None),
                 None if state.deliveries.is_empty() => (None, None),
                 None => (None, state.waiters.pop_front()),
@@ -176,15 +179,22 @@ impl RunQueue {
 }
 
 impl State {
-    /// Remembers the waker; the one that was there before is returned, to be dropped after the lock.
-    fn wait(&mut self, waiter: WaiterId, cx: &Context<'_>) -> Option<Waker> {
-        if let Some((_, waker)) = self.waiters.iter_mut().find(|(id, _)| *id == waiter) {
-            if waker.will_wake(cx.waker()) {
-                return None;
+    /// Takes the waker out of `new` unless it is known; what is in there afterwards is to be dropped
+    /// after the lock.
+    fn wait(&mut self, waiter: WaiterId, new: &mut Option<Waker>) {
+        match self.waiters.iter_mut().find(|(id, _)| *id == waiter) {
+            Some((_, known)) => {
+                if let Some(new) = new.as_mut().filter(|new| !known.will_wake(new)) {
+                    core::mem::swap(known, new);
+                }
             }
-            return Some(core::mem::replace(waker, cx.waker().clone()));
+            None => self.waiters.extend(new.take().map(|waker| (waiter, waker))),
         }
-        self.waiters.push_back((waiter, cx.waker().clone()));
-        None
+    }
+
+    /// The place's waker, to be dropped after the lock.
+    fn forget(&mut self, waiter: WaiterId) -> Option<Waker> {
+        let own = self.waiters.iter().position(|(id, _)| *id == waiter)?;
+        self.waiters.remove(own).map(|(_, waker)| waker)
     }
 }

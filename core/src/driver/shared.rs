@@ -273,9 +273,10 @@ impl Shared {
 
     /// Whether the outcome of `operation` is there.
     pub(crate) fn poll(&self, operation: OperationId, cx: &Context<'_>) -> Poll<Outcome> {
-        let mut former = None;
-        let polled = lock(&self.state).slots.poll(operation, cx, &mut former);
-        drop(former);
+        // Cloned before the lock and dropped after it: both may run code of an executor.
+        let mut waker = Some(cx.waker().clone());
+        let polled = lock(&self.state).slots.poll(operation, &mut waker);
+        drop(waker);
         polled
     }
 

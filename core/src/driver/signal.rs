@@ -1,6 +1,7 @@
 //! How anything outside of the engine gets its attention, at the cost of one wake-up a drain.
 
 use super::std;
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Waker;
 
@@ -12,7 +13,8 @@ use super::lock;
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
     raised: AtomicBool,
-    waker: Mutex<Option<Waker>>,
+    /// Shared, so that neither cloning nor dropping it under the lock runs code of an executor.
+    waker: Mutex<Option<Arc<Waker>>>,
 }
 
 impl Signal {
@@ -23,7 +25,7 @@ impl Signal {
         }
         let waker = lock(&self.waker).clone();
         if let Some(waker) = waker {
-            waker.wake();
+            waker.wake_by_ref();
         }
     }
 
@@ -37,15 +39,12 @@ impl Signal {
     /// A drain begins: whatever is raised from now on asks for the next one. The waker is in place
     /// before the flag falls, so nothing is lost in between.
     pub(crate) fn lower(&self, waker: &Waker) {
-        let former = {
-            let mut current = lock(&self.waker);
-            if current.as_ref().is_some_and(|current| current.will_wake(waker)) {
-                None
-            } else {
-                current.replace(waker.clone())
-            }
-        };
-        drop(former);
+        let known = lock(&self.waker).clone();
+        if !known.is_some_and(|known| known.will_wake(waker)) {
+            let new = Arc::new(waker.clone());
+            let former = lock(&self.waker).replace(new);
+            drop(former);
+        }
         self.raised.swap(false, Ordering::SeqCst);
     }
 }

@@ -8,7 +8,7 @@
 //! Withdrawn ──driver──▶ gone  Detached ──outcome counted──▶ gone
 //! ```
 
-use core::task::{Context, Poll, Waker};
+use core::task::{Poll, Waker};
 
 use alloc::vec::Vec;
 
@@ -116,20 +116,16 @@ impl Slots {
         }
     }
 
-    /// The outcome, if it is there; else `cx` is woken when it comes. The waker that was there
-    /// before goes into `former`, to be dropped after the lock.
-    pub(crate) fn poll(
-        &mut self,
-        id: OperationId,
-        cx: &Context<'_>,
-        former: &mut Option<Waker>,
-    ) -> Poll<Outcome> {
+    /// The outcome, if it is there; else the waker is called when it comes. What is in `new`
+    /// afterwards is to be dropped after the lock.
+    pub(crate) fn poll(&mut self, id: OperationId, new: &mut Option<Waker>) -> Poll<Outcome> {
         let slot =
             self.arena.get_mut(id).expect("the slot of a live operation stays until its outcome is taken");
         match &mut slot.state {
             State::Queued(waker) | State::Taken(waker) => {
-                if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                    *former = waker.replace(cx.waker().clone());
+                let known = waker.as_ref().zip(new.as_ref()).is_some_and(|(old, new)| old.will_wake(new));
+                if !known {
+                    core::mem::swap(waker, new);
                 }
                 Poll::Pending
             }

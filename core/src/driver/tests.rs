@@ -5,5 +5,6 @@ mod consumer;
 mod engine;
 mod operations;
 mod script;
+mod transform;
 
 pub(crate) use script::CountingWaker;

@@ -4,7 +4,10 @@
 use super::std;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
+use core::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 use std::io;
@@ -29,7 +32,8 @@ pub trait Transform: Send + 'static {
         wire: &mut BytesMut,
     ) -> io::Result<()>;
 
-    /// Changes plain bytes on their way out; appends to `wire`. Called only once established.
+    /// Changes plain bytes on their way out; appends to `wire`. Called only once established, with at
+    /// most 16 KiB at a time.
     ///
     /// # Errors
     /// Any error ends the connection.
@@ -39,21 +43,71 @@ pub trait Transform: Send + 'static {
     fn is_established(&self) -> bool;
 }
 
-/// Makes the transform of each new connection.
-pub type TransformFactory = Box<dyn FnMut() -> Box<dyn Transform> + Send>;
+/// Makes the way of each new connection to its socket; asked by the engine, so it must not block. An
+/// error closes the connection, with its text as the reason.
+pub type TransformFactory = Box<dyn FnMut(&Endpoint) -> io::Result<Link> + Send>;
 
-/// A transform and the bytes around it.
+/// The peer of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `host:port` as it was configured or as the route gave it: what a certificate must name, and what
+    /// a proxy is asked for.
+    pub name: Arc<str>,
+    /// What the name was resolved to.
+    pub address: SocketAddr,
+}
+
+/// The way of a connection to its peer.
+pub struct Link {
+    /// Where the socket connects to: the peer, or a proxy.
+    pub dial: SocketAddr,
+    /// What changes the bytes, the one next to the socket last. Each begins its handshake when the ones
+    /// after it are established; the connection is up when all are.
+    pub transforms: Vec<Box<dyn Transform>>,
+}
+
+impl Link {
+    /// Straight to the peer, with nothing in between.
+    #[must_use]
+    pub fn direct(endpoint: &Endpoint) -> Self {
+        Self { dial: endpoint.address, transforms: Vec::new() }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let transforms = self.transforms.len();
+        f.debug_struct("Link").field("dial", &self.dial).field("transforms", &transforms).finish()
+    }
+}
+
+/// Plain bytes that go through the chain at a time, so that what is told of them is close to the truth;
+/// a TLS record holds no more.
+const PIECE_BYTES_MAX: usize = 16 << 10;
+
+/// A chain of transforms and the bytes around it.
+///
+/// ```text
+/// channel ── layers[0] ── … ── layers[n] ── socket
+///        plain                          wire
+/// ```
 pub(crate) struct Transformed {
-    transform: Box<dyn Transform>,
+    layers: Vec<Layer>,
     told_established: bool,
-    arrived: BytesMut,
     wire: BytesMut,
     /// Bytes given to the socket's queue, plain and as they go on the wire.
     plain_bytes: u64,
     wire_bytes: u64,
-    /// Where each piece ends: on the wire, and in plain bytes.
+    /// Where each piece begins on the wire, and where it ends in plain bytes.
     marks: VecDeque<(u64, u64)>,
     plain_taken: u64,
+}
+
+struct Layer {
+    transform: Box<dyn Transform>,
+    started: bool,
+    /// What came from the socket's side and is not taken yet.
+    arrived: BytesMut,
 }
 
 impl fmt::Debug for Transformed {
@@ -63,56 +117,77 @@ impl fmt::Debug for Transformed {
 }
 
 impl Transformed {
-    pub(crate) fn new(transform: Box<dyn Transform>) -> Self {
-        Self {
-            transform,
+    /// `None` when there is nothing between channel and socket.
+    pub(crate) fn new(transforms: Vec<Box<dyn Transform>>) -> Option<Self> {
+        if transforms.is_empty() {
+            return None;
+        }
+        let layer = |transform| Layer { transform, started: false, arrived: BytesMut::new() };
+        Some(Self {
+            layers: transforms.into_iter().map(layer).collect(),
             told_established: false,
-            arrived: BytesMut::new(),
             wire: BytesMut::new(),
             plain_bytes: 0,
             wire_bytes: 0,
             marks: VecDeque::new(),
             plain_taken: 0,
-        }
+        })
     }
 
     /// Where the host reads into.
     pub(crate) fn arrived_mut(&mut self) -> &mut BytesMut {
-        &mut self.arrived
+        &mut self.layers.last_mut().expect("a chain has at least one transform").arrived
     }
 
-    pub(crate) fn start(&mut self, outgoing: &mut VecDeque<Bytes>) -> io::Result<()> {
-        self.transform.start(&mut self.wire)?;
-        self.queue(outgoing);
-        Ok(())
-    }
-
+    /// Begins, or goes on with what has arrived: plain bytes into `plain`, answers into `outgoing`.
     pub(crate) fn inbound(&mut self, plain: &mut BytesMut, outgoing: &mut VecDeque<Bytes>) -> io::Result<()> {
-        self.transform.inbound(&mut self.arrived, plain, &mut self.wire)?;
-        self.queue(outgoing);
-        Ok(())
-    }
-
-    pub(crate) fn outbound(&mut self, chunks: &[Bytes], outgoing: &mut VecDeque<Bytes>) -> io::Result<()> {
-        for chunk in chunks {
-            self.transform.outbound(chunk, &mut self.wire)?;
-            self.plain_bytes += chunk.len() as u64;
+        for index in (0..self.layers.len()).rev() {
+            let (inner, rest) = self.layers.split_at_mut(index);
+            let (layer, outer) = rest.split_first_mut().expect("the index is within the chain");
+            let mut said = BytesMut::new();
+            if !layer.started {
+                layer.started = true;
+                layer.transform.start(&mut said)?;
+            }
+            if !layer.arrived.is_empty() {
+                let plain = inner.last_mut().map_or(&mut *plain, |next| &mut next.arrived);
+                layer.transform.inbound(&mut layer.arrived, plain, &mut said)?;
+            }
+            let established = layer.transform.is_established();
+            send_through(outer, &said, &mut self.wire)?;
+            if !established {
+                break;
+            }
         }
         self.queue(outgoing);
-        self.marks.push_back((self.wire_bytes, self.plain_bytes));
         Ok(())
     }
 
-    /// True once: when the handshake has ended.
+    /// Takes what the core wants written.
+    pub(crate) fn outbound(&mut self, chunks: &[Bytes], outgoing: &mut VecDeque<Bytes>) -> io::Result<()> {
+        for piece in chunks.iter().flat_map(|chunk| chunk.chunks(PIECE_BYTES_MAX)) {
+            let begin = self.wire_bytes + self.wire.len() as u64;
+            send_through(&mut self.layers, piece, &mut self.wire)?;
+            self.plain_bytes += piece.len() as u64;
+            self.marks.push_back((begin, self.plain_bytes));
+        }
+        self.queue(outgoing);
+        Ok(())
+    }
+
+    /// True once: when the last handshake has ended.
     pub(crate) fn take_established(&mut self) -> bool {
-        let now = !self.told_established && self.transform.is_established();
+        let now = !self.told_established
+            && self.layers.iter().all(|layer| layer.started && layer.transform.is_established());
         self.told_established |= now;
         now
     }
 
-    /// Plain bytes whose pieces the socket took whole, when it took `wire_taken` in all.
+    /// Plain bytes that the peer may have, when the socket took `wire_taken` in all: a piece counts as
+    /// soon as its first byte on the wire is taken, since only the transform knows how little of it
+    /// the peer needs.
     pub(crate) fn plain_taken(&mut self, wire_taken: u64) -> u64 {
-        while let Some((_, plain)) = self.marks.front().copied().filter(|(wire, _)| *wire <= wire_taken) {
+        while let Some((_, plain)) = self.marks.front().copied().filter(|(begin, _)| *begin < wire_taken) {
             self.marks.pop_front();
             self.plain_taken = plain;
         }
@@ -125,4 +200,22 @@ impl Transformed {
             outgoing.push_back(self.wire.split().freeze());
         }
     }
+}
+
+/// Sends bytes through the layers that are between them and the socket, which are all established.
+fn send_through(layers: &mut [Layer], bytes: &[u8], wire: &mut BytesMut) -> io::Result<()> {
+    match layers {
+        _ if bytes.is_empty() => {}
+        [] => wire.extend_from_slice(bytes),
+        [last] => last.transform.outbound(bytes, wire)?,
+        [first, outer @ ..] => {
+            let mut changed = BytesMut::new();
+            first.transform.outbound(bytes, &mut changed)?;
+            // A layer may make more of it than it was given.
+            for piece in changed.chunks(PIECE_BYTES_MAX) {
+                send_through(outer, piece, wire)?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,9 @@
 //! One connection: the frame decoder in, the queue of chunks out, and how far the socket has come.
 
 use super::super::std;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
@@ -13,7 +15,6 @@ use super::super::transform::{Transform, Transformed};
 use crate::client::Chunks;
 use crate::id::ChannelId;
 use crate::remoting::{FRAME_BYTES_MAX, FrameDecoder, FrameError, RemotingCommand};
-use alloc::boxed::Box;
 
 /// Room that is made for a read when less than a quarter of it is left.
 const READ_BUFFER_BYTES: usize = 64 << 10;
@@ -54,8 +55,8 @@ pub(super) enum Written {
 }
 
 impl Channel {
-    pub(super) fn new(id: ChannelId, waker: Waker, transform: Option<Box<dyn Transform>>) -> Self {
-        let mut channel = Self {
+    pub(super) fn new(id: ChannelId, waker: Waker, transforms: Vec<Box<dyn Transform>>) -> Self {
+        Self {
             id,
             waker,
             connected: false,
@@ -63,10 +64,8 @@ impl Channel {
             decoder: FrameDecoder::new(FRAME_BYTES_MAX),
             outgoing: VecDeque::new(),
             written_bytes: 0,
-            transformed: None,
-        };
-        channel.transformed = transform.map(Transformed::new);
-        channel
+            transformed: Transformed::new(transforms),
+        }
     }
 
     /// The connection is up; a transform may have to say something first. True when the core may
@@ -75,7 +74,7 @@ impl Channel {
         match &mut self.transformed {
             None => Ok(true),
             Some(transformed) => {
-                transformed.start(&mut self.outgoing)?;
+                transformed.inbound(self.decoder.buffer_mut(), &mut self.outgoing)?;
                 Ok(transformed.take_established())
             }
         }

@@ -14,6 +14,7 @@
 
 mod channel;
 mod channels;
+mod outputs;
 
 use super::std;
 use alloc::boxed::Box;
@@ -28,24 +29,22 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use self::channel::{Channel, Read, Written};
+use self::channel::Read;
 use self::channels::Channels;
 use super::host::Host;
 use super::mailbox::Urgent;
-use super::ready;
 use super::record::Tap;
-use super::resolve::{Answer, Resolver};
+use super::resolve::Resolver;
 use super::responder::Responders;
 use super::run_queue::RunQueue;
 use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
-use crate::client::{Chunks, Command, Input, Outcome, Output, Owner, Question};
+use crate::client::{Command, Input, Outcome, Output, Owner, Question};
 use crate::consumer::{ConsumeToken, Delivery};
 use crate::error::Error;
-use crate::id::{AskToken, ChannelId, ConsumerId, GenerationalId, OperationId, ResolveToken};
+use crate::id::{AskToken, ChannelId, ConsumerId, GenerationalId, OperationId};
 use crate::time::{Instant, Timestamp, WallClock};
 
 /// Commands that one drain takes.
@@ -54,8 +53,8 @@ const COMMANDS_MAX: usize = 4_096;
 const READ_BYTES_MAX: usize = 1 << 20;
 /// Bytes that one drain writes to one channel.
 const WRITE_BYTES_MAX: usize = 4 << 20;
-/// Times that a drain goes back to the core after a write.
-const ROUNDS_MAX: usize = 8;
+/// Times that a drain asks the core what it wants.
+const ROUNDS_MAX: usize = 9;
 /// The core learns that the wall clock was set when it is off by more than this.
 const WALL_CLOCK_SLACK: Duration = Duration::from_millis(100);
 
@@ -95,6 +94,8 @@ struct Core<H, M> {
     refused: Vec<ConsumeToken>,
     questions: Vec<(AskToken, Owner, Question)>,
     closing: Vec<OperationId>,
+    /// Consumers whose start has not ended.
+    starting: Vec<(OperationId, ConsumerId)>,
     finished: bool,
 }
 
@@ -135,6 +136,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             refused: Vec::new(),
             questions: Vec::new(),
             closing: Vec::new(),
+            starting: Vec::new(),
             finished: false,
         };
         Self { core, wakers: Vec::new() }
@@ -189,6 +191,12 @@ impl<H: Host, M: Machine> Engine<H, M> {
         &self.core.shared
     }
 
+    /// How many consumers' deliveries have a place to go.
+    #[cfg(test)]
+    pub(crate) fn run_queues(&self) -> usize {
+        self.core.run_queues.len()
+    }
+
     /// The host, for adapters that wait by themselves.
     pub(crate) fn host_mut(&mut self) -> &mut H {
         &mut self.core.host
@@ -219,28 +227,29 @@ impl<H: Host, M: Machine> Core<H, M> {
         if now >= self.deadline {
             self.handle(now, Input::Timeout);
         }
-        let mut rounds = 0;
-        loop {
-            self.take_outputs(now, wakers);
-            rounds += 1;
-            let mut settled = self.refuse(now);
-            if self.ask() {
-                // What was answered at once counts in this drain.
-                more |= self.take_mailbox(now);
-                settled = true;
-            }
-            if !(self.write_dirty(now) | settled) {
-                break;
-            }
-            if rounds > ROUNDS_MAX {
-                more = true;
-                break;
-            }
-        }
+        let unfinished = self.rounds(now, wakers, &mut more);
         let admitted = !self.outcomes.is_empty() && self.shared.fill(&mut self.outcomes, wakers);
-        if more || admitted || !self.dirty.is_empty() {
+        if more || admitted || unfinished {
             self.shared.signal().raise();
         }
+    }
+
+    /// Does what the core wants, tells it what came of that, and so on. True when the core was told
+    /// something, or something is to be written, after the last round that it may have.
+    fn rounds(&mut self, now: Instant, wakers: &mut Vec<Waker>, more: &mut bool) -> bool {
+        for _ in 0..ROUNDS_MAX {
+            self.take_outputs(now, wakers);
+            let mut told = self.refuse(now);
+            if self.ask() {
+                // What was answered at once counts in this drain.
+                *more |= self.take_mailbox(now);
+                told = true;
+            }
+            if !(self.write_dirty(now) | told) {
+                return false;
+            }
+        }
+        true
     }
 
     fn handle(&mut self, now: Instant, input: Input) {
@@ -337,8 +346,12 @@ impl<H: Host, M: Machine> Core<H, M> {
         for urgent in batch.urgent.drain(..) {
             match urgent {
                 Urgent::Input(input) => {
-                    if let Input::Command(Command::Close { operation, .. }) = &input {
-                        self.closing.push(*operation);
+                    match &input {
+                        Input::Command(Command::Close { operation, .. }) => self.closing.push(*operation),
+                        Input::Command(Command::StartConsumer { operation, consumer, .. }) => {
+                            self.starting.push((*operation, *consumer));
+                        }
+                        _ => {}
                     }
                     self.handle(now, input);
                 }
@@ -353,147 +366,6 @@ impl<H: Host, M: Machine> Core<H, M> {
         }
         self.batch = batch;
         more
-    }
-
-    // Out.
-
-    fn take_outputs(&mut self, now: Instant, wakers: &mut Vec<Waker>) {
-        loop {
-            let output = self.machine.poll_output(now);
-            if let Some(tap) = &mut self.tap {
-                tap.output(now, &output);
-            }
-            match output {
-                Output::Resolve { token, host, port } => self.resolve(token, host, port),
-                Output::Connect { channel, address, endpoint: _ } => {
-                    let waker = ready::waker(&self.shared, |shared| &shared.ready, channel.index());
-                    let transform = self.transforms.as_mut().map(|make| make());
-                    self.channels.insert(Channel::new(channel, waker, transform));
-                    self.host.connect(channel, address);
-                    self.shared.ready.set(channel.index());
-                    self.shared.signal().raise();
-                }
-                Output::Transmit { channel, chunks } => self.transmit(now, channel, chunks),
-                Output::Close { channel, flush } => self.close(channel, flush),
-                Output::Complete { operation, outcome } => {
-                    self.finished |= self.closing.contains(&operation);
-                    self.outcomes.push((operation, outcome));
-                }
-                Output::Deliver { consumer, deliveries } => self.deliveries.push((consumer, deliveries)),
-                Output::Revoke { consumer, queue } => {
-                    self.deliver(wakers);
-                    if let Some(run_queue) = self.run_queues.get(&consumer) {
-                        run_queue.revoke(queue, &mut self.refused);
-                    }
-                }
-                Output::Ask { token, owner, question } => self.questions.push((token, owner, question)),
-                Output::ProducerClosed { producer } => self.responders.remove(Owner::Producer(producer)),
-                Output::ConsumerClosed { consumer } => {
-                    self.responders.remove(Owner::Consumer(consumer));
-                    self.deliver(wakers);
-                    if let Some(run_queue) = self.run_queues.remove(&consumer) {
-                        self.refused.extend(run_queue.close(wakers));
-                    }
-                }
-                Output::Wait(deadline) => {
-                    self.deadline = deadline;
-                    break;
-                }
-            }
-        }
-        self.deliver(wakers);
-    }
-
-    fn resolve(&mut self, token: ResolveToken, host: Arc<str>, port: u16) {
-        self.resolver.resolve(host, port, Answer::new(&self.shared, token));
-    }
-
-    fn transmit(&mut self, now: Instant, id: ChannelId, chunks: Chunks) {
-        let Some(channel) = self.channels.get_mut(id) else { return };
-        match channel.push(chunks) {
-            Ok(()) => self.mark_dirty(id),
-            Err(error) => self.lose(now, id, &error.to_string()),
-        }
-    }
-
-    /// The core drops a connection. Only where it says so may what it wrote just before still go out.
-    fn close(&mut self, id: ChannelId, flush: bool) {
-        let Some(mut channel) = self.channels.remove(id) else { return };
-        if flush && channel.wants_write() {
-            let last: io::Result<Written> = channel.write(&mut self.host, WRITE_BYTES_MAX);
-            tracing::trace!(?id, ?last, "last write before closing");
-        }
-        self.host.close(id);
-    }
-
-    /// Puts deliveries into run queues; those that nobody takes are handed back.
-    fn deliver(&mut self, wakers: &mut Vec<Waker>) {
-        for (consumer, deliveries) in self.deliveries.drain(..) {
-            match self.run_queues.get(&consumer) {
-                Some(queue) => queue.push(deliveries, wakers, &mut self.refused),
-                None => self.refused.extend(deliveries.iter().map(|delivery| delivery.token)),
-            }
-        }
-    }
-
-    /// Answers for deliveries that found no taker. True when there was one.
-    fn refuse(&mut self, now: Instant) -> bool {
-        let mut refused = core::mem::take(&mut self.refused);
-        let any = !refused.is_empty();
-        for token in refused.drain(..) {
-            self.handle(now, Input::HandedBack { token });
-        }
-        self.refused = refused;
-        any
-    }
-
-    /// Puts the core's questions to user code, with no lock held and the core at rest. True when there was one.
-    fn ask(&mut self) -> bool {
-        let mut questions = core::mem::take(&mut self.questions);
-        let any = !questions.is_empty();
-        for (token, owner, question) in questions.drain(..) {
-            self.responders.ask(&self.shared, token, owner, question);
-        }
-        self.questions = questions;
-        any
-    }
-
-    fn mark_dirty(&mut self, id: ChannelId) {
-        if let Some(channel) = self.channels.get_mut(id)
-            && channel.wants_write()
-            && !channel.dirty
-        {
-            channel.dirty = true;
-            self.dirty.push(id);
-        }
-    }
-
-    /// One write for each channel that has something to say. True when the core was told anything.
-    fn write_dirty(&mut self, now: Instant) -> bool {
-        let mut told = false;
-        for id in core::mem::take(&mut self.dirty) {
-            let Some(channel) = self.channels.get_mut(id) else { continue };
-            channel.dirty = false;
-            let before = channel.transmitted_bytes();
-            let written = channel.write(&mut self.host, WRITE_BYTES_MAX);
-            let after = channel.transmitted_bytes();
-            if after > before {
-                told = true;
-                self.handle(now, Input::Transmitted { channel: id, bytes_total: after });
-            }
-            match written {
-                Ok(Written::All | Written::Blocked) => {}
-                Ok(Written::Budget) => {
-                    self.shared.ready.set(id.index());
-                    self.shared.signal().raise();
-                }
-                Err(error) => {
-                    told = true;
-                    self.lose(now, id, &error.to_string());
-                }
-            }
-        }
-        told
     }
 
     /// Stops for good. Nothing waits for ever: operations get `error`, run queues end.

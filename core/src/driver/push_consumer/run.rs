@@ -280,13 +280,13 @@ where
 }
 
 impl<H, Fut> Drop for Handlers<'_, H, Fut> {
-    /// What runs now will not be answered for by anybody else.
+    /// What runs now will not be answered for by anybody else. The consumer closes next, so a retry,
+    /// which the broker is asked for, would come too late and bring the message a second time.
     fn drop(&mut self) {
         self.subscription.queue.leave(self.waiter);
         let begun = self.slots.iter_mut().filter_map(|slot| slot.token.take());
-        self.settled.extend(begun.map(|token| Input::Settled { token, ack: Ack::Retry }));
         let taken = self.batch.iter().map(|delivery| delivery.token);
-        self.settled.extend(taken.map(|token| Input::HandedBack { token }));
+        self.settled.extend(begun.chain(taken).map(|token| Input::HandedBack { token }));
         self.subscription.alive.0.push_inputs(&mut self.settled);
     }
 }

@@ -38,7 +38,7 @@ impl MessageStream {
     /// error.
     #[expect(clippy::should_implement_trait, reason = "what every async stream calls it")]
     pub fn next(&mut self) -> Next<'_> {
-        Next { stream: self }
+        Next { stream: self, waits: false }
     }
 
     /// Closes the consumer within 30 s: nothing more comes, messages that were taken may be answered,
@@ -83,6 +83,8 @@ impl Stream for MessageStream {
 #[must_use = "await it, or call wait()"]
 pub struct Next<'a> {
     stream: &'a mut MessageStream,
+    /// It has a place among those that are to be woken.
+    waits: bool,
 }
 
 impl Next<'_> {
@@ -98,7 +100,18 @@ impl Future for Next<'_> {
     type Output = Option<Delivered>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut *self.stream).poll_next(cx)
+        let polled = Pin::new(&mut *self.stream).poll_next(cx);
+        self.waits = polled.is_pending();
+        polled
+    }
+}
+
+impl Drop for Next<'_> {
+    /// A wake-up that comes to it now, or has come already, belongs to another clone.
+    fn drop(&mut self) {
+        if self.waits {
+            self.stream.subscription.queue.leave(self.stream.waiter);
+        }
     }
 }
 

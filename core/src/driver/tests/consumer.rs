@@ -11,10 +11,10 @@ use core::task::{Context, Poll, Waker};
 
 use super::super::std::sync::Mutex;
 use super::super::{PushConsumerBuilder, lock};
-use super::script::{World, delivery, obey, operation_of, poll_once};
+use super::script::{CountingWaker, World, delivery, obey, operation_of, poll_once};
 use crate::client::{Command, Input, Outcome, Output};
 use crate::consumer::{Ack, CloseReport, Delivery};
-use crate::error::Result;
+use crate::error::{Error, Result, UsageError};
 use crate::id::{ConsumerId, GenerationalId, ProcessQueueId};
 use crate::message::sys_flag;
 
@@ -155,7 +155,7 @@ fn an_undecodable_body_goes_to_the_dead_letters_without_a_call_and_its_neighbour
 }
 
 #[test]
-fn a_run_that_is_dropped_brings_its_messages_again_and_closes_the_consumer() {
+fn a_run_that_is_dropped_hands_back_what_it_began_so_that_each_comes_again_once() {
     let mut fixture = Fixture::new();
     {
         let mut run = Box::pin(fixture.builder().run(async |_| pending().await).concurrency(2));
@@ -165,7 +165,7 @@ fn a_run_that_is_dropped_brings_its_messages_again_and_closes_the_consumer() {
     }
     let mut settled = fixture.settled();
     settled.sort();
-    assert_eq!(settled, ["close consumer 0ns", "handed back 2", "settled 0 Retry", "settled 1 Retry"]);
+    assert_eq!(settled, ["close consumer 0ns", "handed back 0", "handed back 1", "handed back 2"]);
 }
 
 #[test]
@@ -294,4 +294,86 @@ fn deliveries_of_a_revoked_queue_do_not_begin() {
     message.ack();
     assert!(poll_once(&mut stream.next()).is_pending());
     assert_eq!(fixture.settled(), ["handed back 0", "handed back 1", "settled 5 Done"]);
+}
+
+#[test]
+fn a_consumer_that_could_not_start_leaves_nothing_behind() {
+    let mut world = World::new(|input, outputs| match input {
+        Input::Command(Command::StartConsumer { operation, consumer, .. }) => {
+            let deliveries = alloc::vec![delivery(0, 7, 0, b"")];
+            outputs.push_back(Output::Deliver { consumer: *consumer, deliveries });
+            let error = UsageError::DuplicateGroup { group: "group".into() };
+            outputs.push_back(Output::Complete {
+                operation: *operation,
+                outcome: Outcome::Failed(error.into()),
+            });
+        }
+        Input::Command(Command::CloseConsumer { operation, .. }) => {
+            outputs.push_back(Output::Complete { operation: *operation, outcome: Outcome::Done });
+        }
+        _ => {}
+    });
+    world.settle();
+    world.forget();
+    let mut starting = world.client().push_consumer("group").subscribe("TopicTest", "*").stream();
+    world.settle();
+    assert_eq!(world.engine.run_queues(), 0);
+    assert!(matches!(poll_once(&mut starting), Poll::Ready(Err(Error::Usage(_)))));
+    drop(starting);
+    world.settle();
+    assert_eq!(world.told(), ["start consumer", "handed back 7", "close consumer 0ns"]);
+}
+
+#[test]
+fn a_cancelled_next_passes_its_wake_up_on() {
+    let mut fixture = Fixture::new();
+    let mut starting = fixture.builder().stream();
+    fixture.world.settle();
+    let Poll::Ready(Ok(mut a)) = poll_once(&mut starting) else { panic!("the consumer starts") };
+    let mut b = a.clone();
+    let (woken, waker) = CountingWaker::pair();
+    let mut next_b = b.next();
+    // Cancelled while it waits: the delivery wakes the other one.
+    {
+        let mut next_a = a.next();
+        assert!(poll_once(&mut next_a).is_pending());
+        assert!(Pin::new(&mut next_b).poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    fixture.deliver(messages(0..1));
+    assert_eq!(woken.count(), 1);
+    let Poll::Ready(Some(first)) = poll_once(&mut next_b) else { panic!("it was woken for one") };
+    drop(next_b);
+    // Cancelled after it was woken: likewise.
+    let mut next_b = b.next();
+    {
+        let mut next_a = a.next();
+        assert!(poll_once(&mut next_a).is_pending());
+        assert!(Pin::new(&mut next_b).poll(&mut Context::from_waker(&waker)).is_pending());
+        fixture.deliver(messages(1..2));
+        assert_eq!(woken.count(), 1);
+    }
+    assert_eq!(woken.count(), 2);
+    let Poll::Ready(Some(second)) = poll_once(&mut next_b) else { panic!("it was woken for one") };
+    assert_eq!((first.queue_offset(), second.queue_offset()), (0, 1));
+}
+
+#[test]
+fn who_takes_a_message_without_having_been_woken_waits_no_more() {
+    let mut fixture = Fixture::new();
+    let mut starting = fixture.builder().stream();
+    fixture.world.settle();
+    let Poll::Ready(Ok(mut a)) = poll_once(&mut starting) else { panic!("the consumer starts") };
+    let mut b = a.clone();
+    let (woken, waker) = CountingWaker::pair();
+    let mut cx = Context::from_waker(&waker);
+    let (mut next_b, mut next_a) = (b.next(), a.next());
+    assert!(poll_once(&mut next_b).is_pending());
+    assert!(poll_once(&mut next_a).is_pending());
+    fixture.deliver(messages(0..1));
+    // The other one was woken and comes too late.
+    let Poll::Ready(Some(first)) = poll_once(&mut next_a) else { panic!("there is one") };
+    assert!(Pin::new(&mut next_b).poll(&mut cx).is_pending());
+    fixture.deliver(messages(1..2));
+    assert_eq!(woken.count(), 1, "the one that waits is woken, not the one that has its message");
+    first.ack();
 }

@@ -68,6 +68,8 @@ pub(super) struct Stage {
     pub(super) deadline: Instant,
     pub(super) sockets: BTreeMap<ChannelId, Socket>,
     pub(super) closed: Vec<ChannelId>,
+    /// Where connections were opened to.
+    pub(super) dialled: Vec<SocketAddr>,
     /// What had been written to the sockets that were closed.
     pub(super) last_words: Vec<Vec<u8>>,
     /// How far the wall clock is ahead of the monotonic one, in milliseconds.
@@ -119,8 +121,10 @@ impl Host for ScriptHost {
         Arc::new(ScriptSpawn(self.0.clone()))
     }
 
-    fn connect(&mut self, channel: ChannelId, _: SocketAddr) {
-        lock(&self.0).sockets.insert(channel, Socket::default());
+    fn connect(&mut self, channel: ChannelId, address: SocketAddr) {
+        let mut stage = lock(&self.0);
+        stage.dialled.push(address);
+        stage.sockets.insert(channel, Socket::default());
     }
 
     fn poll_connected(&mut self, channel: ChannelId, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
