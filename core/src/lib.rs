@@ -31,7 +31,7 @@
 //! let mut client = Client::new(config, &facts, 7, now, Timestamp::from_millis(1_700_000_000_000));
 //! let operation = OperationId::from_parts(0, 0);
 //! client.handle(now, Input::Command(Command::Connect { operation }));
-//! let Output::Connect { channel, address } = client.poll_output(now) else { panic!() };
+//! let Output::Connect { channel, address, .. } = client.poll_output(now) else { panic!() };
 //! assert_eq!(address.port(), 9876);
 //! client.handle(now, Input::Connected { channel });
 //! assert!(matches!(client.poll_output(now), Output::Complete { .. }));
