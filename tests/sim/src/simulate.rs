@@ -1,6 +1,7 @@
 //! A world for users' own programs.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use rocketmq_client_core::time::Instant;
 use rocketmq_dev_broker::{BrokerConfig, NameServerConfig};
@@ -9,11 +10,15 @@ use crate::ctx::Ctx;
 use crate::simulation::{End, Simulation};
 use crate::world::World;
 
+/// A program that has not ended by then never will: servers and clients have things to do for ever,
+/// so that a program that waits in vain can't be told by the silence around it.
+const TIME_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+
 /// Runs a program in a world of one name server and one broker, and gives what it ends with. The
-/// same seed is the same run.
+/// same seed is the same run. It may take a week of virtual time.
 ///
 /// # Panics
-/// When the program waits for what can't happen, or the client breaks a property.
+/// When the program has not ended then, or the client breaks a property.
 pub fn simulate<T, F>(seed: u64, program: impl FnOnce(Ctx) -> F) -> T
 where
     T: Send + 'static,
@@ -38,10 +43,10 @@ where
     }
     let mut simulation = Simulation::new(world);
     let ctx = Ctx::new(simulation.world.clone(), simulation.spawner(), name_servers);
-    match simulation.run(Instant::FAR_FUTURE, program(ctx)) {
+    match simulation.run(Instant::ZERO + TIME_MAX, program(ctx)) {
         End::Finished(value) => value,
         End::Violated(violation) => panic!("seed {seed}: {}: {}", violation.property, violation.text),
-        End::Stuck | End::OutOfTime => panic!("seed {seed}: the program waits for what can't happen"),
+        End::Stuck | End::OutOfTime => panic!("seed {seed}: the program has not ended in {TIME_MAX:?}"),
     }
 }
 

@@ -7,6 +7,8 @@ mod client_end;
 mod condition;
 mod connection;
 mod server_end;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

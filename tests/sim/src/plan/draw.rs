@@ -93,7 +93,7 @@ fn sends(rng: &mut Rng, topology: &Topology, workload_ms: u64) -> Vec<Item> {
                 at: Duration::from_micros(rng.below(workload_ms * 1_000)),
                 producer: usize_of(rng.below(topology.producers as u64)),
                 message: MessageNumber(number),
-                tag: *rng.pick::<&'static str>(&TAGS),
+                tag: rng.pick::<&'static str>(&TAGS),
                 way: way(rng),
                 body_bytes: if rng.chance(1, 16) {
                     usize_of(rng.below(20_000))

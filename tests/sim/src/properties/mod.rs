@@ -6,6 +6,8 @@ mod offsets;
 mod once;
 mod owners;
 mod sends;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -10,10 +10,13 @@ use super::{Monitor, Property};
 use crate::executor::NodeId;
 use crate::history::QueueName;
 
+/// Who has pulled which queue of a group.
+type Pulls = BTreeMap<(Box<str>, QueueName), BTreeSet<NodeId>>;
+
 /// Pulls, while somebody looks.
 #[derive(Debug, Default)]
 pub(crate) struct Owners {
-    pulls: Option<BTreeMap<(Box<str>, QueueName), BTreeSet<NodeId>>>,
+    pulls: Option<Pulls>,
 }
 
 impl Owners {
