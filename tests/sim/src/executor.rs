@@ -98,17 +98,6 @@ impl Spawner {
     }
 }
 
-impl Spawn for Spawner {
-    fn spawn(&self, future: BoxFuture) {
-        self.ready.push(Entry::Spawn(self.node, future));
-    }
-
-    /// Nothing blocks in a simulation: the call is one turn of a task.
-    fn spawn_blocking(&self, task: BoxTask) {
-        self.run(async move { task() });
-    }
-}
-
 impl Executor {
     pub(crate) fn spawner(&self, node: NodeId) -> Spawner {
         Spawner { node, ready: self.ready.clone() }

@@ -83,6 +83,8 @@ struct Core<H, M> {
     run_queues: BTreeMap<ConsumerId, Arc<RunQueue>>,
     wall: WallClock,
     deadline: Instant,
+    /// When the first of the commands that wait for permits has waited in vain.
+    waiting_until: Instant,
     dirty: Vec<ChannelId>,
     batch: Batch,
     ready: Vec<ChannelId>,
@@ -123,6 +125,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             channels: Channels::default(),
             run_queues: BTreeMap::new(),
             deadline: Instant::ZERO,
+            waiting_until: Instant::FAR_FUTURE,
             dirty: Vec::new(),
             batch: Batch::default(),
             ready: Vec::new(),
@@ -145,7 +148,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
         self.core.shared.signal().lower(cx.waker());
         let drained = catch_unwind(AssertUnwindSafe(|| {
             self.core.drain(&mut self.wakers);
-            self.core.host.poll_wait(self.core.deadline, cx)
+            self.core.host.poll_wait(self.core.wake_at(), cx)
         }));
         super::wake_all(&mut self.wakers);
         match drained {
@@ -176,9 +179,9 @@ impl<H: Host, M: Machine> Engine<H, M> {
         self.core.shared.signal().is_raised()
     }
 
-    /// When the core wants to be called at the latest.
+    /// When it wants to be polled at the latest.
     pub(crate) fn deadline(&self) -> Instant {
-        self.core.deadline
+        self.core.wake_at()
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -213,6 +216,10 @@ impl<H: Host, M: Machine> Drop for Engine<H, M> {
 }
 
 impl<H: Host, M: Machine> Core<H, M> {
+    fn wake_at(&self) -> Instant {
+        self.deadline.min(self.waiting_until)
+    }
+
     fn drain(&mut self, wakers: &mut Vec<Waker>) {
         let now = self.host.now();
         self.check_wall(now);
@@ -331,7 +338,8 @@ impl<H: Host, M: Machine> Core<H, M> {
     /// True when more is left than one drain takes.
     fn take_mailbox(&mut self, now: Instant) -> bool {
         let mut batch = core::mem::take(&mut self.batch);
-        let more = self.shared.take(COMMANDS_MAX, &mut batch);
+        let more = self.shared.take(now, COMMANDS_MAX, &mut batch);
+        self.waiting_until = batch.deadline.unwrap_or(Instant::FAR_FUTURE);
         for urgent in batch.urgent.drain(..) {
             match urgent {
                 Urgent::Input(input) => {
@@ -350,8 +358,9 @@ impl<H: Host, M: Machine> Core<H, M> {
             }
         }
         for queued in batch.commands.drain(..) {
-            self.handle(now, Input::Command(queued.command));
+            self.handle(now, Input::Command(queued.into_command(now)));
         }
+        self.outcomes.extend(batch.spent.drain(..).filter_map(|queued| queued.into_timeout(now)));
         self.batch = batch;
         more
     }
