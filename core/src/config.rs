@@ -23,6 +23,7 @@ pub struct HostFacts {
 
 /// Settings of a client: what all its producers and consumers share. Java: `ClientConfig`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClientConfig {
     /// Name servers as `host:port`, at least one.
     pub name_servers: Vec<Arc<str>>,
@@ -126,6 +127,7 @@ pub fn split_address(address: &str) -> Option<(&str, u16)> {
 
 /// Settings of a producer. Java: `DefaultMQProducer`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProducerConfig {
     /// The producer group.
     pub group: Arc<str>,
@@ -184,6 +186,7 @@ impl ProducerConfig {
 
 /// Where a group starts on a queue that it has no offset for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ConsumeFrom {
     /// At the end: only messages that come from now on. The default, as in Java.
     LastOffset,
@@ -195,6 +198,7 @@ pub enum ConsumeFrom {
 
 /// Whether members of a group share the messages or each get all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum MessageModel {
     /// Each message goes to one member. The default.
     Clustering,
@@ -202,6 +206,7 @@ pub enum MessageModel {
 
 /// Settings of a push consumer. Java: `DefaultMQPushConsumer`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PushConsumerConfig {
     /// The consumer group.
     pub group: Arc<str>,

@@ -71,6 +71,7 @@ impl Error {
 
 /// Where an operation failed, how far it had come, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// What was asked for.
     pub action: &'static str,
@@ -294,6 +295,35 @@ pub enum UsageError {
     /// The body could not be compressed.
     #[error("the body can't be compressed: {0}")]
     Compress(String),
+    /// A send by selector of a producer that has none.
+    #[error(
+        "producer group {group} has no queue selector: give it one with queue_selector(...) when it is built"
+    )]
+    NoQueueSelector {
+        /// The producer's group.
+        group: Arc<str>,
+    },
+    /// The queue selector chose a queue that is not there. The message was not sent.
+    #[error(
+        "the queue selector chose {index} for topic {topic}, which has {queues} queues: return an index into the \
+         list it is given"
+    )]
+    SelectedQueue {
+        /// The topic.
+        topic: Arc<str>,
+        /// What it returned.
+        index: usize,
+        /// How many queues it was given.
+        queues: usize,
+    },
+    /// The queue selector gave no answer: it panicked, with these words. The message was not sent.
+    #[error("the queue selector for topic {topic} failed: {}", reason.escape_debug())]
+    QueueSelector {
+        /// The topic.
+        topic: Arc<str>,
+        /// What it said.
+        reason: Arc<str>,
+    },
 }
 
 /// `Result` with this crate's [`Error`](enum@Error).

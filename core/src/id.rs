@@ -68,6 +68,11 @@ generational_id!(
     SendId,
     "send"
 );
+generational_id!(
+    /// One question to user code, until it is answered or nobody needs the answer any more.
+    AskToken,
+    "ask"
+);
 
 macro_rules! plain_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {

@@ -55,6 +55,30 @@
 //! | [`time`], [`timer`], [`rng`], [`hash`], [`id`] | the ground: clocks, deadlines, seeds, names |
 //! | [`driver`] | (std) drain loop, mailbox, permits, slots, handles, compression, transforms, recording |
 //!
+//! # Where what comes will live
+//! Read once by somebody who did not write it, feature by feature, for whether the boundary holds: the
+//! inputs and outputs, the [`driver::Host`] trait, the drain loop and the handles stay as they are but
+//! for variants that are added.
+//!
+//! | feature | home | touches |
+//! |---|---|---|
+//! | transaction check-back | `producer/transaction.rs`, `client/peer_request.rs` | a `Question` and an `Answer`; `Command::EndTransaction`; producers found by group |
+//! | orderly locks | `consumer/push/orderly.rs`, locks in `consumer/rebalance` | `Ack::Suspend`; a lane in [`consumer::Delivery`], so that the run queue withholds a queue whose message is out; a time until which a delivery may begin |
+//! | pop with ack and change-invisible | `consumer/pop/` | a [`consumer::ConsumeToken`] of its own kind, since one offset can be out twice with two handles; the rounds of `consumer/push/rebalance.rs` move out of `push` first |
+//! | lite pull with seek | `consumer/lite_pull/`, `driver/lite_pull.rs` | `Command::Seek` and its siblings; a seek's `Revoke` takes effect before its outcome is seen |
+//! | request-reply | `producer/request_reply.rs`, `client/peer_request.rs` | sends that belong to a request and not to an operation; `Channels::respond` has header and body for it |
+//! | TLS and SOCKS5 | `driver/tls.rs`, `driver/socks5.rs` | a transform each; [`client::Output::Connect`] carries the endpoint's name, a link may dial another address |
+//! | message trace | `client/trace.rs` | a producer without a user; times at which handlers began and ended |
+//! | own offset store, offset files | `driver/offsets.rs` | a `Question` to load and to store; `consumer/push/start_offset.rs` takes an offset or a cause, no reply |
+//! | name servers by DNS and HTTP | [`namesrv`] | DNS is there: every address of a name is tried; HTTP is a `Question` of the client and a list that may change |
+//! | a second client in one process | nothing | ids and key seeds are drawn, nothing is global |
+//! | a user's simulation with our handles | `tests/sim` | nothing: handles know no host; `wait` and threads have no place there |
+//! | async-std | `runtime-async-std` | [`driver::Host`] and [`driver::Spawn`], as tokio |
+//! | batches, delay by time, recall | `producer/` | a kind in [`client::OutboundMessage`]; the core encodes members, since it gives the unique keys |
+//! | broadcasting, SQL filters | `consumer/push/` | [`config::MessageModel`]; the filter's kind beside its text |
+//! | ACL, namespaces, RPC hooks | `channel/request.rs` | the one place that queues a frame signs it; a hook is a `Question` while the frame waits |
+//! | admin | `client/admin.rs` | one command: whom, code, header, body |
+//!
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -32,8 +32,9 @@ pub use rocketmq_client_core::config::{
 };
 pub use rocketmq_client_core::consumer::{Ack, CloseReport};
 pub use rocketmq_client_core::driver::{
-    ClientBuilder, Delivered, DetachedCounts, Limits, MessageStream, Operation, Producer, ProducerBuilder,
-    PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, Starting, UndecodableBody, block_on,
+    ClientBuilder, Delivered, DetachedCounts, Limits, MessageStream, MessageView, Operation, Producer,
+    ProducerBuilder, PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, Starting, UndecodableBody,
+    block_on,
 };
 pub use rocketmq_client_core::error::{Cause, Error, Failure, Result, UsageError};
 pub use rocketmq_client_core::message::{Message, MessageQueue};

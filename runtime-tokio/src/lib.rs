@@ -31,8 +31,8 @@ pub use rocketmq_client_core::config::{
 };
 pub use rocketmq_client_core::consumer::{Ack, CloseReport};
 pub use rocketmq_client_core::driver::{
-    ClientBuilder, Delivered, DetachedCounts, Limits, MessageStream, Operation, Producer, ProducerBuilder,
-    PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, Starting, UndecodableBody,
+    ClientBuilder, Delivered, DetachedCounts, Limits, MessageStream, MessageView, Operation, Producer,
+    ProducerBuilder, PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, Starting, UndecodableBody,
 };
 pub use rocketmq_client_core::error::{Cause, Error, Failure, Result, UsageError};
 pub use rocketmq_client_core::message::{Message, MessageQueue};

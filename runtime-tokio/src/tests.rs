@@ -148,6 +148,36 @@ async fn workers_get_every_message_and_a_panic_brings_it_again() {
     soon("close", client.close()).await.expect("closed");
 }
 
+/// A producer whose messages go to the queue that their tag names.
+fn by_tag(client: &rmq::Client) -> rmq::Producer {
+    let builder = client.producer("producers").queue_selector(|message, queues| {
+        assert!(queues.iter().all(|queue| *queue.topic == *message.topic()));
+        message.tags().expect("a tag").parse().expect("a number")
+    });
+    builder.build().expect("a producer")
+}
+
+#[tokio::test]
+async fn a_selector_decides_the_queue_and_its_mistakes_cost_only_their_own_send() {
+    let broker = DevBroker::start().expect("a broker");
+    let client = soon("connect", rmq::Client::connect(broker.addr())).await.expect("a client");
+    let producer = by_tag(&client);
+    let tagged = |tag: &str| producer.send_selected(rmq::Message::new("TopicTest", "x").tag(tag));
+    for queue_id in [3, 0, 2] {
+        let receipt = soon("send", tagged(&queue_id.to_string())).await.expect("stored");
+        assert_eq!((receipt.queue.queue_id, receipt.queue_offset), (queue_id, 0));
+    }
+    let error = soon("send beyond", tagged("1000")).await.expect_err("no such queue");
+    assert!(
+        matches!(error, rmq::Error::Usage(rmq::UsageError::SelectedQueue { index: 1_000, .. })),
+        "{error}"
+    );
+    let error = soon("send and panic", tagged("nonsense")).await.expect_err("no number");
+    assert!(matches!(error, rmq::Error::Usage(rmq::UsageError::QueueSelector { .. })), "{error}");
+    soon("send", tagged("1")).await.expect("stored");
+    soon("close", client.close()).await.expect("closed");
+}
+
 /// A file in memory.
 #[derive(Clone, Default)]
 struct Tape(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
@@ -177,6 +207,13 @@ async fn a_recorded_run_replays_without_a_network_and_without_bodies() {
             producer.send(rmq::Message::new("TopicTest", format!("a secret body {number}")).tag("visible"));
         soon("send", send).await.expect("stored");
     }
+    let selected = by_tag(&client);
+    for tag in ["3", "1"] {
+        let send = selected.send_selected(rmq::Message::new("Chosen", "a secret body").tag(tag));
+        assert_eq!(soon("send", send).await.expect("stored").queue.queue_id.to_string(), tag);
+    }
+    let beyond = selected.send_selected(rmq::Message::new("Chosen", "a secret body").tag("99"));
+    soon("send beyond", beyond).await.expect_err("no such queue");
     let (seen, done) = (std::cell::Cell::new(0), tokio::sync::Notify::new());
     let run = group(&client).run(async |message| {
         assert!(message.body().expect("a body").starts_with(b"a secret body"));

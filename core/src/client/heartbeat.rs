@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::channel::Reply;
 use crate::consumer::Consumers;
+use crate::id::ConsumerId;
 use crate::producer::Producers;
 use crate::remoting::{HeartbeatData, ProducerData, RequestCode, ResponseCode};
 use crate::route::MASTER_ID;
@@ -67,11 +68,11 @@ pub(super) fn send_round(
     if addresses.is_empty() {
         return Some(false);
     }
-    let body = data(shared, producers, consumers);
+    let message = data(shared, producers, consumers);
     shared.heartbeats.round_failed = false;
     shared.heartbeats.outstanding = addresses.iter().cloned().collect();
     for address in &addresses {
-        send(shared, now, address, body.clone());
+        send(shared, now, address, message.clone());
     }
     None
 }
@@ -86,8 +87,8 @@ pub(super) fn send_to(
 ) {
     let nobody = producers.is_empty() && consumers.is_empty();
     if !nobody && !shared.heartbeats.outstanding.contains(address) {
-        let body = data(shared, producers, consumers);
-        send(shared, now, address, body);
+        let message = data(shared, producers, consumers);
+        send(shared, now, address, message);
     }
 }
 
@@ -111,13 +112,16 @@ pub(super) fn handle_reply(shared: &mut Shared, address: &Arc<str>, reply: &Repl
     Heard { round: over.then_some(!shared.heartbeats.round_failed), ok }
 }
 
-fn send(shared: &mut Shared, now: Instant, address: &Arc<str>, body: Bytes) {
+/// A body, and the newest consumer that it names.
+type Message = (Bytes, Option<ConsumerId>);
+
+fn send(shared: &mut Shared, now: Instant, address: &Arc<str>, (body, newest): Message) {
     let deadline = now + shared.config.request_timeout;
-    let purpose = Purpose::Heartbeat(address.clone());
+    let purpose = Purpose::Heartbeat(address.clone(), newest);
     shared.request_with_code(now, address, RequestCode::HEART_BEAT, body, deadline, purpose);
 }
 
-fn data(shared: &Shared, producers: &Producers, consumers: &Consumers) -> Bytes {
+fn data(shared: &Shared, producers: &Producers, consumers: &Consumers) -> Message {
     let groups: BTreeSet<&Arc<str>> = producers.groups().collect();
     let data = HeartbeatData {
         client_id: shared.client_id.clone(),
@@ -128,5 +132,5 @@ fn data(shared: &Shared, producers: &Producers, consumers: &Consumers) -> Bytes 
         consumer_data_set: consumers.heartbeat_data(),
         ..HeartbeatData::default()
     };
-    data.encode()
+    (data.encode(), consumers.newest())
 }

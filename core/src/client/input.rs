@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -11,10 +12,12 @@ use smallvec::SmallVec;
 
 use crate::config::{ProducerConfig, PushConsumerConfig};
 use crate::consumer::{Ack, ConsumeToken};
-use crate::id::{ChannelId, ConsumerId, OperationId, ProducerId, ResolveToken};
+use crate::id::{AskToken, ChannelId, ConsumerId, OperationId, ProducerId, ResolveToken};
 use crate::message::MessageQueue;
 use crate::remoting::RemotingCommand;
 use crate::time::Timestamp;
+
+use super::Answer;
 
 /// One thing that happened. It goes in together with the time at which the host saw it, and any
 /// number of them may go in before the outputs are polled.
@@ -71,6 +74,13 @@ pub enum Input {
     HandedBack {
         /// The delivery's token.
         token: ConsumeToken,
+    },
+    /// User code has answered. A second answer, and one that nobody waits for any more, changes nothing.
+    Answered {
+        /// The token of [`Output::Ask`](super::Output::Ask).
+        token: AskToken,
+        /// What it said.
+        answer: Answer,
     },
 }
 
@@ -152,7 +162,7 @@ pub enum Command {
 }
 
 /// A message as it goes on the wire. The caller's side has validated and, where it pays, compressed it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OutboundMessage {
     /// Its topic.
     pub topic: Arc<str>,
@@ -166,6 +176,20 @@ pub struct OutboundMessage {
     pub properties: String,
 }
 
+impl fmt::Debug for OutboundMessage {
+    /// The body's length stands for the body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { topic, body, flag, sys_flag, properties } = self;
+        f.debug_struct("OutboundMessage")
+            .field("topic", topic)
+            .field("body_bytes", &body.len())
+            .field("flag", flag)
+            .field("sys_flag", sys_flag)
+            .field("properties", properties)
+            .finish()
+    }
+}
+
 /// Which queue a message goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -177,4 +201,7 @@ pub enum QueueChoice {
     /// The same key, the same queue, while the route is unchanged: the hash of the key modulo the
     /// number of queues. Java: `SelectMessageQueueByHash`; no second attempt.
     Hash(i32),
+    /// The producer's owner is asked, once, with the queues of that moment; there is no second attempt.
+    /// Java: `MessageQueueSelector`.
+    Select,
 }

@@ -7,6 +7,7 @@
 //! One input is dealt with completely, with everything that follows from it, before the next. Timers
 //! that are due fire after the input that came at the same time: an answer at its deadline counts.
 
+mod ask;
 mod closing;
 mod heartbeat;
 mod input;
@@ -21,14 +22,17 @@ use crate::channel::{ChannelEvent, Reply};
 use crate::config::{ClientConfig, HostFacts};
 use crate::consumer::Consumers;
 use crate::error::Error;
-use crate::id::OperationId;
+use crate::id::{AskToken, OperationId};
 use crate::producer::{Producers, SendKind, SendOrder};
 use crate::time::{Instant, Timestamp, WallClock};
 
+pub use ask::{Answer, Owner, Question};
 pub use heartbeat::Heartbeats;
 pub use input::{Command, Input, OutboundMessage, QueueChoice};
 pub use output::{Chunks, Outcome, Output};
 pub use shared::{Purpose, Shared, TimerKey};
+
+pub(crate) use ask::Asker;
 
 use closing::Closing;
 use routing::Connecting;
@@ -109,6 +113,7 @@ impl Client {
             Input::Command(command) => self.handle_command(now, command),
             Input::Settled { token, ack } => self.consumers.handle_settled(&mut self.shared, now, token, ack),
             Input::HandedBack { token } => self.consumers.handle_handed_back(&mut self.shared, now, token),
+            Input::Answered { token, answer } => self.handle_answered(now, token, answer),
         }
         self.settle(now);
         self.shared.channels.handle_timeout(now);
@@ -223,16 +228,27 @@ impl Client {
                 consumers.handle_reply(shared, now, consumer, request, reply)
             }
             Purpose::Route(topic) => self.handle_route_reply(now, &topic, reply),
-            Purpose::Heartbeat(address) => {
+            Purpose::Heartbeat(address, newest) => {
                 let heard = heartbeat::handle_reply(shared, &address, &reply);
                 if heard.ok {
-                    consumers.handle_broker_connected(shared, now, &address);
+                    consumers.handle_broker_connected(shared, now, &address, newest);
                 }
                 if let Some(ok) = heard.round {
                     consumers.handle_heartbeat_done(shared, now, ok);
                 }
             }
             Purpose::Farewell => shared.farewells -= 1,
+        }
+    }
+
+    /// An answer that nobody waits for, or the second one to a question, finds no asker.
+    fn handle_answered(&mut self, now: Instant, token: AskToken, answer: Answer) {
+        let Some(asker) = self.shared.asks.remove(token) else { return };
+        match asker {
+            Asker::SelectQueue { send, topic, queues } => {
+                let selected = ask::selected_queue(topic, &queues, answer);
+                self.producers.handle_selected(&mut self.shared, now, send, selected);
+            }
         }
     }
 

@@ -9,9 +9,11 @@ use smallvec::SmallVec;
 
 use crate::consumer::{CloseReport, Delivery};
 use crate::error::Error;
-use crate::id::{ChannelId, ConsumerId, OperationId, ProcessQueueId, ResolveToken};
+use crate::id::{AskToken, ChannelId, ConsumerId, OperationId, ProcessQueueId, ProducerId, ResolveToken};
 use crate::producer::SendReceipt;
 use crate::time::Instant;
+
+use super::{Owner, Question};
 
 /// One wish of the core. Hosts match it without a wildcard, so that none can be lost.
 #[derive(Clone, Debug)]
@@ -72,6 +74,20 @@ pub enum Output {
         consumer: ConsumerId,
         /// The stay that ended.
         queue: ProcessQueueId,
+    },
+    /// Only user code knows this; to be answered by one [`Input::Answered`](super::Input::Answered).
+    Ask {
+        /// Goes into the answer.
+        token: AskToken,
+        /// Whose user code.
+        owner: Owner,
+        /// What is asked.
+        question: Question,
+    },
+    /// A producer asks nothing any more.
+    ProducerClosed {
+        /// Which.
+        producer: ProducerId,
     },
     /// A consumer takes no more deliveries: streams end once they are empty.
     ConsumerClosed {

@@ -25,6 +25,7 @@ use crate::route::{Lookup, LookupStep, RouteOutcome, Routes};
 use crate::time::{Instant, Timestamp, WallClock};
 use crate::timer::{TimerId, Timers};
 
+use super::ask::Asks;
 use super::heartbeat::Heartbeats;
 use super::{Outcome, Output};
 
@@ -33,8 +34,8 @@ use super::{Outcome, Output};
 pub enum Purpose {
     /// A route look-up for this topic.
     Route(Arc<str>),
-    /// A heartbeat to this address.
-    Heartbeat(Arc<str>),
+    /// A heartbeat to this address, which named the consumers up to this one.
+    Heartbeat(Arc<str>, Option<ConsumerId>),
     /// An attempt of this send.
     Send(SendId),
     /// A consumer's business.
@@ -95,6 +96,8 @@ pub struct Shared {
     /// When brokers last heard from this client.
     pub heartbeats: Heartbeats,
     pub(crate) notices: VecDeque<Notice>,
+    /// Questions that user code has not answered.
+    pub(crate) asks: Asks,
     /// Last words without an answer yet.
     pub(crate) farewells: usize,
 }
@@ -125,6 +128,7 @@ impl Shared {
             unique_keys: UniqKeyGenerator::new(facts.ip, facts.pid, key_seed, wall),
             heartbeats: Heartbeats::default(),
             notices: VecDeque::new(),
+            asks: Asks::default(),
             farewells: 0,
             rng,
             config,

@@ -1,5 +1,7 @@
 //! The whole client against a scripted peer: no sockets, virtual time.
 
+mod asking;
+
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -11,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::*;
 use crate::config::ProducerConfig;
-use crate::error::Cause;
+use crate::error::{Cause, UsageError};
 use crate::id::{ChannelId, GenerationalId, ProducerId};
 use crate::message::MessageQueue;
 use crate::remoting::{
@@ -38,6 +40,7 @@ struct World {
     transmitted: BTreeMap<ChannelId, u64>,
     arrived: VecDeque<Arrived>,
     outcomes: Vec<(u32, Outcome)>,
+    asked: Vec<(AskToken, Owner, Question)>,
     refused: Vec<String>,
     /// Nobody says that sockets took anything.
     frozen: bool,
@@ -58,6 +61,7 @@ impl World {
             transmitted: BTreeMap::new(),
             arrived: VecDeque::new(),
             outcomes: Vec::new(),
+            asked: Vec::new(),
             refused: Vec::new(),
             frozen: false,
             operations: 0,
@@ -92,8 +96,9 @@ impl World {
                 Output::Transmit { channel, chunks } => self.transmit(channel, &chunks),
                 Output::Close { channel, .. } => drop(self.addresses.remove(&channel)),
                 Output::Complete { operation, outcome } => self.outcomes.push((operation.index(), outcome)),
+                Output::Ask { token, owner, question } => self.asked.push((token, owner, question)),
                 Output::Wait(deadline) => return assert!(deadline > self.now, "a stale deadline"),
-                Output::ConsumerClosed { .. } | Output::Revoke { .. } => {}
+                Output::ConsumerClosed { .. } | Output::ProducerClosed { .. } | Output::Revoke { .. } => {}
                 other => panic!("unexpected {other:?}"),
             }
         }
@@ -683,4 +688,35 @@ fn a_one_way_send_that_no_socket_takes_ends_with_its_budget() {
     world.pass(1);
     let error = world.error();
     assert!(matches!(error, Error::Unknown(_) | Error::NotSent(_)), "{error}");
+}
+
+#[test]
+fn an_answer_to_a_heartbeat_says_nothing_of_consumers_that_it_did_not_name() {
+    let mut world = World::new(&[NAME_SERVER]);
+    let start = |world: &mut World, id: u32, group: &str| {
+        let mut config = crate::config::PushConsumerConfig::new(group);
+        config.subscriptions.insert("T".into(), "*".into());
+        let (operation, consumer) = (OperationId::from_parts(id, 0), crate::id::ConsumerId(id));
+        world.command(Command::StartConsumer { operation, consumer, config: Arc::new(config) });
+    };
+    start(&mut world, 1, "first");
+    world.route(&[A]);
+    world.route(&[A]);
+    world.pass(1);
+    let beat = world.arrived.iter().position(|arrived| arrived.command.code == RequestCode::HEART_BEAT.0);
+    let beat = world.arrived.remove(beat.expect("a heartbeat")).expect("it is there");
+    start(&mut world, 2, "second");
+    world.arrived.clear();
+    world.answer(&beat, ResponseCode::SUCCESS);
+    for _ in 0..10 {
+        world.pass(100);
+    }
+    let asked: Vec<String> = world
+        .arrived
+        .iter()
+        .filter(|arrived| arrived.command.code == RequestCode::GET_CONSUMER_LIST_BY_GROUP.0)
+        .filter_map(|arrived| arrived.command.ext.get("consumerGroup").map(|group| group.into_owned()))
+        .collect();
+    assert!(asked.iter().any(|group| group == "first"), "{asked:?}");
+    assert!(asked.iter().all(|group| group != "second"), "no broker knows it yet: {asked:?}");
 }

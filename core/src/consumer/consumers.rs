@@ -123,9 +123,24 @@ impl Consumers {
         self.each(|consumer| consumer.handle_route(shared, now, topic, outcome));
     }
 
-    /// A broker has heard of this client's groups.
-    pub fn handle_broker_connected(&mut self, shared: &mut Shared, now: Instant, address: &Arc<str>) {
-        self.each(|consumer| consumer.handle_broker_connected(shared, now, address));
+    /// A broker has heard of this client's groups, of the consumers up to `newest`.
+    pub fn handle_broker_connected(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        address: &Arc<str>,
+        newest: Option<ConsumerId>,
+    ) {
+        for (_, consumer) in self.push.iter_mut().filter(|(id, _)| Some(**id) <= newest) {
+            consumer.handle_broker_connected(shared, now, address);
+        }
+        self.forget_closed();
+    }
+
+    /// The consumer that was started last, of those there are.
+    #[must_use]
+    pub fn newest(&self) -> Option<ConsumerId> {
+        self.push.keys().next_back().copied()
     }
 
     /// A connection ended or could not be opened.

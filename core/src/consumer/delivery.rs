@@ -46,6 +46,7 @@ pub enum Ack {
 
 /// What was left when a consumer closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CloseReport {
     /// Messages that were settled as done in the consumer's life.
     pub settled: u64,

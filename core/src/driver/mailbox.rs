@@ -9,9 +9,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::permits::{Cost, Limits, Permits};
+use super::responder::Responder;
 use super::run_queue::RunQueue;
 use super::waiting::{Budget, Ticket, Waiting};
-use crate::client::{Command, Input, Outcome};
+use crate::client::{Command, Input, Outcome, Owner};
 use crate::error::{Cause, Error, Failure};
 use crate::id::{ConsumerId, OperationId};
 use crate::time::Instant;
@@ -66,6 +67,8 @@ pub(crate) enum Urgent {
     Input(Input),
     /// For the engine: where a consumer's deliveries go.
     RunQueue(ConsumerId, Arc<RunQueue>),
+    /// For the engine: who answers an owner's questions.
+    Responder(Owner, Arc<dyn Responder>),
 }
 
 /// Both lanes and the permits that bound the first.

@@ -18,10 +18,12 @@ mod park;
 mod permits;
 mod producer;
 mod push_consumer;
+mod queue_selector;
 mod ready;
 mod record;
 mod replay;
 mod resolve;
+mod responder;
 mod run_queue;
 mod shared;
 mod signal;
@@ -44,6 +46,7 @@ pub use producer::{Producer, ProducerBuilder};
 pub use push_consumer::{
     Delivered, MessageStream, Next, PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, UndecodableBody,
 };
+pub use queue_selector::MessageView;
 pub use record::{Malformed, Recorder, Start, Tap};
 pub use replay::{Difference, ReplayError, Replayed, replay};
 pub use resolve::{Answer, Resolved, Resolver, SystemResolver};

@@ -2,6 +2,7 @@
 
 /// Bounds on what producers of one client may have under way, queued or sent and not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Messages. Default 65,536.
     pub messages_max: usize,

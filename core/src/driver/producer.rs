@@ -8,10 +8,12 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::compress::{self, Compression};
+use super::mailbox::Urgent;
 use super::operation::Operation;
+use super::queue_selector::{MessageView, QueueSelector};
 use super::shared::{Alive, Turn};
 use super::waiting::Budget;
-use crate::client::{Command, OutboundMessage, QueueChoice};
+use crate::client::{Command, OutboundMessage, Owner, QueueChoice};
 use crate::config::ProducerConfig;
 use crate::error::{Error, Result, UsageError};
 use crate::id::{OperationId, ProducerId};
@@ -29,6 +31,7 @@ struct Inner {
     alive: Arc<Alive>,
     id: ProducerId,
     config: Arc<ProducerConfig>,
+    has_selector: bool,
 }
 
 impl Drop for Inner {
@@ -69,6 +72,17 @@ impl Producer {
     /// there is no second attempt. Java: `SelectMessageQueueByHash`.
     pub fn send_hashed(&self, message: Message, key: impl AsRef<str>) -> Operation<SendReceipt> {
         self.submit(message, QueueChoice::Hash(java_string_hash(key.as_ref())))
+    }
+
+    /// Sends a message to the queue that the producer's [selector](ProducerBuilder::queue_selector)
+    /// chooses; there is no second attempt. A choice that is not in its list, or a panic, is
+    /// [`Error::Usage`], and nothing was sent then. Java: `send(Message, MessageQueueSelector, Object)`.
+    pub fn send_selected(&self, message: Message) -> Operation<SendReceipt> {
+        if !self.inner.has_selector {
+            let group = self.inner.config.group.clone();
+            return Operation::new(&self.inner.alive, Err(UsageError::NoQueueSelector { group }.into()));
+        }
+        self.submit(message, QueueChoice::Select)
     }
 
     /// Sends a message if there is room for it now.
@@ -190,11 +204,12 @@ fn weight(message: &Message) -> usize {
 pub struct ProducerBuilder {
     alive: Arc<Alive>,
     config: ProducerConfig,
+    selector: Option<QueueSelector>,
 }
 
 impl ProducerBuilder {
     pub(crate) fn new(alive: Arc<Alive>, group: Arc<str>) -> Self {
-        Self { alive, config: ProducerConfig::new(group) }
+        Self { alive, config: ProducerConfig::new(group), selector: None }
     }
 
     /// One budget for a send from the call on: its wait for its turn, route look-up, and all attempts.
@@ -246,6 +261,34 @@ impl ProducerBuilder {
         self
     }
 
+    /// Chooses the queue of each message that is [sent by it](Producer::send_selected): an index into the
+    /// queues, which are sorted by broker and number and are never none. Default: no selector.
+    ///
+    /// It is called by the client's own task, between two pieces of work: it must be quick and must not
+    /// wait for anything. Java: `MessageQueueSelector`.
+    ///
+    /// ```no_run
+    /// # async fn send(client: rocketmq_client_core::driver::Client) -> rocketmq_client_core::error::Result<()> {
+    /// # use rocketmq_client_core::message::Message;
+    /// let producer = client
+    ///     .producer("demo-producers")
+    ///     .queue_selector(|message, queues| match message.tags() {
+    ///         Some("urgent") => 0,
+    ///         _ => queues.len() - 1,
+    ///     })
+    ///     .build()?;
+    /// producer.send_selected(Message::new("TopicTest", "hello").tag("urgent")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn queue_selector<F>(mut self, select: F) -> Self
+    where
+        F: Fn(&MessageView<'_>, &[Arc<MessageQueue>]) -> usize + Send + Sync + 'static,
+    {
+        self.selector = Some(QueueSelector::new(select));
+        self
+    }
+
     /// All other settings.
     pub fn configure(mut self, change: impl FnOnce(&mut ProducerConfig)) -> Self {
         change(&mut self.config);
@@ -260,7 +303,12 @@ impl ProducerBuilder {
         self.config.validate()?;
         let config = Arc::new(self.config);
         let id = ProducerId(self.alive.0.next_producer());
+        let has_selector = self.selector.is_some();
+        if let Some(selector) = self.selector {
+            // It goes ahead of the producer, so that no question comes before it.
+            self.alive.0.push_urgent(Urgent::Responder(Owner::Producer(id), Arc::new(selector)));
+        }
         self.alive.0.push_command(Command::CreateProducer { producer: id, config: config.clone() })?;
-        Ok(Producer { inner: Arc::new(Inner { alive: self.alive, id, config }) })
+        Ok(Producer { inner: Arc::new(Inner { alive: self.alive, id, config, has_selector }) })
     }
 }

@@ -1,5 +1,6 @@
 //! A scripted host and machine: everything in memory, in virtual time, in one thread.
 
+mod asking;
 mod consumer;
 mod engine;
 mod operations;

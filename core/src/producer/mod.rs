@@ -3,9 +3,11 @@
 //! ```text
 //!            route known                 answer: stored
 //!   (new) ─────────────► Sending ───────────────────────────► done
-//!     │  unknown           │ ▲  failed, attempts and time left
-//!     ▼                    ▼ │  another broker: at once; the same one: after a pause
-//!   Routing ─ no route ► (over) Pausing
+//!     │  unknown         │ │ ▲  failed, attempts and time left
+//!     ▼                  │ ▼ │  another broker: at once; the same one: after a pause
+//!   Routing ─ no route ► │ (over) Pausing
+//!                        ▼ user code chooses the queue
+//!                      Asking ─ a queue ► Sending
 //! ```
 //!
 //! One deadline covers the look-up of the route and all attempts. Java: `DefaultMQProducerImpl`.
@@ -19,7 +21,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::client::Shared;
+use crate::client::{Output, Shared};
 use crate::config::ProducerConfig;
 use crate::id::{Arena, OperationId, ProducerId, SendId};
 use crate::latency::LatencyFaultTolerance;
@@ -145,6 +147,7 @@ impl Producers {
             shared.unregister_producer(now, group);
         }
         tracing::debug!(%group, "producer closed");
+        shared.outputs.push_back(Output::ProducerClosed { producer });
         shared.complete_done(state.closing.and_then(|closing| closing.operation));
     }
 }

@@ -33,7 +33,7 @@ impl TopicPublishInfo {
 
     /// The queues.
     #[must_use]
-    pub fn queues(&self) -> &[Arc<MessageQueue>] {
+    pub fn queues(&self) -> &Arc<[Arc<MessageQueue>]> {
         &self.queues
     }
 
@@ -55,6 +55,8 @@ impl TopicPublishInfo {
         match choice {
             QueueChoice::Queue(queue) => self.queues.iter().find(|known| ***known == *queue).cloned(),
             QueueChoice::Hash(hash) => self.by_hash(*hash),
+            // User code is asked; this is not for the table to say.
+            QueueChoice::Select => None,
             QueueChoice::RoundRobin => {
                 let fresh = |queue: &MessageQueue| last_broker.is_none_or(|last| last != &*queue.broker_name);
                 if let Some(faults) = faults {

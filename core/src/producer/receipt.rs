@@ -38,6 +38,7 @@ impl SendStatus {
 
 /// Proof that a message is stored. Java: `SendResult`. Shown as `topic@broker:queue offset n`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SendReceipt {
     /// How safely.
     pub status: SendStatus,

@@ -9,9 +9,11 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::channel::Reply;
-use crate::client::{OutboundMessage, Outcome, Purpose, QueueChoice, Shared, TimerKey};
-use crate::error::{Cause, Error, Failure};
-use crate::id::{OperationId, ProducerId, SendId};
+use crate::client::{
+    Asker, OutboundMessage, Outcome, Owner, Purpose, Question, QueueChoice, Shared, TimerKey,
+};
+use crate::error::{Cause, Error, Failure, UsageError};
+use crate::id::{AskToken, OperationId, ProducerId, SendId};
 use crate::message::id::HexId;
 use crate::message::{MessageQueue, property};
 use crate::remoting::{ResponseCode, SendMessageRequestHeaderV2};
@@ -78,6 +80,8 @@ enum State {
     Routing(TimerId),
     Sending,
     Pausing(TimerId),
+    /// User code chooses the queue.
+    Asking(AskToken, TimerId),
 }
 
 impl Send {
@@ -181,7 +185,7 @@ impl Producers {
                 send.state = State::Sending;
                 self.attempt(shared, now, id);
             }
-            State::Routing(_) => self.out_of_time(shared, now, id),
+            State::Routing(_) | State::Asking(..) => self.out_of_time(shared, now, id),
             // Only a one-way send has a timer then: nobody knows whether the socket will take it yet.
             State::Sending => {
                 send.maybe_stored = true;
@@ -235,6 +239,10 @@ impl Producers {
             }
         };
         info.refresh(route);
+        if send.order.choice == QueueChoice::Select {
+            let queues = info.queues().clone();
+            return self.select(shared, now, id, queues);
+        }
         let faults = producer.config.latency_fault_tolerance.then_some(&producer.faults);
         let last_broker = send.queue.as_ref().map(|queue| &*queue.broker_name);
         let Some(queue) = info.select(now, &send.order.choice, last_broker, faults) else {
@@ -266,6 +274,41 @@ impl Producers {
         let queue_nums = producer.config.default_topic_queue_nums;
         self.routing.entry(topic.clone()).or_default().push(id);
         shared.look_up_route(now, &topic, Some(queue_nums));
+    }
+
+    /// Asks user code for one of `queues`, for as long as the send has time.
+    fn select(&mut self, shared: &mut Shared, now: Instant, id: SendId, queues: Arc<[Arc<MessageQueue>]>) {
+        let Some(send) = self.sends.get_mut(id) else { return };
+        if queues.is_empty() {
+            return self.give_up(shared, now, id, Cause::NoQueue);
+        }
+        let topic = send.order.message.topic.clone();
+        let message = Arc::new((*send.order.message).clone());
+        let question = Question::SelectQueue { message, queues: queues.clone() };
+        let asker = Asker::SelectQueue { send: id, topic, queues };
+        let token = shared.ask(Owner::Producer(send.order.producer), question, asker);
+        send.state = State::Asking(token, shared.arm(send.deadline, TimerKey::Send(id)));
+    }
+
+    /// User code has chosen a queue, which is fixed from now on, or made a mistake.
+    pub(crate) fn handle_selected(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: SendId,
+        selected: Result<Arc<MessageQueue>, UsageError>,
+    ) {
+        let Some(send) = self.sends.get_mut(id) else { return };
+        let State::Asking(_, timer) = send.state else { return };
+        shared.cancel(timer);
+        send.state = State::Sending;
+        match selected {
+            Ok(queue) => {
+                send.order.choice = QueueChoice::Queue((*queue).clone());
+                self.attempt(shared, now, id);
+            }
+            Err(error) => self.end(shared, now, id, Outcome::Failed(error.into())),
+        }
     }
 
     fn stored(&mut self, shared: &mut Shared, now: Instant, id: SendId, receipt: SendReceipt) {
@@ -339,8 +382,13 @@ impl Producers {
 
     fn end(&mut self, shared: &mut Shared, now: Instant, id: SendId, outcome: Outcome) {
         let Some(send) = self.sends.remove(id) else { return };
-        if let State::Routing(timer) | State::Pausing(timer) = send.state {
-            shared.cancel(timer);
+        match send.state {
+            State::Routing(timer) | State::Pausing(timer) => shared.cancel(timer),
+            State::Asking(token, timer) => {
+                shared.withdraw(token);
+                shared.cancel(timer);
+            }
+            State::Sending => {}
         }
         if let Some(timer) = send.oneway_timer {
             shared.cancel(timer);
@@ -387,7 +435,7 @@ fn needs_another_broker(cause: &Cause) -> bool {
 /// Java: a fixed queue and a selector have one attempt, and so has a one-way send.
 fn attempts_max(send: &Send, producer: &Producer) -> u32 {
     match (send.order.kind, &send.order.choice) {
-        (SendKind::Oneway, _) | (_, QueueChoice::Queue(_) | QueueChoice::Hash(_)) => 1,
+        (SendKind::Oneway, _) | (_, QueueChoice::Queue(_) | QueueChoice::Hash(_) | QueueChoice::Select) => 1,
         (SendKind::Answered, QueueChoice::RoundRobin) => producer.config.retry_times.saturating_add(1),
     }
 }

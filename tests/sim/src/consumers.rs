@@ -40,7 +40,8 @@ pub(crate) fn group_name(group: usize) -> String {
 impl Stage {
     /// A client joins a group.
     pub(crate) fn join(self: &Arc<Self>, group: usize) {
-        let member = self.ctx.node_client(|builder| builder.configure(|config| self.configure_client(config)));
+        let member =
+            self.ctx.node_client(|builder| builder.configure(|config| self.configure_client(config)));
         let node = member.node;
         let name = group_name(group);
         self.note(|| format!("node {} joins {name}", node.0));

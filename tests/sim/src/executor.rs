@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
-use rocketmq_client_core::driver::{BoxFuture, BoxTask, Spawn};
+use rocketmq_client_core::driver::BoxFuture;
 use rocketmq_client_core::time::Instant;
 
 /// A machine of the world: a client's process, a broker, a name server.

@@ -88,9 +88,10 @@ impl History {
     /// A crash may have taken the end of a broker's log.
     pub(crate) fn shrink(&mut self, broker: &Broker) {
         let name = &broker.config().broker_name;
-        let end = broker.log().next_back().map_or(0, |record| {
-            record.commit_log_offset + i64::try_from(record.record_bytes()).unwrap_or(0)
-        });
+        let end = broker
+            .log()
+            .next_back()
+            .map_or(0, |record| record.commit_log_offset + i64::try_from(record.record_bytes()).unwrap_or(0));
         self.log_ends.insert(name.clone(), end);
         for stored in self.stored.values_mut().flatten() {
             if stored.queue.broker == *name && stored.log_offset >= end {

@@ -132,7 +132,8 @@ fn begin_in(world: &mut World, fault: &FaultItem, clients: &[NodeId]) -> Heal {
             Heal::Thaw(broker)
         }
         F::SystemBusy => {
-            let answer = Fault::Answer { code: ResponseCode::SYSTEM_BUSY, remark: "[REJECTREQUEST]busy".to_owned() };
+            let answer =
+                Fault::Answer { code: ResponseCode::SYSTEM_BUSY, remark: "[REJECTREQUEST]busy".to_owned() };
             answers(world, broker, kind, 1 + fault.amount % 30, answer)
         }
         F::ResponseLost => answers(world, broker, kind, 1 + fault.amount % 12, Fault::DropResponse),

@@ -56,7 +56,8 @@ struct Options {
 
 impl Options {
     fn parse(words: &[String]) -> Result<Self, String> {
-        let mut options = Self { seeds: None, seed: None, find: None, jobs: 1, tries: 300, json: false, verbose: false };
+        let mut options =
+            Self { seeds: None, seed: None, find: None, jobs: 1, tries: 300, json: false, verbose: false };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} wants a value"));

@@ -126,7 +126,13 @@ impl Plan {
         if self.has(&half_open) {
             lease = lease.max(settings.channel_expire + scan + settings.rebalance);
         }
-        if self.has(&[F::NameServerDown, F::IsolateNameServer, F::IsolateBroker, F::Partition, F::OneWayPartition]) {
+        if self.has(&[
+            F::NameServerDown,
+            F::IsolateNameServer,
+            F::IsolateBroker,
+            F::Partition,
+            F::OneWayPartition,
+        ]) {
             lease = lease.max(settings.register + settings.poll_routes);
         }
         if !self.is_quiet() {
@@ -144,11 +150,19 @@ impl fmt::Display for Plan {
             match item {
                 Item::Send(send) => {
                     let (at, message, producer) = (send.at, send.message.0, send.producer);
-                    writeln!(f, "{at:>12.3?} producer {producer} sends m{message} {} {:?}", send.tag, send.way)?;
+                    writeln!(
+                        f,
+                        "{at:>12.3?} producer {producer} sends m{message} {} {:?}",
+                        send.tag, send.way
+                    )?;
                 }
                 Item::Fault(fault) => {
                     let (at, lasts, kind) = (fault.at, fault.lasts, fault.kind);
-                    writeln!(f, "{at:>12.3?} {kind} for {lasts:.3?} target {} amount {}", fault.target, fault.amount)?;
+                    writeln!(
+                        f,
+                        "{at:>12.3?} {kind} for {lasts:.3?} target {} amount {}",
+                        fault.target, fault.amount
+                    )?;
                 }
             }
         }

@@ -24,7 +24,8 @@ pub(crate) struct ProducerNode {
 impl Stage {
     pub(crate) fn new_producer(&self) -> ProducerNode {
         let settings = self.plan.settings.clone();
-        let member = self.ctx.node_client(|builder| builder.configure(|config| self.configure_client(config)));
+        let member =
+            self.ctx.node_client(|builder| builder.configure(|config| self.configure_client(config)));
         let builder = member.client.producer("producers").configure(|config| {
             config.send_timeout = settings.send_timeout;
             config.retry_times = settings.retry_times;

@@ -63,7 +63,8 @@ impl Report {
     #[must_use]
     pub fn json(&self, elapsed: Duration) -> String {
         let counts = |pairs: Vec<(String, u64)>| {
-            let members: Vec<String> = pairs.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
+            let members: Vec<String> =
+                pairs.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
             format!("{{{}}}", members.join(","))
         };
         let properties = Property::ALL.iter().map(|p| (p.to_string(), self.evaluations_of(*p))).collect();
@@ -94,7 +95,9 @@ impl Report {
             self.seeds_per_minute(elapsed)
         )];
         lines.extend(Property::ALL.iter().map(|p| format!("  {p} evaluated {}", self.evaluations_of(*p))));
-        lines.extend(FaultKind::ALL.iter().map(|kind| format!("  {kind}: {} with effect", self.effects.of(*kind))));
+        lines.extend(
+            FaultKind::ALL.iter().map(|kind| format!("  {kind}: {} with effect", self.effects.of(*kind))),
+        );
         lines.push(format!("hash {}", self.hash));
         lines.join("\n")
     }

@@ -70,7 +70,13 @@ pub fn run_plan(plan: &Plan, keep_lines: bool) -> Outcome {
         hash: world.trace.hash,
         events: world.trace.events,
         simulated: world.elapsed(),
-        evaluations: world.monitor.verdicts.evaluations.iter().map(|(property, count)| (*property, *count)).collect(),
+        evaluations: world
+            .monitor
+            .verdicts
+            .evaluations
+            .iter()
+            .map(|(property, count)| (*property, *count))
+            .collect(),
         effects: world.network.effects.clone(),
         violation,
         lines: world.trace.take_lines(),
@@ -86,7 +92,8 @@ pub fn run_plan(plan: &Plan, keep_lines: bool) -> Outcome {
 pub fn shrink_seed(seed: u64, tries: usize) -> Option<(Plan, Outcome)> {
     let plan = Plan::draw(seed);
     let property = run_plan(&plan, false).violation?.property;
-    let fails = |plan: &Plan| run_plan(plan, false).violation.is_some_and(|violation| violation.property == property);
+    let fails =
+        |plan: &Plan| run_plan(plan, false).violation.is_some_and(|violation| violation.property == property);
     let small = shrink(&plan, tries, fails);
     let outcome = run_plan(&small, true);
     Some((small, outcome))

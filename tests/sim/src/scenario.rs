@@ -73,7 +73,9 @@ impl Stage {
     async fn recover(self: &Arc<Self>) {
         self.note(|| "everything has healed".to_owned());
         let open = *self.sends_open();
-        self.check(Property::P46, open == 0, || format!("{open} sends have not ended, long after their budget"));
+        self.check(Property::P46, open == 0, || {
+            format!("{open} sends have not ended, long after their budget")
+        });
         for group in 0..self.plan.topology.groups.len() {
             if !self.members().iter().any(|member| member.group == group) {
                 self.join(group);
@@ -83,7 +85,9 @@ impl Stage {
         self.note(|| "every lease has ended".to_owned());
         for (index, number) in (0..self.producers.len()).zip(PROBES..) {
             let sent = self.probe(index, MessageNumber(number), PROBE_WITHIN).await;
-            self.check(Property::P46, sent, || format!("producer {index} could not send {PROBE_WITHIN:?} after healing"));
+            self.check(Property::P46, sent, || {
+                format!("producer {index} could not send {PROBE_WITHIN:?} after healing")
+            });
         }
         self.drain().await;
         self.ctx.sleep(self.plan.settings.rebalance).await;
@@ -92,7 +96,8 @@ impl Stage {
 
     /// Waits until nothing is left to consume.
     async fn drain(&self) {
-        let delays = self.plan.settings.delay_level * u32::try_from(self.plan.settings.max_reconsume_times).unwrap_or(1);
+        let delays = self.plan.settings.delay_level
+            * u32::try_from(self.plan.settings.max_reconsume_times).unwrap_or(1);
         let deadline = self.ctx.now() + DRAIN_WITHIN + delays * 2 + self.plan.settings.persist_offsets;
         loop {
             let Some((property, left)) = self.left_over() else { return };
@@ -121,7 +126,9 @@ impl Stage {
                     let behind = !range.is_empty() && committed != Some(range.end);
                     behind.then(|| {
                         let name = &broker.config().broker_name;
-                        format!("{group} has committed {committed:?} of {range:?} in {topic}@{name}:{queue_id}")
+                        format!(
+                            "{group} has committed {committed:?} of {range:?} in {topic}@{name}:{queue_id}"
+                        )
                     })
                 })
             })
@@ -211,7 +218,11 @@ impl Stage {
 
     pub(crate) fn client_nodes(&self) -> Vec<NodeId> {
         let members = self.members();
-        self.producers.iter().map(|producer| producer.node).chain(members.iter().map(|member| member.node)).collect()
+        self.producers
+            .iter()
+            .map(|producer| producer.node)
+            .chain(members.iter().map(|member| member.node))
+            .collect()
     }
 
     /// How a node's handlers behave now, unless well.

@@ -301,7 +301,17 @@ impl World {
 fn frame_text(node: NodeId, client: Option<NodeId>, conn: ConnId, command: &RemotingCommand) -> String {
     let client = client.map_or(0, |client| client.0);
     let code = command.request_code();
-    let shown = ["topic", "b", "queueId", "e", "queueOffset", "commitOffset", "consumerGroup", "sysFlag", "originMsgId"];
+    let shown = [
+        "topic",
+        "b",
+        "queueId",
+        "e",
+        "queueOffset",
+        "commitOffset",
+        "consumerGroup",
+        "sysFlag",
+        "originMsgId",
+    ];
     let fields = command.ext.iter().filter(|(key, _)| shown.contains(&&**key));
     let fields: String = fields.map(|(key, value)| format!(" {key}={value}")).collect();
     format!("node {client} -> node {} by {conn:?}: {code} opaque {}{fields}", node.0, command.opaque)

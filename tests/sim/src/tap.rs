@@ -99,6 +99,14 @@ fn hash_output(hash: &mut TraceHash, output: &Output) {
             hash.word(8);
             hash.word(u64::from(consumer.0));
         }
+        Output::Ask { token, owner, question } => {
+            hash_id(hash, 10, *token);
+            hash.bytes(format!("{owner:?} {question:?}").as_bytes());
+        }
+        Output::ProducerClosed { producer } => {
+            hash.word(11);
+            hash.word(u64::from(producer.0));
+        }
         Output::Wait(deadline) => {
             hash.word(9);
             hash.word(deadline.as_nanos());

@@ -5,7 +5,8 @@
 //! ready sockets ─▶ frames ─┐
 //! mailbox ─▶ commands, answers ─▶ core ─▶ chunks ─▶ one vectored write a channel
 //! clock ─▶ timeout ────────┘        ├──▶ outcomes ─▶ slots, one lock ─▶ wakers
-//!                                   └──▶ deliveries ─▶ run queues ─▶ wakers
+//!                                   ├──▶ deliveries ─▶ run queues ─▶ wakers
+//!                                   └──▶ questions ─▶ user code ─▶ mailbox
 //! ```
 //! A whole read batch goes in before the mailbox, so that what it frees can be used at once; the
 //! write comes after both. The clock is read once a drain. Everything has a budget; what is left
@@ -36,13 +37,14 @@ use super::host::Host;
 use super::mailbox::Urgent;
 use super::record::Tap;
 use super::resolve::Resolver;
+use super::responder::Responders;
 use super::run_queue::RunQueue;
 use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
-use crate::client::{Command, Input, Outcome, Output};
+use crate::client::{Command, Input, Outcome, Output, Owner, Question};
 use crate::consumer::{ConsumeToken, Delivery};
 use crate::error::Error;
-use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId};
+use crate::id::{AskToken, ChannelId, ConsumerId, GenerationalId, OperationId};
 use crate::time::{Instant, Timestamp, WallClock};
 
 /// Commands that one drain takes.
@@ -81,6 +83,7 @@ struct Core<H, M> {
     tap: Option<Box<dyn Tap>>,
     channels: Channels,
     run_queues: BTreeMap<ConsumerId, Arc<RunQueue>>,
+    responders: Responders,
     wall: WallClock,
     deadline: Instant,
     /// When the first of the commands that wait for permits has waited in vain.
@@ -91,6 +94,7 @@ struct Core<H, M> {
     outcomes: Vec<(OperationId, Outcome)>,
     deliveries: Vec<(ConsumerId, Vec<Delivery>)>,
     refused: Vec<ConsumeToken>,
+    questions: Vec<(AskToken, Owner, Question)>,
     closing: Vec<OperationId>,
     /// Consumers whose start has not ended.
     starting: Vec<(OperationId, ConsumerId)>,
@@ -124,6 +128,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             tap: None,
             channels: Channels::default(),
             run_queues: BTreeMap::new(),
+            responders: Responders::default(),
             deadline: Instant::ZERO,
             waiting_until: Instant::FAR_FUTURE,
             dirty: Vec::new(),
@@ -132,6 +137,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             outcomes: Vec::new(),
             deliveries: Vec::new(),
             refused: Vec::new(),
+            questions: Vec::new(),
             closing: Vec::new(),
             starting: Vec::new(),
             finished: false,
@@ -235,14 +241,20 @@ impl<H: Host, M: Machine> Core<H, M> {
         }
     }
 
-    /// Does what the core wants, tells it what came of that, and so on. True when the core was told
-    /// something, or something is to be written, after the last round that it may have.
+    /// Does what the core wants, tells it what came of that, and so on. True when the mailbox holds more,
+    /// or the core was told something in the last round that it may have.
     fn rounds(&mut self, now: Instant, wakers: &mut Vec<Waker>) -> bool {
+        let mut more = false;
         for _ in 0..ROUNDS_MAX {
             self.take_outputs(now, wakers);
-            let refused = self.refuse(now);
-            if !(self.write_dirty(now) | refused) {
-                return false;
+            let mut told = self.refuse(now);
+            if self.ask() {
+                // What was answered at once counts in this drain.
+                more |= self.take_mailbox(now);
+                told = true;
+            }
+            if !(self.write_dirty(now) | told) {
+                return more;
             }
         }
         true
@@ -355,6 +367,7 @@ impl<H: Host, M: Machine> Core<H, M> {
                 Urgent::RunQueue(consumer, queue) => {
                     self.run_queues.insert(consumer, queue);
                 }
+                Urgent::Responder(owner, responder) => self.responders.insert(owner, responder),
             }
         }
         for queued in batch.commands.drain(..) {
@@ -391,7 +404,7 @@ impl<H: Host, M: Machine> Core<H, M> {
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without words")

@@ -12,8 +12,8 @@ use super::super::resolve::Answer;
 use super::super::transform::Endpoint;
 use super::channel::{Channel, Written};
 use super::{Core, Machine, WRITE_BYTES_MAX};
-use crate::client::{Chunks, Input, Outcome, Output};
-use crate::id::{ChannelId, GenerationalId, OperationId, ResolveToken};
+use crate::client::{Chunks, Input, Outcome, Output, Owner};
+use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ResolveToken};
 use crate::time::Instant;
 
 impl<H: Host, M: Machine> Core<H, M> {
@@ -45,11 +45,11 @@ impl<H: Host, M: Machine> Core<H, M> {
                         run_queue.revoke(queue, &mut self.refused);
                     }
                 }
+                Output::Ask { token, owner, question } => self.questions.push((token, owner, question)),
+                Output::ProducerClosed { producer } => self.responders.remove(Owner::Producer(producer)),
                 Output::ConsumerClosed { consumer } => {
                     self.deliver(wakers);
-                    if let Some(run_queue) = self.run_queues.remove(&consumer) {
-                        self.refused.extend(run_queue.close(wakers));
-                    }
+                    self.forget_consumer(consumer, wakers);
                 }
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
@@ -83,9 +83,15 @@ impl<H: Host, M: Machine> Core<H, M> {
             return;
         };
         let (_, consumer) = self.starting.swap_remove(index);
-        if matches!(outcome, Outcome::Failed(_))
-            && let Some(run_queue) = self.run_queues.remove(&consumer)
-        {
+        if matches!(outcome, Outcome::Failed(_)) {
+            self.forget_consumer(consumer, wakers);
+        }
+    }
+
+    /// Nothing comes for this consumer any more; what waits for it is handed back.
+    fn forget_consumer(&mut self, consumer: ConsumerId, wakers: &mut Vec<Waker>) {
+        self.responders.remove(Owner::Consumer(consumer));
+        if let Some(run_queue) = self.run_queues.remove(&consumer) {
             self.refused.extend(run_queue.close(wakers));
         }
     }
@@ -130,6 +136,18 @@ impl<H: Host, M: Machine> Core<H, M> {
             self.handle(now, Input::HandedBack { token });
         }
         self.refused = refused;
+        any
+    }
+
+    /// Puts the core's questions to user code, with no lock held and the core at rest. True when there
+    /// was one.
+    pub(super) fn ask(&mut self) -> bool {
+        let mut questions = core::mem::take(&mut self.questions);
+        let any = !questions.is_empty();
+        for (token, owner, question) in questions.drain(..) {
+            self.responders.ask(&self.shared, token, owner, question);
+        }
+        self.questions = questions;
         any
     }
 

@@ -8,14 +8,14 @@ use bytes::Bytes;
 
 use super::codec::{Malformed, Reader, Recorded, recorded_as, recorded_enum, recorded_struct};
 use super::frames;
-use crate::client::{Command, Input, OutboundMessage, QueueChoice};
+use crate::client::{Answer, Command, Input, OutboundMessage, QueueChoice};
 use crate::config::{
     AllocateStrategy, ClientConfig, ConsumeFrom, HostFacts, MessageModel, ProducerConfig, PushConsumerConfig,
     RoomRule,
 };
 use crate::consumer::{Ack, ConsumeToken};
 use crate::id::{
-    ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId, ProducerId, ResolveToken,
+    AskToken, ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId, ProducerId, ResolveToken,
 };
 use crate::message::MessageQueue;
 use crate::remoting::{RemotingCommand, SerializeType};
@@ -30,7 +30,7 @@ macro_rules! ids {
         $(recorded_as!($plain as u32, |id| id.0, |number| Some($plain(number)));)*
     };
 }
-ids!(ChannelId OperationId ProcessQueueId; ConsumerId ProducerId ResolveToken);
+ids!(AskToken ChannelId OperationId ProcessQueueId; ConsumerId ProducerId ResolveToken);
 
 recorded_struct!(HostFacts { ip, pid });
 recorded_as!(SerializeType as u8, |kind| kind.byte(), SerializeType::from_byte);
@@ -94,7 +94,8 @@ recorded_enum!(RoomRule { 0 => Before(separator), 1 => Table(table) });
 recorded_struct!(MessageQueue { topic, broker_name, queue_id });
 recorded_struct!(ConsumeToken { consumer, queue, queue_offset });
 recorded_enum!(Ack { 0 => Done, 1 => Retry, 2 => RetryAfter(delay), 3 => DeadLetter });
-recorded_enum!(QueueChoice { 0 => RoundRobin, 1 => Queue(queue), 2 => Hash(hash) });
+recorded_enum!(QueueChoice { 0 => RoundRobin, 1 => Queue(queue), 2 => Hash(hash), 3 => Select });
+recorded_enum!(Answer { 0 => Queue(index), 1 => Failed(reason) });
 recorded_enum!(Command {
     0 => Connect { operation },
     1 => CreateProducer { producer, config },
@@ -116,6 +117,7 @@ recorded_enum!(Input {
     7 => Command(command),
     8 => Settled { token, ack },
     9 => HandedBack { token },
+    10 => Answered { token, answer },
 });
 
 /// The body's length; zeros when read.

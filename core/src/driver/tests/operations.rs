@@ -17,7 +17,7 @@ use crate::message::id::offset_msg_id;
 use crate::producer::{SendReceipt, SendStatus};
 use crate::time::Instant;
 
-fn receipt() -> SendReceipt {
+pub(super) fn receipt() -> SendReceipt {
     SendReceipt {
         status: SendStatus::SendOk,
         message_id: offset_msg_id(address(), 0),

@@ -171,7 +171,8 @@ pub(super) async fn a_dropped_send_disturbs_nobody(s: &Scenario) -> Verdict {
 pub(super) async fn what_finds_no_room_is_handed_back(s: &Scenario) -> Verdict {
     let (admin, topic) = (s.admin(), s.topic(1).await?);
     let detour = s.detour()?;
-    let limits = Limits { messages_max: 4, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.messages_max = 4;
     let client = s.client_with(ClientBuilder::new(&detour.name_server()).limits(limits)).await?;
     let producer = s.producer(&client)?;
     s.send(&producer, &topic, "before", 10).await?;

@@ -95,7 +95,11 @@ fn sends(rng: &mut Rng, topology: &Topology, workload_ms: u64) -> Vec<Item> {
                 message: MessageNumber(number),
                 tag: *rng.pick::<&'static str>(&TAGS),
                 way: way(rng),
-                body_bytes: if rng.chance(1, 16) { usize_of(rng.below(20_000)) } else { usize_of(rng.below(200)) },
+                body_bytes: if rng.chance(1, 16) {
+                    usize_of(rng.below(20_000))
+                } else {
+                    usize_of(rng.below(200))
+                },
             })
         })
         .collect()

@@ -34,7 +34,9 @@ mod tests {
     use crate::plan::Item;
 
     fn has(plan: &Plan, number: u32) -> bool {
-        plan.items.iter().any(|item| matches!(item, Item::Send(send) if send.message == MessageNumber(number)))
+        plan.items
+            .iter()
+            .any(|item| matches!(item, Item::Send(send) if send.message == MessageNumber(number)))
     }
 
     #[test]

@@ -79,7 +79,8 @@ impl Consumed {
             return Ok(());
         }
         let Some(since) = group.sent_back.get(place) else { return Err("which nobody has settled") };
-        let kept = stored.iter().any(|stored| stored.at >= *since && is_for_group(&stored.for_topic, group_name));
+        let kept =
+            stored.iter().any(|stored| stored.at >= *since && is_for_group(&stored.for_topic, group_name));
         if kept { Ok(()) } else { Err("which was to be retried, but no broker has the retry") }
     }
 
@@ -102,15 +103,21 @@ impl Group {
         let dead_letters = format!("%DLQ%{name}");
         let is_settled = |message: MessageNumber| {
             self.done.contains_key(&message)
-                || history.stored(message).iter().any(|stored| stored.lost || *stored.for_topic == *dead_letters)
+                || history
+                    .stored(message)
+                    .iter()
+                    .any(|stored| stored.lost || *stored.for_topic == *dead_letters)
         };
         let mut queues = history.queues.iter().filter(|(queue, _)| self.topics.contains(&queue.topic));
         queues.find_map(|(queue, records)| {
-            let mut records = records.records.iter().zip(0i64..).filter(|(_, offset)| *offset >= records.reused_until);
+            let mut records =
+                records.records.iter().zip(0i64..).filter(|(_, offset)| *offset >= records.reused_until);
             records.find_map(|(record, offset)| {
                 let record = record.as_ref()?;
                 let lacks = self.wants(&record.tag) && !is_settled(record.message);
-                lacks.then(|| format!("{name} has not consumed {:?} of {queue:?} offset {offset}", record.message))
+                lacks.then(|| {
+                    format!("{name} has not consumed {:?} of {queue:?} offset {offset}", record.message)
+                })
             })
         })
     }

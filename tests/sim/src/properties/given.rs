@@ -119,7 +119,10 @@ impl Monitor {
     ) {
         let given = self.given.start(node, group, queue, queue_offset);
         self.verdicts.check(Property::P22, now, given, || {
-            format!("node {}: a handler of {group} began {queue} offset {queue_offset}, which was taken back", node.0)
+            format!(
+                "node {}: a handler of {group} began {queue} offset {queue_offset}, which was taken back",
+                node.0
+            )
         });
         let wanted = self.consumed.wants(group, tag);
         self.verdicts.check(Property::P26, now, wanted, || {

@@ -139,7 +139,10 @@ impl Monitor {
     /// A task was polled.
     pub(crate) fn turned(&mut self, now: Instant, turn: &Turn) {
         self.verdicts.check(Property::P06, now, turn.polls_now <= POLLS_MAX, || {
-            format!("task {} of node {} was polled {} times at one time", turn.task.0, turn.node.0, turn.polls_now)
+            format!(
+                "task {} of node {} was polled {} times at one time",
+                turn.task.0, turn.node.0, turn.polls_now
+            )
         });
     }
 
@@ -196,6 +199,7 @@ impl Monitor {
 
     /// Bytes that are no frame arrived at a server: a client wrote them.
     pub(crate) fn bad_frame(&mut self, now: Instant, error: &FrameError) {
-        self.verdicts.check(Property::P01, now, false, || format!("a client wrote bytes that are no frame: {error}"));
+        self.verdicts
+            .check(Property::P01, now, false, || format!("a client wrote bytes that are no frame: {error}"));
     }
 }

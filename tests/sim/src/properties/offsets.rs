@@ -92,7 +92,10 @@ fn check_covered(
         let settled = consumed.settled(history, group, &(name.clone(), offset), record);
         verdicts.check(Property::P19, now, settled.is_ok(), || {
             let why = settled.err().unwrap_or_default();
-            format!("{group} has committed {} in {name:?}, past {:?} at {offset}, {why}", range.end, record.message)
+            format!(
+                "{group} has committed {} in {name:?}, past {:?} at {offset}, {why}",
+                range.end, record.message
+            )
         });
     }
 }

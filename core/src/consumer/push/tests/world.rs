@@ -248,6 +248,9 @@ impl World {
                     self.revoked.push(queue);
                 }
                 Output::ConsumerClosed { .. } => self.closed = true,
+                output @ (Output::Ask { .. } | Output::ProducerClosed { .. }) => {
+                    panic!("unexpected {output:?}")
+                }
                 Output::Resolve { .. } => panic!("addresses are numeric"),
                 Output::Wait(deadline) if self.inbox.is_empty() => {
                     assert!(deadline > self.now, "a stale deadline");
