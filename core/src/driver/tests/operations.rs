@@ -278,7 +278,7 @@ fn a_send_that_waited_for_all_of_its_budget_is_not_sent_and_others_move_up() {
     at(&world, 500);
     let (mut waits, mut oneway) = (hasty.send(message("c")), hasty.send_oneway(message("d")));
     let last = patient.send(message("e"));
-    assert_eq!(world.engine.is_raised(), true, "the engine learns when to look");
+    assert!(world.engine.is_raised(), "the engine learns when to look");
     world.settle();
     assert_eq!(super::super::lock(&world.stage).deadline, Instant::from_millis(1_500));
     at(&world, 1_499);
