@@ -38,6 +38,9 @@ pub enum Error {
     /// The client, producer or consumer was closed.
     #[error("closed: this handle's client, producer or consumer has been closed")]
     Closed,
+    /// The host refused what the client needs to run: a file, a thread.
+    #[error("the host failed: {0}")]
+    Host(Arc<str>),
     /// The client broke one of its own rules and stopped. Please report it, with the text.
     #[error("bug in the client, which has stopped: {0}; please report this text")]
     Bug(Arc<str>),

@@ -184,7 +184,7 @@ impl Host for MioHost {
     }
 
     fn spawn(&self) -> Arc<dyn Spawn> {
-        Arc::new(Threads)
+        Arc::new(Threads(self.system))
     }
 
     fn connect(&mut self, channel: ChannelId, address: SocketAddr) {
@@ -269,9 +269,17 @@ impl BlockingHost for MioHost {
 }
 
 /// A thread for each.
-struct Threads;
+struct Threads(System);
 
 impl Spawn for Threads {
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.0.wall()
+    }
+
     fn spawn(&self, future: BoxFuture) {
         self.spawn_blocking(Box::new(move || block_on(future)));
     }

@@ -69,7 +69,6 @@ impl Client {
     /// # Errors
     /// A setting that can't work, or a system that has no more files or threads.
     pub fn start(settings: impl Into<ClientBuilder>) -> Result<Self> {
-        let refused = |error: std::io::Error| Error::Bug(format!("the system refuses: {error}").into());
         let host = host::MioHost::new().map_err(refused)?;
         let (client, engine) = settings.into().start(host)?;
         let leader = Leader::install(&client, engine);
@@ -82,6 +81,11 @@ impl Client {
     pub fn builder(name_servers: &str) -> ClientBuilder {
         ClientBuilder::new(name_servers)
     }
+}
+
+/// What the system does not give is not the client's fault.
+fn refused(error: std::io::Error) -> Error {
+    Error::Host(error.to_string().into())
 }
 
 impl Deref for Client {

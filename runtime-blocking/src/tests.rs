@@ -138,3 +138,10 @@ fn threads_consume_every_message() {
         client.close().wait().expect("closed");
     });
 }
+
+#[test]
+fn what_the_system_refuses_is_not_told_as_a_bug() {
+    let error = rmq::refused(std::io::Error::other("too many open files"));
+    assert_eq!(error.to_string(), "the host failed: too many open files");
+    assert!(matches!(error, rmq::Error::Host(_)));
+}

@@ -86,7 +86,7 @@ impl Host for TokioHost {
     }
 
     fn spawn(&self) -> Arc<dyn Spawn> {
-        Arc::new(Tasks(self.runtime.clone()))
+        Arc::new(Tasks { system: self.system, runtime: self.runtime.clone() })
     }
 
     fn connect(&mut self, channel: ChannelId, address: SocketAddr) {
@@ -165,14 +165,25 @@ impl Alarm {
     }
 }
 
-struct Tasks(Handle);
+struct Tasks {
+    system: System,
+    runtime: Handle,
+}
 
 impl Spawn for Tasks {
+    fn now(&self) -> Instant {
+        self.system.now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.system.wall()
+    }
+
     fn spawn(&self, future: BoxFuture) {
-        drop(self.0.spawn(future));
+        drop(self.runtime.spawn(future));
     }
 
     fn spawn_blocking(&self, task: BoxTask) {
-        drop(self.0.spawn_blocking(task));
+        drop(self.runtime.spawn_blocking(task));
     }
 }

@@ -34,7 +34,7 @@ pub trait Host: Send + 'static {
     /// What the host knows of itself.
     fn facts(&self) -> HostFacts;
 
-    /// Runs user code, apart from the engine.
+    /// What handles and handlers use, apart from the engine; its clocks are the host's.
     fn spawn(&self) -> Arc<dyn Spawn>;
 
     /// Begins to connect, without delay for small packets (`TCP_NODELAY`). A failure is told by
@@ -67,8 +67,14 @@ pub trait Host: Send + 'static {
     fn poll_wait(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// Runs what is not the engine's: handlers, and calls that block.
+/// What is lent to handles and handlers: tasks, calls that block, and the host's clocks.
 pub trait Spawn: Send + Sync + 'static {
+    /// The monotonic clock, the same as [`Host::now`].
+    fn now(&self) -> Instant;
+
+    /// The wall clock, the same as [`Host::wall`].
+    fn wall(&self) -> Timestamp;
+
     /// Runs a future to its end.
     fn spawn(&self, future: BoxFuture);
 

@@ -4,15 +4,18 @@
 //! behind, in order, and move up when permits come back. The urgent lane never refuses: answers to
 //! tokens and closes, bounded by what is out.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::permits::{Cost, Limits, Permits};
 use super::responder::Responder;
 use super::run_queue::RunQueue;
-use crate::client::{Command, Input, Owner};
+use super::waiting::{Budget, Ticket, Waiting};
+use crate::client::{Command, Input, Outcome, Owner};
+use crate::error::{Cause, Error, Failure};
 use crate::id::{ConsumerId, OperationId};
+use crate::time::Instant;
 
 /// A command and who waits for it.
 #[derive(Debug)]
@@ -21,6 +24,40 @@ pub(crate) struct Queued {
     pub(crate) operation: Option<OperationId>,
     /// What to do.
     pub(crate) command: Command,
+    /// How long it may take, where that counts from the user's call.
+    pub(crate) budget: Option<Budget>,
+}
+
+impl Queued {
+    /// Whether its time is over before it began.
+    pub(crate) fn is_spent(&self, now: Instant) -> bool {
+        self.budget.is_some_and(|budget| budget.is_spent(now))
+    }
+
+    /// The command, with what is left of its budget.
+    pub(crate) fn into_command(mut self, now: Instant) -> Command {
+        if let (Some(budget), Command::Send { timeout, .. }) = (self.budget, &mut self.command) {
+            *timeout = Some(budget.left(now));
+        }
+        self.command
+    }
+
+    /// How it ends when its time is over before it began.
+    pub(crate) fn into_timeout(self, now: Instant) -> Option<(OperationId, Outcome)> {
+        let topic = match self.command {
+            Command::Send { message, .. } | Command::SendOneway { message, .. } => Some(message.topic),
+            _ => None,
+        };
+        let failure = Failure {
+            action: "send to",
+            topic,
+            peer: None,
+            attempts: 0,
+            elapsed: self.budget?.elapsed(now),
+            cause: Cause::Timeout,
+        };
+        Some((self.operation?, Outcome::Failed(Error::NotSent(failure.into()))))
+    }
 }
 
 /// What goes past the commands.
@@ -34,17 +71,12 @@ pub(crate) enum Urgent {
     Responder(Owner, Arc<dyn Responder>),
 }
 
-/// A place among the commands that wait for permits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket(u64);
-
 /// Both lanes and the permits that bound the first.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     permits: Permits,
     admitted: VecDeque<Queued>,
-    waiting: BTreeMap<Ticket, (Cost, Queued)>,
-    tickets: u64,
+    waiting: Waiting,
     urgent: Vec<Urgent>,
 }
 
@@ -53,8 +85,7 @@ impl Mailbox {
         Self {
             permits: Permits::new(limits),
             admitted: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            tickets: 0,
+            waiting: Waiting::default(),
             urgent: Vec::new(),
         }
     }
@@ -80,10 +111,7 @@ impl Mailbox {
             self.admitted.push_back(queued);
             return None;
         }
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
-        self.waiting.insert(ticket, (cost, queued));
-        Some(ticket)
+        Some(self.waiting.push(cost, queued))
     }
 
     /// Puts something into the lane that never refuses.
@@ -98,10 +126,24 @@ impl Mailbox {
 
     /// Takes out a command that still waits for permits; it held none.
     pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<Queued> {
-        let (_, queued) = self.waiting.remove(&ticket)?;
+        let queued = self.waiting.remove(ticket)?;
         // It may have been the head, and what came after it may fit.
         self.admit();
         Some(queued)
+    }
+
+    /// Takes out the commands that still wait for permits when their time is over; they held none.
+    pub(crate) fn take_spent(&mut self, now: Instant) -> Vec<Queued> {
+        let spent = self.waiting.take_spent(now);
+        if !spent.is_empty() {
+            self.admit();
+        }
+        spent
+    }
+
+    /// When the first of them has waited for all of its time, and which it is.
+    pub(crate) fn deadline(&self) -> Option<(Instant, Ticket)> {
+        self.waiting.deadline()
     }
 
     /// Permits come back; whoever waits moves up.
@@ -127,7 +169,7 @@ impl Mailbox {
 
     /// Everything in it, to be dropped outside of the lock.
     pub(crate) fn clear(&mut self) -> (Vec<Queued>, Vec<Urgent>) {
-        let waiting = core::mem::take(&mut self.waiting).into_values().map(|(_, queued)| queued);
+        let waiting = self.waiting.clear();
         (self.admitted.drain(..).chain(waiting).collect(), core::mem::take(&mut self.urgent))
     }
 
@@ -138,12 +180,11 @@ impl Mailbox {
     }
 
     fn admit(&mut self) {
-        while let Some(first) = self.waiting.first_entry() {
-            if !self.permits.try_take(first.get().0) {
+        while let Some((ticket, cost)) = self.waiting.first() {
+            if !self.permits.try_take(cost) {
                 return;
             }
-            let (_, queued) = first.remove();
-            self.admitted.push_back(queued);
+            self.admitted.extend(self.waiting.remove(ticket));
         }
     }
 }
@@ -159,7 +200,7 @@ mod tests {
         let operation = OperationId::from_parts(number, 0);
         let command =
             Command::CloseProducer { operation, producer: ProducerId(number), timeout: Duration::ZERO };
-        Queued { operation: Some(operation), command }
+        Queued { operation: Some(operation), command, budget: None }
     }
 
     fn number(queued: &Queued) -> u32 {

@@ -32,6 +32,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod waiting;
 
 pub use builder::{ClientBuilder, NAME_SERVERS_VARIABLE};
 pub use client::{Client, Options, start, start_machine};

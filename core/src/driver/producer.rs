@@ -12,6 +12,7 @@ use super::mailbox::Urgent;
 use super::operation::Operation;
 use super::queue_selector::{MessageView, QueueSelector};
 use super::shared::{Alive, Turn};
+use super::waiting::Budget;
 use crate::client::{Command, OutboundMessage, Owner, QueueChoice};
 use crate::config::ProducerConfig;
 use crate::error::{Error, Result, UsageError};
@@ -48,7 +49,7 @@ impl Drop for Inner {
 impl Producer {
     /// Sends a message and ends when a broker has stored it. The message goes out at once; the
     /// operation only waits. When [too much](super::Limits) is under way it queues, first come first
-    /// served.
+    /// served; that wait is part of its [budget](ProducerBuilder::send_timeout).
     ///
     /// ```no_run
     /// # async fn send(producer: rocketmq_client_core::driver::Producer) -> rocketmq_client_core::error::Result<()> {
@@ -90,6 +91,7 @@ impl Producer {
     /// [`Error::Full`] hands the message back.
     pub fn try_send(&self, message: Message) -> Result<Operation<SendReceipt>> {
         let shared = &self.inner.alive.0;
+        let budget = self.budget();
         self.check(&message)?;
         let Some(cost) = shared.try_reserve(weight(&message))? else {
             return Err(Error::Full(Box::new(message)));
@@ -101,7 +103,7 @@ impl Producer {
                 return Err(error);
             }
         };
-        let submitted = shared.submit_reserved(cost, |operation| {
+        let submitted = shared.submit_reserved((cost, budget), |operation| {
             self.send_command(operation, message, QueueChoice::RoundRobin)
         })?;
         Ok(Operation::new(&self.inner.alive, Ok(submitted)))
@@ -152,9 +154,16 @@ impl Producer {
     }
 
     fn prepare(&self, message: Message) -> Result<(Turn, Box<OutboundMessage>)> {
+        let budget = self.budget();
         self.check(&message)?;
         let message = self.outbound(message)?;
-        Ok((Turn::Message { bytes: message.body.len() + message.properties.len() }, message))
+        let bytes = message.body.len() + message.properties.len();
+        Ok((Turn::Message { bytes, budget }, message))
+    }
+
+    /// The time of a send that is called for now.
+    fn budget(&self) -> Budget {
+        Budget::new(self.inner.alive.0.spawn.now(), self.inner.config.send_timeout)
     }
 
     fn check(&self, message: &Message) -> Result<()> {
@@ -203,7 +212,8 @@ impl ProducerBuilder {
         Self { alive, config: ProducerConfig::new(group), selector: None }
     }
 
-    /// One budget for route look-up and all attempts of a send. Default 3 s.
+    /// One budget for a send from the call on: its wait for its turn, route look-up, and all attempts.
+    /// Default 3 s.
     pub fn send_timeout(mut self, timeout: Duration) -> Self {
         self.config.send_timeout = timeout;
         self

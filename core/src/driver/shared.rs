@@ -12,16 +12,18 @@ use core::time::Duration;
 use std::sync::{Mutex, OnceLock};
 
 use super::host::Spawn;
-use super::mailbox::{Mailbox, Queued, Ticket, Urgent};
+use super::mailbox::{Mailbox, Queued, Urgent};
 use super::park::Lead;
 use super::permits::{Cost, Limits};
 use super::ready::{Owner, ReadySet};
 use super::signal::Signal;
 use super::slots::{Abandoned, Slots, Taken};
+use super::waiting::{Budget, Ticket};
 use super::{DetachedCounts, lock};
 use crate::client::{Command, Input, Outcome};
 use crate::error::Error;
 use crate::id::OperationId;
+use crate::time::Instant;
 
 /// Shared by every handle of a client and its engine.
 pub(crate) struct Shared {
@@ -51,6 +53,8 @@ pub(crate) enum Turn {
     Message {
         /// Its size.
         bytes: usize,
+        /// How long it may wait and be under way.
+        budget: Budget,
     },
     /// After the messages that came before; it needs no permit itself.
     Behind,
@@ -70,6 +74,10 @@ pub(crate) struct Submitted {
 pub(crate) struct Batch {
     pub(crate) commands: Vec<Queued>,
     pub(crate) urgent: Vec<Urgent>,
+    /// Their time was over before they began.
+    pub(crate) spent: Vec<Queued>,
+    /// When the time of the next one that waits for permits is over.
+    pub(crate) deadline: Option<Instant>,
     discarded: Vec<Queued>,
 }
 
@@ -124,18 +132,18 @@ impl Shared {
         turn: Turn,
         command: impl FnOnce(OperationId) -> Command,
     ) -> Result<Submitted, Error> {
-        let submitted = {
+        let (submitted, wakes) = {
             let mut state = lock(&self.state);
             let state = &mut *state;
             if let Some(error) = &state.ended {
                 return Err(error.clone());
             }
-            let cost = match turn {
-                Turn::Message { bytes } => state.mailbox.cost(bytes),
-                Turn::Behind | Turn::Now => Cost::FREE,
+            let (cost, budget) = match turn {
+                Turn::Message { bytes, budget } => (state.mailbox.cost(bytes), Some(budget)),
+                Turn::Behind | Turn::Now => (Cost::FREE, None),
             };
             let operation = state.slots.insert(cost);
-            let queued = Queued { operation: Some(operation), command: command(operation) };
+            let queued = Queued { operation: Some(operation), command: command(operation), budget };
             let ticket = match turn {
                 Turn::Message { .. } | Turn::Behind => state.mailbox.push(cost, queued),
                 Turn::Now => {
@@ -143,9 +151,11 @@ impl Shared {
                     None
                 }
             };
-            Submitted { operation, ticket }
+            // The engine takes what is admitted, and wakes up for the first that waits in vain.
+            let first = state.mailbox.deadline().map(|(_, first)| first);
+            (Submitted { operation, ticket }, ticket.is_none() || ticket == first)
         };
-        if submitted.ticket.is_none() {
+        if wakes {
             self.signal.raise();
         }
         Ok(submitted)
@@ -170,7 +180,7 @@ impl Shared {
     /// Puts in a message whose permits were reserved.
     pub(crate) fn submit_reserved(
         &self,
-        cost: Cost,
+        (cost, budget): (Cost, Budget),
         command: impl FnOnce(OperationId) -> Command,
     ) -> Result<Submitted, Error> {
         let operation = {
@@ -179,7 +189,8 @@ impl Shared {
                 return Err(error.clone());
             }
             let operation = state.slots.insert(cost);
-            state.mailbox.push_admitted(Queued { operation: Some(operation), command: command(operation) });
+            let (command, budget) = (command(operation), Some(budget));
+            state.mailbox.push_admitted(Queued { operation: Some(operation), command, budget });
             operation
         };
         self.signal.raise();
@@ -220,7 +231,8 @@ impl Shared {
             if overtakes {
                 state.mailbox.push_urgent(Urgent::Input(Input::Command(command)));
             } else {
-                state.mailbox.push(Cost::FREE, Queued { operation: Some(operation), command });
+                let queued = Queued { operation: Some(operation), command, budget: None };
+                state.mailbox.push(Cost::FREE, queued);
             }
         }
         self.signal.raise();
@@ -308,14 +320,22 @@ impl Shared {
     }
 
     /// The engine takes what has been put in, up to `commands_max` commands. True when more is left.
-    pub(crate) fn take(&self, commands_max: usize, batch: &mut Batch) -> bool {
+    pub(crate) fn take(&self, now: Instant, commands_max: usize, batch: &mut Batch) -> bool {
         let more = {
             let mut state = lock(&self.state);
             let state = &mut *state;
             state.mailbox.take_urgent(&mut batch.urgent);
-            while batch.commands.len() + batch.discarded.len() < commands_max {
+            for queued in state.mailbox.take_spent(now) {
+                if let Some(id) = queued.operation {
+                    state.slots.take(id);
+                    state.slots.waive(id);
+                }
+                batch.spent.push(queued);
+            }
+            while batch.commands.len() + batch.spent.len() + batch.discarded.len() < commands_max {
                 let Some(queued) = state.mailbox.pop() else { break };
                 match queued.operation.map_or(Taken::Go, |id| state.slots.take(id)) {
+                    Taken::Go if queued.is_spent(now) => batch.spent.push(queued),
                     Taken::Go => batch.commands.push(queued),
                     Taken::Withdrawn(cost) => {
                         batch.discarded.push(queued);
@@ -323,6 +343,7 @@ impl Shared {
                     }
                 }
             }
+            batch.deadline = state.mailbox.deadline().map(|(deadline, _)| deadline);
             !state.mailbox.is_empty()
         };
         batch.discarded.clear();

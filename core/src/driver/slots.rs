@@ -81,6 +81,13 @@ impl Slots {
         self.arena.insert(Slot { state: State::Detached, cost: Cost::FREE })
     }
 
+    /// The operation has ended without the permits that it waited for.
+    pub(crate) fn waive(&mut self, id: OperationId) {
+        if let Some(slot) = self.arena.get_mut(id) {
+            slot.cost = Cost::FREE;
+        }
+    }
+
     /// The driver takes the command.
     pub(crate) fn take(&mut self, id: OperationId) -> Taken {
         let Some(slot) = self.arena.get_mut(id) else { return Taken::Withdrawn(Cost::FREE) };

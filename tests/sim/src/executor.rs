@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
-use rocketmq_client_core::driver::{BoxFuture, BoxTask, Spawn};
+use rocketmq_client_core::driver::BoxFuture;
 use rocketmq_client_core::time::Instant;
 
 /// A machine of the world: a client's process, a broker, a name server.
@@ -95,17 +95,6 @@ impl Spawner {
 
     pub(crate) fn run(&self, future: impl Future<Output = ()> + Send + 'static) {
         self.ready.push(Entry::Spawn(self.node, Box::pin(future)));
-    }
-}
-
-impl Spawn for Spawner {
-    fn spawn(&self, future: BoxFuture) {
-        self.ready.push(Entry::Spawn(self.node, future));
-    }
-
-    /// Nothing blocks in a simulation: the call is one turn of a task.
-    fn spawn_blocking(&self, task: BoxTask) {
-        self.run(async move { task() });
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use rocketmq_client_core::config::HostFacts;
-use rocketmq_client_core::driver::{Answer, Host, Resolver, Spawn};
+use rocketmq_client_core::driver::{Answer, BoxFuture, BoxTask, Host, Resolver, Spawn};
 use rocketmq_client_core::id::ChannelId;
 use rocketmq_client_core::rng::Rng;
 use rocketmq_client_core::time::{Instant, Timestamp};
@@ -60,7 +60,7 @@ impl Host for SimHost {
     }
 
     fn spawn(&self) -> Arc<dyn Spawn> {
-        Arc::new(self.spawner.clone())
+        Arc::new(Lent { world: self.world.clone(), node: self.node, spawner: self.spawner.clone() })
     }
 
     fn connect(&mut self, channel: ChannelId, address: SocketAddr) {
@@ -117,6 +117,32 @@ impl Host for SimHost {
             self.timer = Some(world.schedule.insert(deadline, Event::Wake(cx.waker().clone())));
         }
         Poll::Pending
+    }
+}
+
+/// What the host lends to handles and handlers.
+struct Lent {
+    world: SharedWorld,
+    node: NodeId,
+    spawner: Spawner,
+}
+
+impl Spawn for Lent {
+    fn now(&self) -> Instant {
+        self.world.lock().now
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.world.lock().wall(self.node)
+    }
+
+    fn spawn(&self, future: BoxFuture) {
+        self.spawner.run(future);
+    }
+
+    /// Nothing blocks in a simulation: the call is one turn of a task.
+    fn spawn_blocking(&self, task: BoxTask) {
+        self.spawner.run(async move { task() });
     }
 }
 

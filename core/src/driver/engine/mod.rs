@@ -86,6 +86,8 @@ struct Core<H, M> {
     responders: Responders,
     wall: WallClock,
     deadline: Instant,
+    /// When the first of the commands that wait for permits has waited in vain.
+    waiting_until: Instant,
     dirty: Vec<ChannelId>,
     batch: Batch,
     ready: Vec<ChannelId>,
@@ -128,6 +130,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             run_queues: BTreeMap::new(),
             responders: Responders::default(),
             deadline: Instant::ZERO,
+            waiting_until: Instant::FAR_FUTURE,
             dirty: Vec::new(),
             batch: Batch::default(),
             ready: Vec::new(),
@@ -151,7 +154,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
         self.core.shared.signal().lower(cx.waker());
         let drained = catch_unwind(AssertUnwindSafe(|| {
             self.core.drain(&mut self.wakers);
-            self.core.host.poll_wait(self.core.deadline, cx)
+            self.core.host.poll_wait(self.core.wake_at(), cx)
         }));
         super::wake_all(&mut self.wakers);
         match drained {
@@ -182,9 +185,9 @@ impl<H: Host, M: Machine> Engine<H, M> {
         self.core.shared.signal().is_raised()
     }
 
-    /// When the core wants to be called at the latest.
+    /// When it wants to be polled at the latest.
     pub(crate) fn deadline(&self) -> Instant {
-        self.core.deadline
+        self.core.wake_at()
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -219,34 +222,39 @@ impl<H: Host, M: Machine> Drop for Engine<H, M> {
 }
 
 impl<H: Host, M: Machine> Core<H, M> {
+    fn wake_at(&self) -> Instant {
+        self.deadline.min(self.waiting_until)
+    }
+
     fn drain(&mut self, wakers: &mut Vec<Waker>) {
         let now = self.host.now();
         self.check_wall(now);
         self.take_ready(now);
-        let mut more = self.take_mailbox(now);
+        let more = self.take_mailbox(now);
         if now >= self.deadline {
             self.handle(now, Input::Timeout);
         }
-        let unfinished = self.rounds(now, wakers, &mut more);
+        let unfinished = self.rounds(now, wakers);
         let admitted = !self.outcomes.is_empty() && self.shared.fill(&mut self.outcomes, wakers);
         if more || admitted || unfinished {
             self.shared.signal().raise();
         }
     }
 
-    /// Does what the core wants, tells it what came of that, and so on. True when the core was told
-    /// something, or something is to be written, after the last round that it may have.
-    fn rounds(&mut self, now: Instant, wakers: &mut Vec<Waker>, more: &mut bool) -> bool {
+    /// Does what the core wants, tells it what came of that, and so on. True when the mailbox holds more,
+    /// or the core was told something in the last round that it may have.
+    fn rounds(&mut self, now: Instant, wakers: &mut Vec<Waker>) -> bool {
+        let mut more = false;
         for _ in 0..ROUNDS_MAX {
             self.take_outputs(now, wakers);
             let mut told = self.refuse(now);
             if self.ask() {
                 // What was answered at once counts in this drain.
-                *more |= self.take_mailbox(now);
+                more |= self.take_mailbox(now);
                 told = true;
             }
             if !(self.write_dirty(now) | told) {
-                return false;
+                return more;
             }
         }
         true
@@ -342,7 +350,8 @@ impl<H: Host, M: Machine> Core<H, M> {
     /// True when more is left than one drain takes.
     fn take_mailbox(&mut self, now: Instant) -> bool {
         let mut batch = core::mem::take(&mut self.batch);
-        let more = self.shared.take(COMMANDS_MAX, &mut batch);
+        let more = self.shared.take(now, COMMANDS_MAX, &mut batch);
+        self.waiting_until = batch.deadline.unwrap_or(Instant::FAR_FUTURE);
         for urgent in batch.urgent.drain(..) {
             match urgent {
                 Urgent::Input(input) => {
@@ -362,8 +371,9 @@ impl<H: Host, M: Machine> Core<H, M> {
             }
         }
         for queued in batch.commands.drain(..) {
-            self.handle(now, Input::Command(queued.command));
+            self.handle(now, Input::Command(queued.into_command(now)));
         }
+        self.outcomes.extend(batch.spent.drain(..).filter_map(|queued| queued.into_timeout(now)));
         self.batch = batch;
         more
     }

@@ -13,7 +13,7 @@ use super::super::transform::Endpoint;
 use super::channel::{Channel, Written};
 use super::{Core, Machine, WRITE_BYTES_MAX};
 use crate::client::{Chunks, Input, Outcome, Output, Owner};
-use crate::id::{ChannelId, GenerationalId, OperationId, ResolveToken};
+use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ResolveToken};
 use crate::time::Instant;
 
 impl<H: Host, M: Machine> Core<H, M> {
@@ -48,11 +48,8 @@ impl<H: Host, M: Machine> Core<H, M> {
                 Output::Ask { token, owner, question } => self.questions.push((token, owner, question)),
                 Output::ProducerClosed { producer } => self.responders.remove(Owner::Producer(producer)),
                 Output::ConsumerClosed { consumer } => {
-                    self.responders.remove(Owner::Consumer(consumer));
                     self.deliver(wakers);
-                    if let Some(run_queue) = self.run_queues.remove(&consumer) {
-                        self.refused.extend(run_queue.close(wakers));
-                    }
+                    self.forget_consumer(consumer, wakers);
                 }
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
@@ -86,9 +83,15 @@ impl<H: Host, M: Machine> Core<H, M> {
             return;
         };
         let (_, consumer) = self.starting.swap_remove(index);
-        if matches!(outcome, Outcome::Failed(_))
-            && let Some(run_queue) = self.run_queues.remove(&consumer)
-        {
+        if matches!(outcome, Outcome::Failed(_)) {
+            self.forget_consumer(consumer, wakers);
+        }
+    }
+
+    /// Nothing comes for this consumer any more; what waits for it is handed back.
+    fn forget_consumer(&mut self, consumer: ConsumerId, wakers: &mut Vec<Waker>) {
+        self.responders.remove(Owner::Consumer(consumer));
+        if let Some(run_queue) = self.run_queues.remove(&consumer) {
             self.refused.extend(run_queue.close(wakers));
         }
     }
@@ -125,6 +128,17 @@ impl<H: Host, M: Machine> Core<H, M> {
         }
     }
 
+    /// Answers for deliveries that found no taker. True when there was one.
+    pub(super) fn refuse(&mut self, now: Instant) -> bool {
+        let mut refused = core::mem::take(&mut self.refused);
+        let any = !refused.is_empty();
+        for token in refused.drain(..) {
+            self.handle(now, Input::HandedBack { token });
+        }
+        self.refused = refused;
+        any
+    }
+
     /// Puts the core's questions to user code, with no lock held and the core at rest. True when there
     /// was one.
     pub(super) fn ask(&mut self) -> bool {
@@ -134,17 +148,6 @@ impl<H: Host, M: Machine> Core<H, M> {
             self.responders.ask(&self.shared, token, owner, question);
         }
         self.questions = questions;
-        any
-    }
-
-    /// Answers for deliveries that found no taker. True when there was one.
-    pub(super) fn refuse(&mut self, now: Instant) -> bool {
-        let mut refused = core::mem::take(&mut self.refused);
-        let any = !refused.is_empty();
-        for token in refused.drain(..) {
-            self.handle(now, Input::HandedBack { token });
-        }
-        self.refused = refused;
         any
     }
 

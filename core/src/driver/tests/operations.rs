@@ -11,10 +11,11 @@ use proptest::prelude::*;
 use super::super::{Limits, Operation, Options, Producer};
 use super::script::{World, address, obey, operation_of, poll_once};
 use crate::client::{Command, Input, Outcome, Output};
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::message::Message;
 use crate::message::id::offset_msg_id;
 use crate::producer::{SendReceipt, SendStatus};
+use crate::time::Instant;
 
 pub(super) fn receipt() -> SendReceipt {
     SendReceipt {
@@ -223,6 +224,104 @@ fn large_bodies_are_compressed_where_it_pays() {
     assert_eq!(sent[0], (4_095, 0));
     assert!(sent[1].0 < 100 && sent[1].1 & crate::message::sys_flag::COMPRESSED != 0, "{sent:?}");
     assert_eq!(sent[2], (5_000, 0), "noise grows by compressing");
+}
+
+/// Answers the oldest send that is open at each connect.
+fn answering_at_connect() -> impl FnMut(&Input, &mut VecDeque<Output>) + Send {
+    let mut open = VecDeque::new();
+    move |input, outputs| match input {
+        Input::Command(Command::Send { operation, .. }) => open.push_back(*operation),
+        Input::Command(Command::Connect { .. }) => {
+            let sent = |operation| Output::Complete { operation, outcome: Outcome::Sent(receipt()) };
+            outputs.extend(open.pop_front().map(sent));
+            obey(input, outputs);
+        }
+        other => obey(other, outputs),
+    }
+}
+
+fn budgets(world: &World) -> Vec<Option<Duration>> {
+    let stage = super::super::lock(&world.stage);
+    let budget = |input: &Input| match input {
+        Input::Command(Command::Send { timeout, .. }) => Some(*timeout),
+        _ => None,
+    };
+    stage.inputs.iter().filter_map(|(_, input)| budget(input)).collect()
+}
+
+fn at(world: &World, now_ms: u64) {
+    super::super::lock(&world.stage).now = Instant::from_millis(now_ms);
+}
+
+#[test]
+fn the_wait_for_permits_is_part_of_a_sends_budget() {
+    let mut world = World::with(limited(1), answering_at_connect());
+    let producer = producer(&mut world);
+    let sends = ["a", "b"].map(|body| producer.send(message(body)));
+    world.settle();
+    at(&world, 2_000);
+    let nudge = world.client().connect();
+    world.settle();
+    assert_eq!(budgets(&world), [Some(Duration::from_secs(3)), Some(Duration::from_secs(1))]);
+    drop((sends, nudge));
+}
+
+#[test]
+fn a_send_that_waited_for_all_of_its_budget_is_not_sent_and_others_move_up() {
+    let mut world = World::with(limited(1), answering_at_connect());
+    let patient = producer(&mut world);
+    let hasty = world.client().producer("group").send_timeout(Duration::from_secs(1)).build();
+    let hasty = hasty.expect("a producer");
+    let sends = [patient.send(message("a")), patient.send(message("b"))];
+    world.settle();
+    world.forget();
+    at(&world, 500);
+    let (mut waits, mut oneway) = (hasty.send(message("c")), hasty.send_oneway(message("d")));
+    let last = patient.send(message("e"));
+    assert!(world.engine.is_raised(), "the engine learns when to look");
+    world.settle();
+    assert_eq!(super::super::lock(&world.stage).deadline, Instant::from_millis(1_500));
+    at(&world, 1_499);
+    world.settle();
+    assert!(poll_once(&mut waits).is_pending());
+    at(&world, 1_500);
+    world.drain();
+    let Poll::Ready(Err(error)) = poll_once(&mut waits) else { panic!("its time is over") };
+    assert!(matches!(&error, Error::NotSent(failure) if failure.cause == Cause::Timeout), "{error}");
+    let failure = error.failure().expect("a failure");
+    assert_eq!((failure.attempts, failure.elapsed), (0, Duration::from_secs(1)));
+    assert!(matches!(poll_once(&mut oneway), Poll::Ready(Err(Error::NotSent(_)))));
+    let nudges = [0; 3].map(|_| {
+        let nudge = world.client().connect();
+        world.settle();
+        nudge
+    });
+    let told: Vec<String> = world.told().into_iter().filter(|text| text.starts_with("send")).collect();
+    assert_eq!(told, ["send b", "send e"]);
+    drop((sends, last, nudges, waits, oneway));
+    world.settle();
+    assert_eq!(world.client().alive_at_rest(), (0, true));
+}
+
+#[test]
+fn a_send_whose_permit_comes_too_late_is_not_sent_and_gives_it_back() {
+    let mut world = World::with(limited(1), answering_at_connect());
+    let producer = producer(&mut world);
+    let first = producer.send(message("a"));
+    world.settle();
+    drop(first);
+    let mut second = producer.try_send(message("b"));
+    assert!(matches!(second, Err(Error::Full(_))));
+    let nudge = world.client().connect();
+    world.settle();
+    second = producer.try_send(message("b"));
+    at(&world, 3_000);
+    world.settle();
+    let mut second = second.expect("there is room");
+    assert!(matches!(poll_once(&mut second), Poll::Ready(Err(Error::NotSent(_)))));
+    drop((second, nudge));
+    assert_eq!(world.client().alive_at_rest(), (0, true));
+    assert!(!world.told().contains(&String::from("send b")));
 }
 
 proptest! {

@@ -80,6 +80,13 @@ pub(super) struct Stage {
     pub(super) inputs: Vec<(Instant, Input)>,
 }
 
+impl Stage {
+    fn wall(&self) -> Timestamp {
+        let monotonic_ms = i64::try_from(self.now.as_millis()).expect("a test's time is short");
+        Timestamp::from_millis(monotonic_ms + self.wall_ahead_ms)
+    }
+}
+
 pub(super) type Shared = Arc<Mutex<Stage>>;
 
 pub(super) struct ScriptHost(Shared);
@@ -104,9 +111,7 @@ impl Host for ScriptHost {
     }
 
     fn wall(&self) -> Timestamp {
-        let stage = lock(&self.0);
-        let monotonic_ms = i64::try_from(stage.now.as_millis()).expect("a test's time is short");
-        Timestamp::from_millis(monotonic_ms + stage.wall_ahead_ms)
+        lock(&self.0).wall()
     }
 
     fn entropy(&mut self) -> u64 {
@@ -193,6 +198,14 @@ impl Host for ScriptHost {
 struct ScriptSpawn(Shared);
 
 impl Spawn for ScriptSpawn {
+    fn now(&self) -> Instant {
+        lock(&self.0).now
+    }
+
+    fn wall(&self) -> Timestamp {
+        lock(&self.0).wall()
+    }
+
     fn spawn(&self, future: BoxFuture) {
         lock(&self.0).tasks.push(future);
     }

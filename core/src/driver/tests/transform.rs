@@ -161,7 +161,7 @@ fn a_chain_shakes_hands_from_the_socket_inwards_and_dials_where_it_says() {
     world.settle();
     assert_eq!(world.told(), [""; 0], "one of two handshakes has ended");
     let changed: Vec<u8> = frame(1, b"plain!").iter().map(|byte| byte.wrapping_add(1)).collect();
-    assert!(changed.len() % 2 == 0, "pairs only");
+    assert!(changed.len().is_multiple_of(2), "pairs only");
     world.socket(channel(0), |socket| {
         assert_eq!(socket.written, b"a:1hello");
         // The end of the handshake and the first frame come in one piece.
