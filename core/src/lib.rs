@@ -63,8 +63,8 @@
 //! | feature | home | touches |
 //! |---|---|---|
 //! | transaction check-back | `producer/transaction.rs`, `client/peer_request.rs` | a `Question` and an `Answer`; `Command::EndTransaction`; producers found by group |
-//! | orderly locks | `consumer/push/orderly.rs`, locks in `consumer/rebalance` | `Ack::Suspend`; a lane in [`consumer::Delivery`], so that the run queue withholds a queue whose message is out; a time until which a delivery may begin |
-//! | pop with ack and change-invisible | `consumer/pop/` | a [`consumer::ConsumeToken`] of its own kind, since one offset can be out twice with two handles; the rounds of `consumer/push/rebalance.rs` move out of `push` first |
+//! | orderly locks | `consumer/push/orderly.rs`, locks in `consumer/rebalance` | `Ack::Suspend`; a lane and a last moment to begin in [`consumer::Delivery`], both kept by the run queue |
+//! | pop with ack and change-invisible | `consumer/pop/` | a [`consumer::ConsumeToken`] of its own, since an offset can be out twice; the rounds move out of `push` first |
 //! | lite pull with seek | `consumer/lite_pull/`, `driver/lite_pull.rs` | `Command::Seek` and its siblings; a seek's `Revoke` takes effect before its outcome is seen |
 //! | request-reply | `producer/request_reply.rs`, `client/peer_request.rs` | sends that belong to a request and not to an operation; `Channels::respond` has header and body for it |
 //! | TLS and SOCKS5 | `driver/tls.rs`, `driver/socks5.rs` | a transform each; [`client::Output::Connect`] carries the endpoint's name, a link may dial another address |
