@@ -19,11 +19,11 @@ pub enum Error {
     /// code that means so. Sending again can't store it twice.
     #[error("not sent: {0}")]
     NotSent(Box<Failure>),
-    /// The request left and no answer came: the broker may or may not have executed it. Sending
-    /// again may store it twice.
+    /// The request left, and no answer came or one that does not tell: the broker may or may not have
+    /// executed it. Sending again may store it twice.
     #[error("outcome unknown: {0}")]
     Unknown(Box<Failure>),
-    /// The broker answered with an error code.
+    /// The broker answered with an error code that it gives before it stores anything.
     #[error("refused: {0}")]
     Refused(Box<Failure>),
     /// No name server or broker could be reached at all.

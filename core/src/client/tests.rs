@@ -368,6 +368,7 @@ fn attempts_end_at_one_plus_the_retries() {
     }
     assert!(world.quiet());
     let error = world.error();
+    assert!(matches!(error, Error::Unknown(_)), "busy is said before and after storing: {error}");
     assert_eq!(error.code(), Some(ResponseCode::SYSTEM_BUSY));
     assert_eq!(error.failure().expect("a failure").attempts, 3);
 }

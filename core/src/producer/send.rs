@@ -213,7 +213,6 @@ impl Producers {
             cause,
         });
         let error = match (send.maybe_stored, answered) {
-            (_, true) if send.attempts == 1 => Error::Refused(failure),
             (true, _) => Error::Unknown(failure),
             (false, true) => Error::Refused(failure),
             (false, false) => Error::NotSent(failure),

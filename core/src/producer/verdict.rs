@@ -36,9 +36,9 @@ const RETRY_CODES: [ResponseCode; 8] = [
 ];
 
 /// Codes that a broker gives before it touches its log. `SYSTEM_ERROR` is not among them: it also
-/// stands for an exception after the message was appended.
-const NOT_STORED_CODES: [ResponseCode; 11] = [
-    ResponseCode::SYSTEM_BUSY,
+/// stands for an exception after the message was appended; nor is `SYSTEM_BUSY`, whose texts tell where
+/// the broker stopped, but are no contract.
+const NOT_STORED_CODES: [ResponseCode; 10] = [
     ResponseCode::REQUEST_CODE_NOT_SUPPORTED,
     ResponseCode::MESSAGE_ILLEGAL,
     ResponseCode::SERVICE_NOT_AVAILABLE,

@@ -48,7 +48,7 @@ fn a_selected_send_goes_to_the_queue_that_was_chosen_and_only_once() {
     assert_eq!((&*send.address, queue_id), (B.1, 0));
     world.answer(&send, ResponseCode::SYSTEM_BUSY);
     assert!(world.quiet() && world.asked.is_empty(), "no second attempt, no second question");
-    assert!(matches!(world.error(), Error::Refused(_)));
+    assert!(matches!(world.error(), Error::Unknown(_)));
     assert!(world.is_at_rest());
 }
 
