@@ -23,8 +23,6 @@ pub enum ConsumerRequest {
     Pull {
         /// Of this stay.
         queue: ProcessQueueId,
-        /// The offset that went along to be committed.
-        commit: Option<i64>,
     },
     /// A message goes back to its broker. Java: `CONSUMER_SEND_MSG_BACK`.
     SendBack {

@@ -113,23 +113,6 @@ impl OffsetStore {
         }
     }
 
-    /// What the broker doesn't have and may be told along with a pull: nothing while a commit is on
-    /// its way, because the two could overtake each other.
-    #[must_use]
-    pub fn piggyback(&self, queue: &MessageQueue) -> Option<i64> {
-        self.entries.get(queue).filter(|entry| entry.dirty() && entry.value > 0).map(|entry| entry.value)
-    }
-
-    /// A pull that carried `offset` was answered. When a commit was confirmed meanwhile nobody knows
-    /// which came last, so it is committed again.
-    pub fn piggyback_answered(&mut self, queue: &MessageQueue, offset: i64) {
-        if let Some(entry) = self.entries.get_mut(queue)
-            && entry.confirmed.is_some_and(|confirmed| confirmed != offset)
-        {
-            entry.confirmed = None;
-        }
-    }
-
     /// The queues that have something to commit and no commit on its way, in order.
     #[must_use]
     pub fn dirty(&self) -> Vec<Arc<MessageQueue>> {
@@ -297,20 +280,5 @@ mod tests {
         store.release(&c);
         assert!(!store.end_commit(&c, 6, false), "no second attempt: the next owner may have committed");
         assert_eq!(store.get(&c), None);
-    }
-
-    #[test]
-    fn a_pull_that_may_have_overtaken_a_commit_makes_it_be_repeated() {
-        let (mut store, a) = (OffsetStore::default(), queue(0));
-        store.load(a.clone(), 5);
-        assert_eq!(store.piggyback(&a), None);
-        store.update(&a, 6);
-        assert_eq!(store.piggyback(&a), Some(6));
-        store.update(&a, 7);
-        assert_eq!(store.begin_commit(&a), Some(7));
-        assert_eq!(store.piggyback(&a), None);
-        store.end_commit(&a, 7, true);
-        store.piggyback_answered(&a, 6);
-        assert_eq!(store.begin_commit(&a), Some(7));
     }
 }

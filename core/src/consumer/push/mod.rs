@@ -125,7 +125,7 @@ impl PushConsumer {
             }
             ConsumerRequest::StoredOffset(queue) => self.handle_stored_offset(shared, now, queue, reply),
             ConsumerRequest::StartOffset(queue) => self.handle_start_offset(shared, now, queue, reply),
-            ConsumerRequest::Pull { queue, commit } => self.handle_pulled(shared, now, queue, commit, reply),
+            ConsumerRequest::Pull { queue } => self.handle_pulled(shared, now, queue, reply),
             ConsumerRequest::SendBack { queue, queue_offset } => {
                 self.handle_sent_back(shared, now, queue, queue_offset, reply);
             }

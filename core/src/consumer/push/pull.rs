@@ -34,16 +34,13 @@ const BROKEN_MAX: u32 = 3;
 impl PushConsumer {
     /// Pulls from `offset`.
     pub(super) fn pull(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, offset: i64) {
-        self.note_progress(id);
         let Some(owned) = self.owned.get_mut(id) else { return };
         let queue = owned.queue.clone();
-        let Some((address, slave)) = shared.routes.address(&queue.broker_name, owned.broker_id) else {
+        let Some((address, _)) = shared.routes.address(&queue.broker_name, owned.broker_id) else {
             return self.no_address(shared, now, id, &queue.topic);
         };
         let address = address.clone();
         owned.fetch = Fetch::Pulling(now);
-        let commit = if slave { None } else { self.offsets.piggyback(&queue) };
-        let commit_flag = if commit.is_some() { pull_flag::COMMIT_OFFSET } else { 0 };
         let version = self.subscriptions.get(&queue.topic).map_or(0, |subscription| subscription.sub_version);
         let header = PullMessageRequestHeader {
             consumer_group: (&*self.config.group).into(),
@@ -51,8 +48,11 @@ impl PushConsumer {
             queue_id: queue.queue_id,
             queue_offset: offset,
             max_msg_nums: self.config.pull_batch_size,
-            sys_flag: pull_flag::SUSPEND | commit_flag,
-            commit_offset: commit.unwrap_or(0),
+            // Java sends the committed offset along with each pull. Brokers serve pulls and commits in
+            // different threads, so that an older offset could overwrite a newer one: here commits go
+            // alone, one at a time.
+            sys_flag: pull_flag::SUSPEND,
+            commit_offset: 0,
             suspend_timeout_millis: i64::try_from(self.config.broker_suspend_max.as_millis())
                 .unwrap_or(i64::MAX),
             sub_version: version,
@@ -60,7 +60,7 @@ impl PushConsumer {
             max_msg_bytes: Some(self.config.pull_batch_bytes),
             ..PullMessageRequestHeader::default()
         };
-        let purpose = self.purpose(ConsumerRequest::Pull { queue: id, commit });
+        let purpose = self.purpose(ConsumerRequest::Pull { queue: id });
         shared.request(now, &address, &header, Bytes::new(), now + self.config.pull_timeout, purpose);
     }
 
@@ -70,7 +70,6 @@ impl PushConsumer {
         shared: &mut Shared,
         now: Instant,
         id: ProcessQueueId,
-        commit: Option<i64>,
         reply: Reply,
     ) {
         let Some(owned) = self.owned.get_mut(id) else { return };
@@ -85,9 +84,6 @@ impl PushConsumer {
                 | ResponseCode::PULL_OFFSET_MOVED
         ) {
             return self.pull_refused(shared, now, id, reply);
-        }
-        if let Some(commit) = commit {
-            self.offsets.piggyback_answered(&owned.queue, commit);
         }
         let header = match command.header::<PullMessageResponseHeader>() {
             Ok(header) => header,

@@ -7,7 +7,7 @@ use rocketmq_client_core::message::MessageQueue;
 use rocketmq_client_core::time::Instant;
 
 use super::{Monitor, Property};
-use crate::history::{History, MessageNumber, QueueName, Record};
+use crate::history::{History, MessageNumber, QueueName, Record, Stored};
 
 /// A message's place.
 pub(crate) type Place = (Arc<QueueName>, i64);
@@ -78,10 +78,18 @@ impl Consumed {
         if stored.iter().any(|stored| stored.lost) {
             return Ok(());
         }
-        let Some(since) = group.sent_back.get(place) else { return Err("which nobody has settled") };
-        let kept =
-            stored.iter().any(|stored| stored.at >= *since && is_for_group(&stored.for_topic, group_name));
-        if kept { Ok(()) } else { Err("which was to be retried, but no broker has the retry") }
+        // A handler that was dropped says nothing; its message is sent back all the same.
+        let is_own = |stored: &&Stored| stored.queue == place.0 && stored.queue_offset == place.1;
+        let own = stored.iter().find(is_own);
+        let asked = group.sent_back.get(place).copied();
+        let Some(since) = asked.or(own.map(|own| own.at)) else { return Err("which nobody has settled") };
+        let is_retry = |stored: &&Stored| is_for_group(&stored.for_topic, group_name) && !is_own(stored);
+        let kept = stored.iter().any(|stored| stored.at >= since && is_retry(&stored));
+        match (kept, asked) {
+            (true, _) => Ok(()),
+            (false, Some(_)) => Err("which was to be retried, but no broker has the retry"),
+            (false, None) => Err("which nobody has settled"),
+        }
     }
 
     /// The first message that a group should have and has not.

@@ -7,6 +7,7 @@ use super::world::{BROKER_A, TOPIC, World, records};
 use crate::config::ConsumeFrom;
 use crate::consumer::push::{Fetch, Pause};
 use crate::consumer::{Ack, Full};
+use crate::message::sys_flag::pull as pull_flag;
 use crate::remoting::{
     ConsumerSendMsgBackRequestHeader, PullMessageRequestHeader, PullMessageResponseHeader, RequestCode,
     ResponseCode,
@@ -296,13 +297,17 @@ fn a_broker_that_answers_nothing_at_once_is_not_asked_in_a_tight_loop() {
 }
 
 #[test]
-fn commits_travel_with_pulls() {
+fn no_offset_travels_with_a_pull_where_it_could_overtake_a_commit() {
     let mut world = World::new();
-    world.start_with("*", |config| config.pull_batch_size = 1);
-    world.pass(1_000);
+    world.start();
     world.publish(0, &["a"]);
     let token = world.take()[0];
     world.settle(token, Ack::Done);
     world.publish(0, &["b"]);
-    assert_eq!(world.log(TOPIC, 0).committed, Some(1), "before the five seconds are over");
+    let pulls = world.requests(RequestCode::PULL_MESSAGE);
+    assert!(!pulls.is_empty());
+    for pull in pulls {
+        let header: PullMessageRequestHeader<'_> = pull.header();
+        assert_eq!(header.sys_flag & pull_flag::COMMIT_OFFSET, 0);
+    }
 }
