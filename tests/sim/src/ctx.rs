@@ -119,7 +119,7 @@ impl Ctx {
     pub fn with_broker<R>(&self, index: usize, look: impl FnOnce(&mut Broker) -> R) -> R {
         let mut world = self.world.lock();
         let node = world.brokers()[index];
-        let broker = world.servers.get_mut(&node).and_then(|server| server.broker_mut());
+        let broker = world.servers.get_mut(&node).and_then(|server| server.running_broker());
         let result = look(broker.expect("the node of a broker"));
         world.drain(node);
         result

@@ -169,7 +169,7 @@ fn heal_in(world: &mut World, heal: Heal) {
         }
         Heal::Thaw(node) => freeze(world, node, false),
         Heal::Answers(node) => {
-            if let Some(broker) = world.servers.get_mut(&node).and_then(|server| server.broker_mut()) {
+            if let Some(broker) = world.servers.get_mut(&node).and_then(|server| server.running_broker()) {
                 let frozen = broker.faults_mut().is_frozen();
                 broker.faults_mut().clear();
                 broker.faults_mut().freeze(frozen);
@@ -232,11 +232,10 @@ fn stop(world: &mut World, node: NodeId, kind: FaultKind, keep: Durability) -> H
 }
 
 fn freeze(world: &mut World, node: NodeId, frozen: bool) {
-    if let Some(broker) = world.servers.get_mut(&node).and_then(|server| server.broker_mut()) {
+    if let Some(broker) = world.servers.get_mut(&node).and_then(|server| server.running_broker()) {
         broker.faults_mut().freeze(frozen);
-        let now = world.now;
-        if !frozen && let Some(broker) = world.servers.get_mut(&node).and_then(|server| server.broker_mut()) {
-            broker.handle_timeout(now);
+        if !frozen {
+            broker.handle_timeout(world.now);
         }
     }
     world.drain(node);
@@ -244,7 +243,7 @@ fn freeze(world: &mut World, node: NodeId, frozen: bool) {
 
 fn answers(world: &mut World, node: NodeId, kind: FaultKind, count: u64, fault: Fault) -> Heal {
     world.monitor.answer_faults.insert(node, kind);
-    if let Some(broker) = world.servers.get_mut(&node).and_then(|server| server.broker_mut()) {
+    if let Some(broker) = world.servers.get_mut(&node).and_then(|server| server.running_broker()) {
         broker.faults_mut().next_any(count, fault);
     }
     Heal::Answers(node)

@@ -47,10 +47,11 @@ impl Server {
         }
     }
 
-    pub(crate) fn broker_mut(&mut self) -> Option<&mut Broker> {
+    /// The broker's machine, while its process runs: a stopped one can neither act nor be changed.
+    pub(crate) fn running_broker(&mut self) -> Option<&mut Broker> {
         match &mut self.machine {
-            Machine::Broker(broker) => Some(broker),
-            Machine::NameServer(_) => None,
+            Machine::Broker(broker) if self.up => Some(broker),
+            Machine::Broker(_) | Machine::NameServer(_) => None,
         }
     }
 
@@ -202,8 +203,9 @@ impl World {
         match &mut server.machine {
             Machine::Broker(broker) => {
                 **broker = broker.crash(keep, now, wall);
-                broker.handle_timeout(now);
+                // Before it acts: what it appends at once would hide what the crash took.
                 self.monitor.broker_restarted(now, broker);
+                broker.handle_timeout(now);
             }
             Machine::NameServer(machine) => **machine = machine.restart(now),
         }
