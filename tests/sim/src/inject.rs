@@ -236,6 +236,8 @@ fn freeze(world: &mut World, node: NodeId, frozen: bool) {
         broker.faults_mut().freeze(frozen);
         if !frozen {
             broker.handle_timeout(world.now);
+            // It has carried out what came in meanwhile, from whomever.
+            world.monitor.look_at_offsets(world.now, broker, None);
         }
     }
     world.drain(node);

@@ -206,12 +206,7 @@ impl Broker {
         if self.faults.is_frozen() {
             return Output::Wait(None);
         }
-        while let Some((connection, command)) = self.backlog.pop_front() {
-            match command {
-                Some(command) => self.execute(self.now, connection, &command),
-                None => self.end_connection(connection),
-            }
-        }
+        self.carry_out_backlog();
         self.wake_holds();
         // A registration comes before the answers that depend on it.
         if let Some(output) = self.outputs.pop_front() {
@@ -252,6 +247,17 @@ impl Broker {
         self.now = self.now.max(now);
         if !self.faults.is_frozen() {
             self.run_timers(now);
+            // What was there before comes before what comes now.
+            self.carry_out_backlog();
+        }
+    }
+
+    fn carry_out_backlog(&mut self) {
+        while let Some((connection, command)) = self.backlog.pop_front() {
+            match command {
+                Some(command) => self.execute(self.now, connection, &command),
+                None => self.end_connection(connection),
+            }
         }
     }
 

@@ -168,6 +168,21 @@ fn a_frozen_broker_does_what_came_in_when_it_thaws() {
 }
 
 #[test]
+fn what_comes_after_the_thaw_is_done_after_what_came_before() {
+    let mut world = world();
+    let client = world.connect(1);
+    world.broker.faults_mut().freeze(true);
+    for body in [b"first", b"later"] {
+        let frame = world.frame(310, &send_header("T", 0, ""), &[], body);
+        world.post(client, frame);
+        world.broker.faults_mut().freeze(false);
+    }
+    let bodies: Vec<_> =
+        world.broker.messages("T").iter().map(|message| message.raw_body().to_vec()).collect();
+    assert_eq!(bodies, [b"first", b"later"]);
+}
+
+#[test]
 fn a_client_that_left_while_the_broker_was_frozen_is_no_member_after_it_thaws() {
     let mut world = world();
     let client = world.connect(1);
