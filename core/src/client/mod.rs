@@ -236,6 +236,9 @@ impl Client {
                 if let Some(ok) = heard.round {
                     consumers.handle_heartbeat_done(shared, now, ok);
                 }
+                for group in heard.left.iter().filter(|group| !consumers.has_group(group)) {
+                    shared.unregister_consumer(now, &address, group);
+                }
             }
             Purpose::Farewell => shared.farewells -= 1,
         }

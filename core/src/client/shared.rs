@@ -229,6 +229,22 @@ impl Shared {
         }
     }
 
+    /// Tells a broker once more that a consumer group has left this client, if the connection is still up.
+    pub(super) fn unregister_consumer(&mut self, now: Instant, address: &Arc<str>, group: &str) {
+        if !self.channels.is_open(address) {
+            return;
+        }
+        let client_id = self.client_id.clone();
+        let header = UnregisterClientRequestHeader {
+            client_id: Cow::Borrowed(&client_id),
+            consumer_group: Some(Cow::Borrowed(group)),
+            ..UnregisterClientRequestHeader::default()
+        };
+        self.farewells += 1;
+        let deadline = now + self.config.request_timeout;
+        self.channels.request(now, address, &header, Bytes::new(), deadline, Purpose::Farewell);
+    }
+
     pub(crate) fn ask_for_route(&mut self, now: Instant, topic: &Arc<str>, step: LookupStep) {
         let asked = match step {
             LookupStep::Topic => &**topic,

@@ -95,6 +95,11 @@ impl Consumers {
         self.push.values().flat_map(PushConsumer::topics)
     }
 
+    /// Whether a consumer of this group is there that means to stay.
+    pub(crate) fn has_group(&self, group: &str) -> bool {
+        self.push.values().any(|consumer| !consumer.is_closing() && *consumer.config().group == *group)
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

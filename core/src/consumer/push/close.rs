@@ -190,6 +190,7 @@ impl PushConsumer {
             ..UnregisterClientRequestHeader::default()
         };
         for address in &open {
+            shared.heartbeats.leaves(address, &self.config.group);
             let purpose = self.purpose(ConsumerRequest::Unregister(address.clone()));
             shared.request(now, address, &header, Bytes::new(), deadline, purpose);
         }

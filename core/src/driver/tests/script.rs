@@ -92,6 +92,10 @@ pub(super) type Shared = Arc<Mutex<Stage>>;
 pub(super) struct ScriptHost(Shared);
 
 impl ScriptHost {
+    pub(super) fn new(stage: Shared) -> Self {
+        Self(stage)
+    }
+
     fn with<T>(
         &self,
         channel: ChannelId,
