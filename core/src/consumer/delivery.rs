@@ -15,6 +15,9 @@ pub struct ConsumeToken {
     pub queue: ProcessQueueId,
     /// The message's offset in the queue.
     pub queue_offset: i64,
+    /// How often the message had been handed out in this stay before: the answer to a former hand-out
+    /// settles nothing.
+    pub hand_out: u32,
 }
 
 /// One message, or one record that can't be read, on its way to user code.

@@ -70,6 +70,8 @@ pub(super) struct OwnedQueue {
 pub(super) struct Cached {
     pub(super) message: Result<StoredMessage, RecordError>,
     pub(super) fate: Fate,
+    /// Of the last time it was handed out.
+    pub(super) hand_out: u32,
 }
 
 /// Where an unsettled message is.

@@ -21,9 +21,8 @@ impl PushConsumer {
     /// User code has finished with a delivery.
     pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken, ack: Ack) {
         let (id, offset) = (token.queue, token.queue_offset);
-        let in_hand = self.cached(id, offset).is_some_and(|cached| cached.fate == Fate::InHand);
-        if !in_hand {
-            // The queue went to another member meanwhile, who gets the message again.
+        if !self.is_in_hand(token) {
+            // Its queue went to another member meanwhile, or the message was handed out again.
             self.late += 1;
             return;
         }
@@ -43,7 +42,7 @@ impl PushConsumer {
     /// nobody would, so it is offered here again.
     pub fn handle_handed_back(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken) {
         let (id, offset) = (token.queue, token.queue_offset);
-        if self.cached(id, offset).is_some_and(|cached| cached.fate == Fate::InHand) {
+        if self.is_in_hand(token) {
             self.rest(shared, now, id, offset);
             self.closing_message_settled(shared, now);
         }
@@ -76,13 +75,20 @@ impl PushConsumer {
             return;
         }
         cached.fate = Fate::InHand;
+        cached.hand_out = cached.hand_out.wrapping_add(1);
         if let Ok(message) = &mut cached.message {
             message.reconsume_times = message.reconsume_times.saturating_add(1);
         }
-        let message = cached.message.clone();
-        let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset };
+        let (message, hand_out) = (cached.message.clone(), cached.hand_out);
+        let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset, hand_out };
         let deliveries = vec![delivery(owned, token, message, &self.retry_topic)];
         shared.outputs.push_back(Output::Deliver { consumer: self.id, deliveries });
+    }
+
+    /// Whether this hand-out of a message is the last one and has no answer yet.
+    fn is_in_hand(&self, token: ConsumeToken) -> bool {
+        self.cached(token.queue, token.queue_offset)
+            .is_some_and(|cached| cached.fate == Fate::InHand && cached.hand_out == token.hand_out)
     }
 
     pub(super) fn cached(&self, id: ProcessQueueId, offset: i64) -> Option<&Cached> {

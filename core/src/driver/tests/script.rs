@@ -399,7 +399,7 @@ pub(super) fn delivery(queue: u32, queue_offset: i64, sys_flag: i32, body: &'sta
     encode_stored(&mut out, &record).expect("a record that fits");
     let queue = ProcessQueueId::from_parts(queue, 0);
     Delivery {
-        token: ConsumeToken { consumer: ConsumerId(0), queue, queue_offset },
+        token: ConsumeToken { consumer: ConsumerId(0), queue, queue_offset, hand_out: 0 },
         queue: Arc::new(MessageQueue {
             topic: "TopicTest".into(),
             broker_name: "broker-a".into(),
