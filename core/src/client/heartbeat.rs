@@ -118,7 +118,8 @@ type Message = (Bytes, Option<ConsumerId>);
 fn send(shared: &mut Shared, now: Instant, address: &Arc<str>, (body, newest): Message) {
     let deadline = now + shared.config.request_timeout;
     let purpose = Purpose::Heartbeat(address.clone(), newest);
-    shared.request_with_code(now, address, RequestCode::HEART_BEAT, body, deadline, purpose);
+    // A broker refuses pulls of a group that it has not heard of.
+    shared.request_ahead(now, address, RequestCode::HEART_BEAT, body, deadline, purpose);
 }
 
 fn data(shared: &Shared, producers: &Producers, consumers: &Consumers) -> Message {

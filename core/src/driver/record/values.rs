@@ -69,7 +69,11 @@ recorded_struct!(PushConsumerConfig {
     consume_from,
     pull_threshold_for_queue,
     pull_threshold_bytes_for_queue,
+    pull_threshold_for_topic,
+    pull_threshold_bytes_for_topic,
     consume_concurrently_max_span,
+    cached_bytes_max,
+    consume_timeout,
     pull_batch_size,
     pull_batch_bytes,
     broker_suspend_max,
@@ -105,6 +109,10 @@ recorded_enum!(Command {
     5 => StartConsumer { operation, consumer, config },
     6 => CloseConsumer { operation, consumer, timeout },
     7 => Close { operation, timeout },
+    8 => SuspendConsumer { operation, consumer },
+    9 => ResumeConsumer { operation, consumer },
+    10 => InspectConsumer { operation, consumer },
+    11 => Statistics { operation },
 });
 recorded_enum!(Input {
     0 => Resolved { token, result },
@@ -118,6 +126,7 @@ recorded_enum!(Input {
     8 => Settled { token, ack },
     9 => HandedBack { token },
     10 => Answered { token, answer },
+    11 => Begun { tokens },
 });
 
 /// The body's length; zeros when read.
