@@ -74,6 +74,11 @@ impl PushConsumer {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_watching(&self) -> bool {
+        self.overdue_timer.is_some()
+    }
+
     pub(super) fn stop_watching_handlers(&mut self, shared: &mut Shared) {
         if let Some(timer) = self.overdue_timer.take() {
             shared.cancel(timer);

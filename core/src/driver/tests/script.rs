@@ -315,6 +315,10 @@ fn short(input: &Input) -> String {
             alloc::format!("transmitted {channel:?} {bytes_total}")
         }
         Input::Closed { channel, reason } => alloc::format!("closed {channel:?} {reason}"),
+        Input::Begun { tokens } => {
+            let offsets = tokens.iter().map(|(token, _)| alloc::format!(" {}", token.queue_offset));
+            alloc::format!("begun{}", offsets.collect::<String>())
+        }
         Input::Settled { token, ack } => alloc::format!("settled {} {ack:?}", token.queue_offset),
         Input::HandedBack { token } => alloc::format!("handed back {}", token.queue_offset),
         Input::Command(Command::Send { message, .. }) => {
@@ -354,6 +358,8 @@ pub(super) fn operation_of(input: &Input) -> Option<OperationId> {
             | Command::CloseProducer { operation, .. }
             | Command::StartConsumer { operation, .. }
             | Command::CloseConsumer { operation, .. }
+            | Command::SuspendConsumer { operation, .. }
+            | Command::ResumeConsumer { operation, .. }
             | Command::Close { operation, .. },
         ) => Some(*operation),
         _ => None,
