@@ -30,6 +30,7 @@ pub use rocketmq_client_core::config::{
     AllocateStrategy, ClientConfig, ConsumeFrom, ProducerConfig, PushConsumerConfig,
 };
 pub use rocketmq_client_core::consumer::{Ack, CloseReport};
+pub use rocketmq_client_core::driver::compress::Compression;
 pub use rocketmq_client_core::driver::{
     ClientBuilder, Delivered, DetachedCounts, Limits, MessageStream, MessageView, Operation, Producer,
     ProducerBuilder, PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, Starting, UndecodableBody,

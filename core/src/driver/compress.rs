@@ -23,6 +23,7 @@ use crate::message::sys_flag;
 pub use crate::message::sys_flag::CompressionType as Compression;
 
 /// How large an inflated body may be by default, in bytes.
+/// See [`PushConsumerConfig::inflated_bytes_max`](crate::config::PushConsumerConfig::inflated_bytes_max).
 pub const INFLATED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many bytes one stored byte may become, beyond [`RATIO_FREE_BYTES`]. Zlib can't do more.
 pub const INFLATE_RATIO_MAX: usize = 1_100;

@@ -37,6 +37,8 @@ pub use sign::{ACCESS_KEY, SECURITY_TOKEN, SIGNATURE, Signer};
 pub use template::{SendFields, SendTemplate};
 
 #[cfg(test)]
+mod generate;
+#[cfg(test)]
 mod golden;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! | [`run_on_threads`](PushConsumerBuilder::run_on_threads) | on threads of their own | programs without an executor |
 //! | [`stream`](PushConsumerBuilder::stream) | wherever messages are taken | everything else |
 
+mod decoding;
 mod message;
 mod run;
 mod stream;
@@ -21,8 +22,9 @@ pub use self::run::Run;
 pub use self::stream::{Delivered, MessageStream, Next};
 pub use self::workers::PushConsumer;
 
+use self::decoding::{Decoding, UndecodableHook};
 use self::subscription::Subscription;
-use super::operation::Starting;
+use super::operation::{Operation, Starting};
 use super::shared::Alive;
 use crate::config::{ConsumeFrom, PushConsumerConfig};
 use crate::consumer::{Ack, CloseReport};
@@ -34,11 +36,12 @@ use crate::error::Result;
 pub struct PushConsumerBuilder {
     alive: Arc<Alive>,
     config: PushConsumerConfig,
+    on_undecodable: Option<UndecodableHook>,
 }
 
 impl PushConsumerBuilder {
     pub(super) fn new(alive: Arc<Alive>, group: Arc<str>) -> Self {
-        Self { alive, config: PushConsumerConfig::new(group) }
+        Self { alive, config: PushConsumerConfig::new(group), on_undecodable: None }
     }
 
     /// Adds a topic: `*` for all its messages, or tags as `TagA || TagB`.
@@ -65,6 +68,36 @@ impl PushConsumerBuilder {
         self
     }
 
+    /// Decides about messages that can't be decoded: the record can't be read, its CRC is wrong, or its body
+    /// can't be inflated. Called instead of the handler, where the handler would run, with a message whose
+    /// [`body`](ReceivedMessage::body) is the error. Its neighbours arrive either way.
+    ///
+    /// Default: [`Ack::DeadLetter`], and a warning in the log. A panic counts as that too. Streams show such
+    /// messages and don't call this.
+    ///
+    /// ```no_run
+    /// # fn settings(client: rocketmq_client_core::driver::Client) {
+    /// # use rocketmq_client_core::consumer::Ack;
+    /// client.push_consumer("demo-consumers").subscribe("TopicTest", "*").on_undecodable(|message| {
+    ///     eprintln!("skipped: {message}");
+    ///     Ack::Done
+    /// });
+    /// # }
+    /// ```
+    pub fn on_undecodable<F>(mut self, decide: F) -> Self
+    where
+        F: Fn(&ReceivedMessage) -> Ack + Send + Sync + 'static,
+    {
+        self.on_undecodable = Some(UndecodableHook::new(decide));
+        self
+    }
+
+    /// How large an inflated body may be; a larger one can't be decoded. Default 32 MiB.
+    pub fn inflated_bytes_max(mut self, bytes: usize) -> Self {
+        self.config.inflated_bytes_max = bytes;
+        self
+    }
+
     /// All settings.
     pub fn configure(mut self, change: impl FnOnce(&mut PushConsumerConfig)) -> Self {
         change(&mut self.config);
@@ -76,7 +109,7 @@ impl PushConsumerBuilder {
     /// consumer was closed, which [`until`](Run::until) does.
     ///
     /// A handler that panics counts as [`Ack::Retry`]. A message whose body can't be decoded goes to
-    /// the dead letters without a call. Dropping the future closes the consumer with deadline zero;
+    /// the dead letters without a call, unless [`on_undecodable`](Self::on_undecodable) decides otherwise. Dropping the future closes the consumer with deadline zero;
     /// messages whose handlers run then come again.
     ///
     /// ```no_run
@@ -108,7 +141,7 @@ impl PushConsumerBuilder {
         F: Fn(ReceivedMessage) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Ack> + Send + 'static,
     {
-        let (subscription, starting) = match Subscription::start(self.alive, self.config) {
+        let (subscription, starting) = match self.start() {
             Ok(started) => started,
             Err(error) => return Starting::failed(error),
         };
@@ -122,7 +155,7 @@ impl PushConsumerBuilder {
     where
         F: Fn(ReceivedMessage) -> Ack + Send + Sync + 'static,
     {
-        let (subscription, starting) = match Subscription::start(self.alive, self.config) {
+        let (subscription, starting) = match self.start() {
             Ok(started) => started,
             Err(error) => return Starting::failed(error),
         };
@@ -133,9 +166,18 @@ impl PushConsumerBuilder {
     /// Consumes by hand: each message is taken from the stream and answered with
     /// [`Delivered::ack`] or one of its siblings. Ends when the consumer has started.
     pub fn stream(self) -> Starting<MessageStream> {
-        match Subscription::start(self.alive, self.config) {
+        match self.start() {
             Ok((subscription, starting)) => Starting::new(starting, MessageStream::new(subscription)),
             Err(error) => Starting::failed(error),
         }
+    }
+
+    fn start(self) -> Result<(Arc<Subscription>, Operation<()>)> {
+        let decoding = Decoding {
+            group: self.config.group.clone(),
+            inflated_bytes_max: self.config.inflated_bytes_max,
+            hook: self.on_undecodable,
+        };
+        Subscription::start(self.alive, self.config, decoding)
     }
 }

@@ -119,7 +119,7 @@ where
     H: FnMut(ReceivedMessage) -> Fut,
     Fut: Future<Output = Ack>,
 {
-    let (subscription, starting) = Subscription::start(builder.alive, builder.config)?;
+    let (subscription, starting) = builder.start()?;
     let mut starting = Some(starting);
     let mut closing: Option<Operation<CloseReport>> = None;
     let mut handlers = Handlers::new(&subscription, control.concurrency.load(Ordering::Relaxed), handler);
@@ -236,13 +236,14 @@ where
 
     fn begin_one(&mut self, delivery: Delivery) {
         let token = delivery.token;
-        let Some(message) = decodable(&self.subscription.group, delivery) else {
-            self.settled.push(Input::Settled { token, ack: Ack::DeadLetter });
-            return;
+        let message = match self.subscription.decoding.for_handler(delivery) {
+            Ok(message) => message,
+            Err(ack) => return self.settled.push(Input::Settled { token, ack }),
         };
         let handler = &mut self.handler;
         let Ok(future) = catch_unwind(AssertUnwindSafe(|| handler(message))) else {
-            self.settled.push(Input::Settled { token, ack: panicked(&self.subscription.group, token) });
+            self.settled
+                .push(Input::Settled { token, ack: panicked(&self.subscription.decoding.group, token) });
             return;
         };
         let index = self.free.pop().unwrap_or_else(|| {
@@ -265,12 +266,12 @@ where
         let ack = match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(ack)) => ack,
-            Err(_) => panicked(&self.subscription.group, token),
+            Err(_) => panicked(&self.subscription.decoding.group, token),
         };
         slot.token = None;
         if catch_unwind(AssertUnwindSafe(|| slot.future.set(None))).is_err() {
             tracing::warn!(
-                group = &*self.subscription.group,
+                group = &*self.subscription.decoding.group,
                 "a handler's future panicked when it was dropped"
             );
         }
@@ -288,19 +289,6 @@ impl<H, Fut> Drop for Handlers<'_, H, Fut> {
         let taken = self.batch.iter().map(|delivery| delivery.token);
         self.settled.extend(begun.chain(taken).map(|token| Input::HandedBack { token }));
         self.subscription.alive.0.push_inputs(&mut self.settled);
-    }
-}
-
-/// The message, unless its body can't be decoded: then a word for the operator.
-pub(super) fn decodable(group: &str, delivery: Delivery) -> Option<ReceivedMessage> {
-    let message = ReceivedMessage::new(delivery);
-    match message.body() {
-        Ok(_) => Some(message),
-        Err(error) => {
-            let (topic, offset) = (&**message.topic(), message.queue_offset());
-            tracing::warn!(group, topic, offset, %error, "message can't be decoded; it goes to the dead letters");
-            None
-        }
     }
 }
 

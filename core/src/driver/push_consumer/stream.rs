@@ -71,7 +71,7 @@ impl Stream for MessageStream {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivered>> {
         let polled = self.subscription.queue.poll_next(self.waiter, cx);
         polled.map(|delivery| {
-            let message = ReceivedMessage::new(delivery?);
+            let message = self.subscription.decoding.message(delivery?);
             let token = Some(message.token());
             Some(Delivered { message, token, alive: self.subscription.alive.clone() })
         })

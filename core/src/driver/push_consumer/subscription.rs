@@ -9,6 +9,7 @@ use super::super::mailbox::Urgent;
 use super::super::operation::Operation;
 use super::super::run_queue::RunQueue;
 use super::super::shared::Alive;
+use super::decoding::Decoding;
 use crate::client::{Command, Input};
 use crate::config::PushConsumerConfig;
 use crate::consumer::{Ack, CloseReport, ConsumeToken};
@@ -23,17 +24,20 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Subscription {
     pub(super) alive: Arc<Alive>,
     pub(super) queue: Arc<RunQueue>,
-    pub(super) group: Arc<str>,
+    pub(super) decoding: Arc<Decoding>,
     id: ConsumerId,
     closed: AtomicBool,
 }
 
 impl Subscription {
-    pub(super) fn start(alive: Arc<Alive>, config: PushConsumerConfig) -> Result<(Arc<Self>, Operation<()>)> {
+    pub(super) fn start(
+        alive: Arc<Alive>,
+        config: PushConsumerConfig,
+        decoding: Decoding,
+    ) -> Result<(Arc<Self>, Operation<()>)> {
         config.validate()?;
         let consumer = ConsumerId(alive.0.next_consumer());
         let queue = Arc::new(RunQueue::default());
-        let group = config.group.clone();
         let config = Arc::new(config);
         // The queue goes ahead of the command, so that no delivery comes before it.
         alive.0.push_urgent(Urgent::RunQueue(consumer, queue.clone()));
@@ -41,7 +45,7 @@ impl Subscription {
             alive.0.submit_urgent(|operation| Command::StartConsumer { operation, consumer, config });
         let starting = Operation::new(&alive, submitted);
         let closed = AtomicBool::new(false);
-        Ok((Arc::new(Self { alive, queue, group, id: consumer, closed }), starting))
+        Ok((Arc::new(Self { alive, queue, decoding: Arc::new(decoding), id: consumer, closed }), starting))
     }
 
     pub(super) fn close(&self, timeout: Duration) -> Operation<CloseReport> {

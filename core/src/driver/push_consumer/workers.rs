@@ -14,8 +14,9 @@ use super::super::operation::Operation;
 use super::super::park;
 use super::super::run_queue::{RunQueue, WaiterId};
 use super::super::shared::Alive;
+use super::decoding::Decoding;
 use super::message::ReceivedMessage;
-use super::run::{decodable, panicked};
+use super::run::panicked;
 use super::subscription::{CLOSE_TIMEOUT, Subscription, settle};
 use crate::consumer::{Ack, CloseReport, ConsumeToken, Delivery};
 
@@ -47,7 +48,7 @@ impl PushConsumer {
 struct Worker {
     alive: Weak<Alive>,
     queue: Arc<RunQueue>,
-    group: Arc<str>,
+    decoding: Arc<Decoding>,
     waiter: WaiterId,
     /// The delivery in hand.
     token: Option<ConsumeToken>,
@@ -58,7 +59,7 @@ impl Worker {
         Self {
             alive: Arc::downgrade(&subscription.alive),
             queue: subscription.queue.clone(),
-            group: subscription.group.clone(),
+            decoding: subscription.decoding.clone(),
             waiter: subscription.queue.waiter(),
             token: None,
         }
@@ -76,9 +77,9 @@ impl Worker {
     async fn next(&mut self) -> Option<ReceivedMessage> {
         loop {
             let delivery = poll_fn(|cx| self.poll_next(cx)).await?;
-            match decodable(&self.group, delivery) {
-                Some(message) => return Some(message),
-                None => self.settle(Ack::DeadLetter),
+            match self.decoding.for_handler(delivery) {
+                Ok(message) => return Some(message),
+                Err(ack) => self.settle(ack),
             }
         }
     }
@@ -91,7 +92,7 @@ impl Worker {
 
     /// Says what a panic means.
     fn panicked(&self) -> Ack {
-        self.token.map_or(Ack::Retry, |token| panicked(&self.group, token))
+        self.token.map_or(Ack::Retry, |token| panicked(&self.decoding.group, token))
     }
 }
 

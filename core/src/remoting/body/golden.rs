@@ -47,7 +47,7 @@ fn rewrite(class: &str, json: &str, standard: bool) -> Option<String> {
         BrokerStatsData QueryConsumeQueueResponseBody TimerMetrics ConsumerConnection ProducerConnection
         ProducerTableInfo GroupList QuerySubscriptionResponseBody GroupForbidden GetBrokerMemberGroupResponseBody
         MessageRequestModeSerializeWrapper SubscriptionGroupWrapper TopicConfigAndMappingSerializeWrapper
-        ResetOffsetBodyForC SubscriptionData
+        ResetOffsetBodyForC SubscriptionData HARuntimeInfo
     }
 }
 
@@ -120,6 +120,14 @@ const ANSWERS: &[(&str, &str)] = &[
     (
         "TopicConfigAndMappingSerializeWrapper",
         r#"{"dataVersion":{"counter":1,"stateVersion":0,"timestamp":3},"mappingDataVersion":{"counter":0,"stateVersion":0,"timestamp":0},"topicConfigTable":{"T":{"attributes":{"message.type":"FIFO"},"order":false,"perm":6,"readQueueNums":2,"topicFilterType":"SINGLE_TAG","topicName":"T","topicSysFlag":0,"writeQueueNums":2}}}"#,
+    ),
+    (
+        "TopicConfig",
+        r#"{"attributes":{},"mappingDetail":{"bname":"broker-a","currIdMap":{},"dirty":false,"epoch":3,"hostedQueues":{},"scope":"__global__","topic":"T","totalQueues":2},"order":false,"perm":6,"readQueueNums":4,"topicFilterType":"SINGLE_TAG","topicName":"T","topicSysFlag":0,"writeQueueNums":4}"#,
+    ),
+    (
+        "HARuntimeInfo",
+        r#"{"haClientRuntimeInfo":{"lastReadTimestamp":1700000000000,"lastWriteTimestamp":1700000000001,"masterAddr":"127.0.0.1:2","masterFlushOffset":0,"maxOffset":9,"transferredByteInSecond":10},"haConnectionInfo":[{"addr":"127.0.0.1:1","diff":6,"inSync":true,"slaveAckOffset":5,"transferFromWhere":8,"transferredByteInSecond":7}],"inSyncSlaveNums":1,"master":true,"masterCommitLogMaxOffset":2511}"#,
     ),
     ("ResetOffsetBodyForC", r#"{"offsetTable":[{"brokerName":"b","offset":4,"queueId":0,"topic":"T"}]}"#),
     (
