@@ -52,6 +52,9 @@ pub struct CloseReport {
     pub settled: u64,
     /// Messages that were sent back for another try or to the dead letters in its life.
     pub sent_back: u64,
+    /// Records that could not be read and that no broker took back: they were skipped in its life, so that
+    /// the messages behind them could be consumed.
+    pub passed_over: u64,
     /// Messages that had been fetched but not begun; the next owner gets them.
     pub handed_back: u64,
     /// Handlers that were still running at the deadline; their messages come again.

@@ -274,6 +274,7 @@ const ZSTD_NO_ROOM: &str = "Destination buffer is too small";
 mod tests {
     use super::*;
     use crate::message::{StoredMessage, body_crc};
+    use crate::remoting::{RegisterBrokerBody, VERSION};
     use alloc::vec;
     use proptest::prelude::*;
     use serde_json::Value;
@@ -315,6 +316,19 @@ mod tests {
         }
         writeln!(io::stderr(), "messages.jsonl: {counts:?} compressed bodies (zlib, lz4, zstd)").unwrap();
         assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+    }
+
+    #[test]
+    fn a_registration_that_java_deflated_is_read_and_one_of_ours_inflates_to_the_same() {
+        let file = include_str!("../../../tests/golden/bodies.jsonl");
+        let vectors = file.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let vector = vectors.into_iter().find(|vector| vector["hex"].is_string()).unwrap();
+        let inflated = inflate(flags(Compression::Zlib), &hex(&vector["hex"]), 1 << 20).unwrap();
+        let body = RegisterBrokerBody::decode_inflated(&inflated, VERSION).unwrap();
+        assert_eq!(body.topic_config_serialize_wrapper.topic_config_table.len(), 2);
+        assert_eq!(body.encode_inflated(), inflated);
+        let ours = packed(Compression::Zlib, &body.encode_inflated());
+        assert_eq!(inflate(flags(Compression::Zlib), &ours, 1 << 20).unwrap(), inflated);
     }
 
     #[test]

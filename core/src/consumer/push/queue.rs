@@ -70,6 +70,8 @@ pub(super) struct OwnedQueue {
 pub(super) struct Cached {
     pub(super) message: Result<StoredMessage, RecordError>,
     pub(super) fate: Fate,
+    /// How often a broker has refused to take it back.
+    pub(super) refusals: u32,
 }
 
 /// Where an unsettled message is.

@@ -3,8 +3,8 @@
 use rocketmq_client_core::message::names;
 use rocketmq_client_core::remoting::{
     CheckClientRequestBody, ConsumerData, GetConsumerListByGroupRequestHeader,
-    GetConsumerListByGroupResponseBody, HeartbeatData, HeartbeatResponseHeader, JsonError,
-    RemotingCommand, ResponseCode, UnregisterClientRequestHeader, is_tag_type,
+    GetConsumerListByGroupResponseBody, HeartbeatData, HeartbeatResponseHeader, JsonError, RemotingCommand,
+    ResponseCode, UnregisterClientRequestHeader, is_tag_type,
 };
 use rocketmq_client_core::time::Instant;
 
