@@ -171,6 +171,27 @@ impl Admin {
         Ok(messages)
     }
 
+    /// Puts a message into the first queue of a topic, with this system flag, whatever the body is.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn put(&self, topic: &str, sys_flag: i32, body: &[u8]) -> Verdict {
+        let header = SendMessageRequestHeaderV2 {
+            producer_group: "conformance-admin".into(),
+            topic: topic.into(),
+            default_topic: TEMPLATE_TOPIC.into(),
+            default_topic_queue_nums: 4,
+            sys_flag,
+            properties: Some("".into()),
+            ..Default::default()
+        };
+        let answer = ask_with(&self.broker()?.1, &header, body)?;
+        match answer.response_code() {
+            ResponseCode::SUCCESS => Ok(()),
+            _ => Err(refused("room for a message", &answer)),
+        }
+    }
+
     fn pull(&self, topic: &str, queue_id: i32, queue_offset: i64) -> Verdict<Vec<StoredMessage>> {
         let header = PullMessageRequestHeader {
             consumer_group: "conformance-admin".into(),
