@@ -14,8 +14,10 @@ pub use pop::*;
 pub use pull::*;
 pub use send::*;
 
-use super::header::{FieldType, FieldValue};
-use alloc::borrow::Cow;
+use super::{
+    RawText,
+    header::{FieldType, FieldValue},
+};
 
 /// Which end of a run of equal times a search by time gives. Java: `BoundaryType`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,8 +31,8 @@ pub enum BoundaryType {
 
 /// As Java, only `upper` in any case is upper.
 impl<'a> FieldType<'a> for BoundaryType {
-    fn from_text(text: Cow<'a, str>) -> Option<Self> {
-        Some(if text.eq_ignore_ascii_case("upper") { Self::Upper } else { Self::Lower })
+    fn from_text(text: RawText<'a>) -> Option<Self> {
+        Some(if text.text().eq_ignore_ascii_case("upper") { Self::Upper } else { Self::Lower })
     }
 
     fn value(&self) -> FieldValue<'_> {
@@ -49,7 +51,7 @@ pub(super) use generate::{BOTH, Generate, generate, through_the_wire};
 mod generate {
     use super::{super::*, *};
     use crate::rng::Rng;
-    use alloc::string::String;
+    use alloc::{borrow::Cow, string::String};
     use bytes::BytesMut;
 
     pub(crate) const BOTH: [SerializeType; 2] = [SerializeType::Json, SerializeType::Rocketmq];
