@@ -25,6 +25,11 @@ operations! {
         encode_from_template(measure, SerializeType::Json);
     }
 
+    /// The same in the binary form. Prototype: 52 ns.
+    fn encode_send_template_binary(measure: &mut Measure) {
+        encode_from_template(measure, SerializeType::Rocketmq);
+    }
+
     /// The header of a send, every field rendered. Java 1,516 ns, mxsm 722 ns.
     fn encode_send_full_json(measure: &mut Measure) {
         encode_in_full(measure, SerializeType::Json);
@@ -102,7 +107,7 @@ fn encoder(serialize: SerializeType) -> Encoder {
 
 fn encode_from_template(measure: &mut Measure, serialize: SerializeType) {
     let code = RequestCode::SEND_MESSAGE_V2;
-    let template = SendTemplate::new(&encoder(serialize), code, 0, &send_header(), &[]);
+    let template = SendTemplate::new(&encoder(serialize), code, &send_header(), &[]);
     let mut out = BytesMut::with_capacity(1 << 16);
     let mut opaque = 1_000_000;
     measure.each(|| {
@@ -112,6 +117,7 @@ fn encode_from_template(measure: &mut Measure, serialize: SerializeType) {
             queue_id: opaque & 7,
             born_timestamp: 1_700_000_000_000 + i64::from(opaque),
             properties: black_box(PROPERTIES),
+            reconsume_times: Some(0),
             ..SendFields::default()
         };
         out.clear();
