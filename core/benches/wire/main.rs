@@ -41,7 +41,7 @@ enum Measure {
 impl Measure {
     /// Measures `once`.
     fn each<R>(&mut self, mut once: impl FnMut() -> R) {
-        self.every(1, || once());
+        self.every(1, &mut once);
     }
 
     /// Measures `round`, which deals with `items` at a time.

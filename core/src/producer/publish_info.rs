@@ -116,7 +116,7 @@ impl TopicPublishInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
+    use crate::remoting::{Encoder, RequestCode};
     use core::time::Duration;
 
     fn info(queues: &[(&str, i32)]) -> TopicPublishInfo {
@@ -131,6 +131,29 @@ mod tests {
             })
             .collect();
         TopicPublishInfo { queues: queues.into(), route_version: 1, index: 0, templates: Vec::new() }
+    }
+
+    fn template(info: &mut TopicPublishInfo, broker: &str) -> (usize, bool) {
+        let mut made = false;
+        let make = || {
+            made = true;
+            SendTemplate::new(&Encoder::default(), RequestCode::SEND_MESSAGE_V2, &Default::default(), &[])
+        };
+        info.template(&broker.into(), make);
+        (info.templates.len(), made)
+    }
+
+    #[test]
+    fn a_template_is_made_once_for_each_broker_and_they_stay_few() {
+        let mut info = info(&[]);
+        assert_eq!(template(&mut info, "a"), (1, true));
+        assert_eq!(template(&mut info, "b"), (2, true));
+        assert_eq!(template(&mut info, "a"), (2, false));
+        for number in 0..TEMPLATES_MAX * 2 {
+            assert!(template(&mut info, &alloc::format!("{number}")).0 <= TEMPLATES_MAX);
+        }
+        assert_eq!(template(&mut info, "a"), (TEMPLATES_MAX, false));
+        assert_eq!(template(&mut info, "0"), (TEMPLATES_MAX, false));
     }
 
     fn brokers(

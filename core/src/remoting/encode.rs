@@ -271,14 +271,27 @@ impl FieldSink for Fields<'_> {
         if self.serialize == SerializeType::Rocketmq {
             return value.with_text(|text| self.put_binary(key, text));
         }
-        self.comma();
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":\"");
-        match value {
-            FieldValue::Str(text) => json::escape(self.out, text),
-            plain => plain.with_text(|text| self.out.extend_from_slice(text.as_bytes())),
+        debug_assert!(key.len() <= KEY_BYTES_MAX, "{key} is longer than any key of the protocol");
+        let mut small = Small::new();
+        if !core::mem::take(&mut self.first) {
+            small.put(b",");
         }
-        self.out.extend_from_slice(b"\"");
+        small.put(b"\"");
+        small.slice(key.as_bytes());
+        small.put(b"\":\"");
+        match value {
+            FieldValue::Str(text) => {
+                self.out.extend_from_slice(small.bytes());
+                json::escape(self.out, text);
+                return self.out.extend_from_slice(b"\"");
+            }
+            FieldValue::I32(number) => small.int(number),
+            FieldValue::I64(number) => small.int(number),
+            FieldValue::Bool(true) => small.put(b"true"),
+            FieldValue::Bool(false) => small.put(b"false"),
+        }
+        small.put(b"\"");
+        self.out.extend_from_slice(small.bytes());
     }
 }
 
@@ -300,6 +313,9 @@ const fn low_16(number: i32) -> [u8; 2] {
 fn put_int(out: &mut BytesMut, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
+
+/// Room for a field's key beside its number.
+const KEY_BYTES_MAX: usize = 80;
 
 /// A few small pieces, put together on the stack: appending each to the buffer costs more.
 pub(super) struct Small {
@@ -330,15 +346,19 @@ impl Small {
     }
 
     #[inline]
+    pub(super) fn slice(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    #[inline]
     pub(super) fn int(&mut self, number: impl Into<i64>) {
         let number = number.into();
         if let digit @ 0..=9 = number {
             return self.put(&[b'0' + digit as u8]);
         }
         let mut buffer = itoa::Buffer::new();
-        let digits = buffer.format(number).as_bytes();
-        self.bytes[self.len..self.len + digits.len()].copy_from_slice(digits);
-        self.len += digits.len();
+        self.slice(buffer.format(number).as_bytes());
     }
 
     /// Key and length of a binary field.

@@ -120,6 +120,16 @@ impl ExtFields {
         }
     }
 
+    /// Whether [`for_each_raw`](Self::for_each_raw) gives what [`iter`](Self::iter) gives; for tests and fuzzing.
+    pub(super) fn index_agrees(&self) -> bool {
+        let mut all = self.iter();
+        let mut agrees = true;
+        self.for_each_raw(|key, value| {
+            agrees &= all.next().is_some_and(|(name, text)| name.as_bytes() == key && text == value.text());
+        });
+        agrees && all.next().is_none()
+    }
+
     fn form(&self) -> Form<'_> {
         match self.form {
             SerializeType::Json => {

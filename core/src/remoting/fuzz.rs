@@ -85,6 +85,7 @@ pub fn fuzz_roundtrip(bytes: &[u8]) {
 }
 
 fn read_headers(command: &RemotingCommand) {
+    assert!(command.ext.index_agrees(), "what was noted when the frame was cut is what is there");
     let _ = command.header::<SendMessageRequestHeaderV2<'_>>();
     let _ = command.header::<SendMessageResponseHeader<'_>>();
     let _ = command.header::<PullMessageRequestHeader<'_>>();

@@ -19,7 +19,10 @@ pub(super) fn parse(text: &[u8]) -> Option<Head> {
     rest = rest.strip_prefix(b",\"flag\":")?;
     head.flag = int(&mut rest)?;
     rest = rest.strip_prefix(b",\"language\":\"")?;
-    head.language = LanguageCode::from_name(core::str::from_utf8(string(&mut rest)?).ok()?);
+    let language = string(&mut rest)?;
+    if language != b"JAVA" {
+        head.language = LanguageCode::from_name(core::str::from_utf8(language).ok()?);
+    }
     rest = rest.strip_prefix(b",\"opaque\":")?;
     head.opaque = int(&mut rest)?;
     if let Some(after) = rest.strip_prefix(b",\"remark\":\"") {
