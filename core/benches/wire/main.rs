@@ -1,4 +1,4 @@
-//! What the hot paths of the wire cost: nanoseconds here, instructions by `.ci/callgrind`.
+//! What the hot paths of the wire and of the core cost: nanoseconds here, instructions by `.ci/callgrind`.
 //!
 //! ```sh
 //! cargo bench -p rocketmq-client-core --bench wire            # all operations
@@ -14,6 +14,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the figures are for whoever runs it")]
 
 mod operations;
+mod world;
 
 use std::hint::black_box;
 use std::process::ExitCode;
