@@ -199,6 +199,11 @@ impl<P: Clone> Channels<P> {
         }
     }
 
+    /// What writes the frames, for templates.
+    pub const fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
     /// Whether requests to `address` can go out at once.
     pub fn is_open(&self, address: &str) -> bool {
         self.by_address.get(address).and_then(|id| self.arena.get(*id)).is_some_and(Channel::is_open)

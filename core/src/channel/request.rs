@@ -2,12 +2,13 @@
 
 use alloc::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::error::Cause;
 use crate::id::ChannelId;
 use crate::remoting::{
-    FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, NoHeader, RequestCode, RequestHeader, ResponseCode,
+    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, NoHeader, RequestCode, RequestHeader, ResponseCode,
+    SendFields, SendTemplate,
 };
 use crate::time::Instant;
 
@@ -60,16 +61,67 @@ impl<P: Clone> Channels<P> {
         deadline: Instant,
         purpose: P,
     ) {
+        let body_len = body.len();
+        self.request_encoded(now, address, (body, place), deadline, purpose, |encoder, opaque, out| {
+            let head = Head { code: code.0, opaque, flag: 0, remark: None };
+            encoder.encode(out, &head, header, &[], body_len)
+        });
+    }
+
+    /// Queues a send, whose fields but `opaque` and `oneway` the caller has filled in; as
+    /// [`request`](Self::request) otherwise.
+    #[expect(clippy::too_many_arguments, reason = "they are what a send consists of")]
+    pub fn send(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        template: &SendTemplate,
+        fields: &SendFields<'_>,
+        body: Bytes,
+        deadline: Instant,
+        purpose: P,
+    ) {
+        let body_len = body.len();
+        let body = (body, Place::Behind);
+        self.request_encoded(now, address, body, deadline, purpose, |_, opaque, out| {
+            template.encode(out, &SendFields { opaque, oneway: false, ..*fields }, body_len)
+        });
+    }
+
+    /// Queues a one-way send; as [`oneway`](Self::oneway) otherwise.
+    pub fn send_oneway(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        template: &SendTemplate,
+        fields: &SendFields<'_>,
+        body: Bytes,
+        purpose: P,
+    ) {
+        let body_len = body.len();
+        self.oneway_encoded(now, address, body, Some(purpose), |_, opaque, out| {
+            template.encode(out, &SendFields { opaque, oneway: true, ..*fields }, body_len)
+        });
+    }
+
+    fn request_encoded(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        (body, place): (Bytes, Place),
+        deadline: Instant,
+        purpose: P,
+        encode: impl FnOnce(&Encoder, i32, &mut BytesMut) -> usize,
+    ) {
         self.counts.requests += 1;
         let id = match self.channel_for(now, address, true) {
             Ok(id) => id,
             Err(cause) => return self.fail(address.clone(), purpose, cause),
         };
         let opaque = self.take_opaque(id);
-        let head = Head { code: code.0, opaque, flag: 0, remark: None };
         let timer = self.timers.arm(deadline, ChannelTimer::Request(id, opaque));
         let kind = WaitingKind::Request { opaque };
-        let end = self.queue(now, id, &head, header, body, (kind, place));
+        let end = self.queue(now, id, (body, place), kind, |encoder, out| encode(encoder, opaque, out));
         let pending = Pending { purpose, timer, sent_at: now, end: end.unwrap_or(u64::MAX) };
         let channel = self.arena.get_mut(id).expect("channel_for gives one that is alive");
         channel.pending.insert(opaque, pending);
@@ -85,6 +137,21 @@ impl<P: Clone> Channels<P> {
         body: Bytes,
         purpose: Option<P>,
     ) {
+        let body_len = body.len();
+        self.oneway_encoded(now, address, body, purpose, |encoder, opaque, out| {
+            let head = Head { code: H::CODE.0, opaque, flag: FLAG_ONEWAY, remark: None };
+            encoder.encode(out, &head, header, &[], body_len)
+        });
+    }
+
+    fn oneway_encoded(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        body: Bytes,
+        purpose: Option<P>,
+        encode: impl FnOnce(&Encoder, i32, &mut BytesMut) -> usize,
+    ) {
         let id = match self.channel_for(now, address, true) {
             Ok(id) => id,
             Err(cause) => {
@@ -95,9 +162,9 @@ impl<P: Clone> Channels<P> {
             }
         };
         let opaque = self.take_opaque(id);
-        let head = Head { code: H::CODE.0, opaque, flag: FLAG_ONEWAY, remark: None };
-        let end =
-            self.queue(now, id, &head, header, body, (WaitingKind::Oneway(purpose.clone()), Place::Behind));
+        let kind = WaitingKind::Oneway(purpose.clone());
+        let body = (body, Place::Behind);
+        let end = self.queue(now, id, body, kind, |encoder, out| encode(encoder, opaque, out));
         if let (Some(end), Some(purpose)) = (end, purpose) {
             let channel = self.arena.get_mut(id).expect("channel_for gives one that is alive");
             channel.oneways.push_back((end, purpose));
@@ -122,32 +189,33 @@ impl<P: Clone> Channels<P> {
             return;
         }
         let head = Head { code: code.0, opaque, flag: FLAG_RESPONSE, remark };
-        self.queue(now, id, &head, header, body, (WaitingKind::Oneway(None), Place::Behind));
+        let body_len = body.len();
+        self.queue(now, id, (body, Place::Behind), WaitingKind::Oneway(None), |encoder, out| {
+            encoder.encode(out, &head, header, &[], body_len)
+        });
     }
 
     /// The only place where a frame enters a connection; its end in the stream, unless it has to wait
     /// for the connection to come up.
-    fn queue<'h, H: Header<'h>>(
+    fn queue(
         &mut self,
         now: Instant,
         id: ChannelId,
-        head: &Head<'_>,
-        header: &H,
-        body: Bytes,
-        (kind, place): (WaitingKind<P>, Place),
+        (body, place): (Bytes, Place),
+        kind: WaitingKind<P>,
+        encode: impl FnOnce(&Encoder, &mut BytesMut) -> usize,
     ) -> Option<u64> {
         let channel = self.arena.get_mut(id)?;
         channel.last_active = now;
         // What waits for a connection that has just come up keeps its place before what comes now.
         let waits = !channel.is_open() || (place == Place::Behind && !channel.waiting.is_empty());
         if waits {
-            let frame = outbox::encode_apart(|out| self.encoder.encode(out, head, header, &[], body.len()));
+            let frame = outbox::encode_apart(|out| encode(&self.encoder, out));
             let index = if place == Place::Ahead { 0 } else { channel.waiting.len() };
             channel.waiting.insert(index, Waiting { frame, body, kind });
             return None;
         }
-        let end =
-            channel.outbox.push_frame(&body, |out| self.encoder.encode(out, head, header, &[], body.len()));
+        let end = channel.outbox.push_frame(&body, |out| encode(&self.encoder, out));
         self.mark_dirty(id);
         Some(end)
     }

@@ -358,6 +358,22 @@ fn a_broker_that_is_busy_costs_one_attempt_and_the_next_goes_elsewhere_with_the_
 }
 
 #[test]
+fn each_attempt_names_the_broker_that_it_goes_to() {
+    let mut world = World::with_producer(producer());
+    for _ in 0..3 {
+        world.send();
+    }
+    world.route(&[A, B]);
+    for _ in 0..6 {
+        let send = world.next(RequestCode::SEND_MESSAGE_V2);
+        let header: SendMessageRequestHeaderV2<'_> = send.command.header().expect("a send");
+        let name = if send.address == A.1 { A.0 } else { B.0 };
+        assert_eq!(header.broker_name.as_deref(), Some(name));
+        world.answer(&send, ResponseCode::SYSTEM_BUSY);
+    }
+}
+
+#[test]
 fn attempts_end_at_one_plus_the_retries() {
     let mut world = World::with_producer(producer());
     world.send();

@@ -1,7 +1,7 @@
 //! Producers: what is checked and compressed on the caller's side, and the sends.
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use core::time::Duration;
 
@@ -172,9 +172,9 @@ impl Producer {
 
     /// What goes to the core: compressed where it pays.
     fn outbound(&self, message: Message) -> Result<Box<OutboundMessage>> {
-        let properties = String::from(message.properties.as_str());
-        let (body, sys_flag) = self.compress(message.body)?;
-        let Message { topic, flag, .. } = message;
+        let Message { topic, body, flag, properties, .. } = message;
+        let (body, sys_flag) = self.compress(body)?;
+        let properties = properties.into_string();
         Ok(Box::new(OutboundMessage { topic, body, flag, sys_flag, properties }))
     }
 

@@ -153,6 +153,12 @@ impl Properties {
         &self.text
     }
 
+    /// As [`Properties::as_str`], without a copy.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.text
+    }
+
     /// The length of [`Properties::as_str`] in bytes; at most [`PROPERTIES_BYTES_MAX`] can be sent.
     #[must_use]
     pub fn encoded_len(&self) -> usize {

@@ -1,10 +1,12 @@
 //! The queues that a producer can send a topic's messages to, and whose turn it is.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::client::QueueChoice;
 use crate::latency::LatencyFaultTolerance;
 use crate::message::MessageQueue;
+use crate::remoting::SendTemplate;
 use crate::rng::Rng;
 use crate::route::TopicRoute;
 use crate::time::Instant;
@@ -15,12 +17,17 @@ pub struct TopicPublishInfo {
     queues: Arc<[Arc<MessageQueue>]>,
     route_version: u64,
     index: u32,
+    /// By broker; at most [`TEMPLATES_MAX`].
+    templates: Vec<(Arc<str>, SendTemplate)>,
 }
+
+/// Of how many brokers a topic keeps the constant part of its sends; the last one makes room for another.
+const TEMPLATES_MAX: usize = 64;
 
 impl TopicPublishInfo {
     /// Starts at a queue drawn at random, so that many producers don't all start at the first.
     pub fn new(rng: &mut Rng) -> Self {
-        Self { queues: Arc::from([]), route_version: 0, index: rng.next_u32() }
+        Self { queues: Arc::from([]), route_version: 0, index: rng.next_u32(), templates: Vec::new() }
     }
 
     /// Takes the queues from `route` if it has changed.
@@ -28,7 +35,24 @@ impl TopicPublishInfo {
         if self.route_version != route.version {
             self.route_version = route.version;
             self.queues = route.publish_queues().clone();
+            let queues = &self.queues;
+            self.templates.retain(|(broker, _)| queues.iter().any(|queue| queue.broker_name == *broker));
         }
+    }
+
+    /// The template of sends to `broker`, made by `make` the first time.
+    pub(super) fn template(
+        &mut self,
+        broker: &Arc<str>,
+        make: impl FnOnce() -> SendTemplate,
+    ) -> &SendTemplate {
+        let found = self.templates.iter().position(|(known, _)| known == broker);
+        let at = found.unwrap_or_else(|| {
+            self.templates.truncate(TEMPLATES_MAX - 1);
+            self.templates.push((broker.clone(), make()));
+            self.templates.len() - 1
+        });
+        &self.templates[at].1
     }
 
     /// The queues.
@@ -92,7 +116,7 @@ impl TopicPublishInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
+    use crate::remoting::{Encoder, RequestCode};
     use core::time::Duration;
 
     fn info(queues: &[(&str, i32)]) -> TopicPublishInfo {
@@ -106,7 +130,30 @@ mod tests {
                 })
             })
             .collect();
-        TopicPublishInfo { queues: queues.into(), route_version: 1, index: 0 }
+        TopicPublishInfo { queues: queues.into(), route_version: 1, index: 0, templates: Vec::new() }
+    }
+
+    fn template(info: &mut TopicPublishInfo, broker: &str) -> (usize, bool) {
+        let mut made = false;
+        let make = || {
+            made = true;
+            SendTemplate::new(&Encoder::default(), RequestCode::SEND_MESSAGE_V2, &Default::default(), &[])
+        };
+        info.template(&broker.into(), make);
+        (info.templates.len(), made)
+    }
+
+    #[test]
+    fn a_template_is_made_once_for_each_broker_and_they_stay_few() {
+        let mut info = info(&[]);
+        assert_eq!(template(&mut info, "a"), (1, true));
+        assert_eq!(template(&mut info, "b"), (2, true));
+        assert_eq!(template(&mut info, "a"), (2, false));
+        for number in 0..TEMPLATES_MAX * 2 {
+            assert!(template(&mut info, &alloc::format!("{number}")).0 <= TEMPLATES_MAX);
+        }
+        assert_eq!(template(&mut info, "a"), (TEMPLATES_MAX, false));
+        assert_eq!(template(&mut info, "0"), (TEMPLATES_MAX, false));
     }
 
     fn brokers(

@@ -1,11 +1,10 @@
 //! What a broker says of a message that it has stored.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
 use crate::message::MessageQueue;
-use crate::message::id::HexId;
+use crate::message::id::{HexId, IdText};
 use crate::remoting::{HeaderError, RemotingCommand, ResponseCode, SendMessageResponseHeader};
 
 /// How safely a message is stored. All of these mean that it is.
@@ -45,13 +44,13 @@ pub struct SendReceipt {
     /// The message's unique key, given by this client.
     pub message_id: HexId,
     /// The id made of the broker's address and the position in its log.
-    pub offset_message_id: Box<str>,
+    pub offset_message_id: IdText,
     /// The queue it is in.
     pub queue: Arc<MessageQueue>,
     /// Its place in that queue.
     pub queue_offset: i64,
     /// The transaction it belongs to, if any.
-    pub transaction_id: Option<Box<str>>,
+    pub transaction_id: Option<IdText>,
 }
 
 impl SendReceipt {

@@ -12,11 +12,14 @@ use crate::channel::Reply;
 use crate::client::{
     Asker, OutboundMessage, Outcome, Owner, Purpose, Question, QueueChoice, Shared, TimerKey,
 };
+use crate::config::ProducerConfig;
 use crate::error::{Cause, Error, Failure, UsageError};
 use crate::id::{AskToken, OperationId, ProducerId, SendId};
 use crate::message::id::HexId;
 use crate::message::{MessageQueue, property};
-use crate::remoting::{ResponseCode, SendMessageRequestHeaderV2};
+use crate::remoting::{
+    Encoder, RequestCode, ResponseCode, SendFields, SendMessageRequestHeaderV2, SendTemplate,
+};
 use crate::route::RouteOutcome;
 use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
@@ -254,14 +257,16 @@ impl Producers {
             return self.failed(shared, now, id, (false, true), Cause::NoAddress);
         };
         let another = info.has_broker_besides(&queue.broker_name);
-        let deadline = attempt_deadline(now, send, producer, another);
+        let deadline = attempt_deadline(now, send, &producer.config, another);
         send.queue = Some(queue.clone());
         send.attempts += 1;
         send.attempt_started = now;
         if send.order.kind == SendKind::Oneway {
             send.oneway_timer = Some(shared.arm(send.deadline, TimerKey::Send(id)));
         }
-        transmit(shared, now, id, send, producer, &queue, &address, deadline);
+        let encoder = shared.channels.encoder();
+        let template = info.template(&queue.broker_name, || template(encoder, &producer.config, &queue));
+        transmit(shared, now, (id, send), template, &queue, &address, deadline);
     }
 
     fn wait_for_route(&mut self, shared: &mut Shared, now: Instant, id: SendId) {
@@ -441,10 +446,10 @@ fn attempts_max(send: &Send, producer: &Producer) -> u32 {
 
 /// With another broker to try, an attempt may use half of what is left; the last one, or the only
 /// one, may use all.
-fn attempt_deadline(now: Instant, send: &Send, producer: &Producer, another: bool) -> Instant {
+fn attempt_deadline(now: Instant, send: &Send, config: &ProducerConfig, another: bool) -> Instant {
     let left = send.deadline.saturating_since(now);
-    let last = send.attempts >= producer.config.retry_times || send.order.choice != QueueChoice::RoundRobin;
-    let share = match producer.config.send_attempt_timeout {
+    let last = send.attempts >= config.retry_times || send.order.choice != QueueChoice::RoundRobin;
+    let share = match config.send_attempt_timeout {
         Some(limit) if !last => left.min(limit),
         None if !last && another => left / 2,
         _ => left,
@@ -452,42 +457,47 @@ fn attempt_deadline(now: Instant, send: &Send, producer: &Producer, another: boo
     now + share
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts are borrowed from different tables")]
+/// What all sends of a producer to a broker's queues of a topic have in common.
+fn template(encoder: &Encoder, config: &ProducerConfig, queue: &MessageQueue) -> SendTemplate {
+    let header = SendMessageRequestHeaderV2 {
+        producer_group: Cow::Borrowed(&config.group),
+        topic: Cow::Borrowed(&queue.topic),
+        default_topic: Cow::Borrowed(&config.create_topic_key),
+        default_topic_queue_nums: config.default_topic_queue_nums,
+        unit_mode: Some(false),
+        batch: Some(false),
+        broker_name: Some(Cow::Borrowed(&queue.broker_name)),
+        ..SendMessageRequestHeaderV2::default()
+    };
+    SendTemplate::new(encoder, RequestCode::SEND_MESSAGE_V2, &header, &[])
+}
+
 fn transmit(
     shared: &mut Shared,
     now: Instant,
-    id: SendId,
-    send: &Send,
-    producer: &Producer,
+    (id, send): (SendId, &Send),
+    template: &SendTemplate,
     queue: &MessageQueue,
     address: &Arc<str>,
     deadline: Instant,
 ) {
     let message = &send.order.message;
-    let header = SendMessageRequestHeaderV2 {
-        producer_group: Cow::Borrowed(&producer.config.group),
-        topic: Cow::Borrowed(&message.topic),
-        default_topic: Cow::Borrowed(&producer.config.create_topic_key),
-        default_topic_queue_nums: producer.config.default_topic_queue_nums,
+    let fields = SendFields {
         queue_id: queue.queue_id,
         sys_flag: message.sys_flag,
         born_timestamp: send.born.as_millis(),
         flag: message.flag,
-        properties: Some(Cow::Borrowed(&message.properties)),
+        properties: &message.properties,
         reconsume_times: Some(0),
-        unit_mode: Some(false),
-        max_reconsume_times: None,
-        batch: Some(false),
-        broker_name: Some(Cow::Borrowed(&queue.broker_name)),
-        ..SendMessageRequestHeaderV2::default()
+        ..SendFields::default()
     };
+    let body = message.body.clone();
+    let purpose = Purpose::Send(id);
     match send.order.kind {
         SendKind::Answered => {
-            shared.channels.request(now, address, &header, message.body.clone(), deadline, Purpose::Send(id));
+            shared.channels.send(now, address, template, &fields, body, deadline, purpose);
         }
-        SendKind::Oneway => {
-            shared.channels.oneway(now, address, &header, message.body.clone(), Some(Purpose::Send(id)));
-        }
+        SendKind::Oneway => shared.channels.send_oneway(now, address, template, &fields, body, purpose),
     }
 }
 

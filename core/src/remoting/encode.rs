@@ -136,7 +136,7 @@ impl Encoder {
         out.extend_from_slice(b"{\"code\":");
         put_int(out, head.code);
         let before = out.len();
-        out.extend_from_slice(b",\"extFields\":{");
+        out.extend_from_slice(JSON_FIELDS);
         let opened = out.len();
         write_fields(&mut Fields::new(out, SerializeType::Json));
         if out.len() == opened {
@@ -144,20 +144,44 @@ impl Encoder {
         } else {
             out.extend_from_slice(b"}");
         }
-        out.extend_from_slice(b",\"flag\":");
-        put_int(out, head.flag);
-        out.extend_from_slice(b",\"language\":\"");
-        out.extend_from_slice(self.language.name().as_bytes());
-        out.extend_from_slice(b"\",\"opaque\":");
+        self.json_flag(out, head.flag);
         put_int(out, head.opaque);
         if let Some(remark) = head.remark {
             out.extend_from_slice(b",\"remark\":\"");
             json::escape(out, remark);
             out.extend_from_slice(b"\"");
         }
+        self.json_version(out);
+    }
+
+    /// Everything between the ext fields and the value of opaque.
+    pub(super) fn json_flag(&self, out: &mut BytesMut, flag: i32) {
+        out.extend_from_slice(b",\"flag\":");
+        put_int(out, flag);
+        out.extend_from_slice(b",\"language\":\"");
+        out.extend_from_slice(self.language.name().as_bytes());
+        out.extend_from_slice(b"\",\"opaque\":");
+    }
+
+    /// What ends a header.
+    pub(super) fn json_version(&self, out: &mut BytesMut) {
         out.extend_from_slice(b",\"version\":");
         put_int(out, self.version);
         out.extend_from_slice(b"}");
+    }
+
+    /// Everything ahead of the fields of a request that has some, with zeros for the frame's lengths, opaque,
+    /// flag and the fields' length.
+    pub(super) fn start(&self, out: &mut BytesMut, serialize: SerializeType, code: i32) {
+        out.put_u64(0);
+        match serialize {
+            SerializeType::Json => {
+                out.extend_from_slice(b"{\"code\":");
+                put_int(out, code);
+                out.extend_from_slice(JSON_FIELDS);
+            }
+            SerializeType::Rocketmq => self.binary(out, &Head { code, ..Head::default() }, |_| ()),
+        }
     }
 
     fn binary(&self, out: &mut BytesMut, head: &Head<'_>, write_fields: impl FnOnce(&mut Fields<'_>)) {
@@ -176,6 +200,8 @@ impl Encoder {
         patch(out, length_at, &len.to_be_bytes());
     }
 }
+
+const JSON_FIELDS: &[u8] = b",\"extFields\":{";
 
 /// Fills in the eight bytes at `start` once the header behind them is written.
 pub(super) fn finish_frame(
@@ -202,6 +228,11 @@ pub(super) struct Fields<'o> {
 impl<'o> Fields<'o> {
     pub(super) const fn new(out: &'o mut BytesMut, serialize: SerializeType) -> Self {
         Self { out, serialize, first: true }
+    }
+
+    /// Fields behind others.
+    pub(super) const fn following(out: &'o mut BytesMut, serialize: SerializeType) -> Self {
+        Self { out, serialize, first: false }
     }
 
     /// A field whose key may need escapes.
@@ -240,14 +271,27 @@ impl FieldSink for Fields<'_> {
         if self.serialize == SerializeType::Rocketmq {
             return value.with_text(|text| self.put_binary(key, text));
         }
-        self.comma();
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":\"");
-        match value {
-            FieldValue::Str(text) => json::escape(self.out, text),
-            plain => plain.with_text(|text| self.out.extend_from_slice(text.as_bytes())),
+        debug_assert!(key.len() <= KEY_BYTES_MAX, "{key} is longer than any key of the protocol");
+        let mut small = Small::new();
+        if !core::mem::take(&mut self.first) {
+            small.put(b",");
         }
-        self.out.extend_from_slice(b"\"");
+        small.put(b"\"");
+        small.slice(key.as_bytes());
+        small.put(b"\":\"");
+        match value {
+            FieldValue::Str(text) => {
+                self.out.extend_from_slice(small.bytes());
+                json::escape(self.out, text);
+                return self.out.extend_from_slice(b"\"");
+            }
+            FieldValue::I32(number) => small.int(number),
+            FieldValue::I64(number) => small.int(number),
+            FieldValue::Bool(true) => small.put(b"true"),
+            FieldValue::Bool(false) => small.put(b"false"),
+        }
+        small.put(b"\"");
+        self.out.extend_from_slice(small.bytes());
     }
 }
 
@@ -266,10 +310,75 @@ const fn low_16(number: i32) -> [u8; 2] {
     [high, low]
 }
 
-pub(super) fn put_int(out: &mut BytesMut, number: impl itoa::Integer) {
+fn put_int(out: &mut BytesMut, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-fn patch(out: &mut BytesMut, at: usize, bytes: &[u8]) {
+/// Room for a field's key beside its number.
+const KEY_BYTES_MAX: usize = 80;
+
+/// A few small pieces, put together on the stack: appending each to the buffer costs more.
+pub(super) struct Small {
+    bytes: [u8; SMALL_BYTES],
+    len: usize,
+}
+
+/// Room for four binary fields of 64 bits and the head of a fifth.
+const SMALL_BYTES: usize = 5 * BINARY_HEAD + 4 * 20;
+/// A binary field but its value, when the key is one letter.
+const BINARY_HEAD: usize = 7;
+
+impl Small {
+    #[inline]
+    pub(super) const fn new() -> Self {
+        Self { bytes: [0; SMALL_BYTES], len: 0 }
+    }
+
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    #[inline]
+    pub(super) fn put<const N: usize>(&mut self, bytes: &[u8; N]) {
+        self.bytes[self.len..self.len + N].copy_from_slice(bytes);
+        self.len += N;
+    }
+
+    #[inline]
+    pub(super) fn slice(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    #[inline]
+    pub(super) fn int(&mut self, number: impl Into<i64>) {
+        let number = number.into();
+        if let digit @ 0..=9 = number {
+            return self.put(&[b'0' + digit as u8]);
+        }
+        let mut buffer = itoa::Buffer::new();
+        self.slice(buffer.format(number).as_bytes());
+    }
+
+    /// Key and length of a binary field.
+    #[inline]
+    pub(super) fn binary_head(&mut self, key: u8, value_len: usize) {
+        let [l0, l1, l2, l3] = len_u32(value_len).to_be_bytes();
+        self.put(&[0, 1, key, l0, l1, l2, l3]);
+    }
+
+    /// A binary field with a number.
+    #[inline]
+    pub(super) fn binary_int(&mut self, key: u8, number: impl Into<i64>) {
+        let head = self.len;
+        self.binary_head(key, 0);
+        self.int(number);
+        // At most 20 digits.
+        self.bytes[head + BINARY_HEAD - 1] = (self.len - head - BINARY_HEAD) as u8;
+    }
+}
+
+pub(super) fn patch(out: &mut BytesMut, at: usize, bytes: &[u8]) {
     out[at..at + bytes.len()].copy_from_slice(bytes);
 }

@@ -6,11 +6,11 @@
 
 use super::{
     SerializeType,
-    json::{self, JsonError, Scan, Text},
+    json::{self, JsonError, RawText, Scan},
 };
 use alloc::borrow::Cow;
 use bytes::{Bytes, BytesMut};
-use core::fmt;
+use core::{fmt, ops::Range};
 
 /// The ext fields (`extFields`) of a command: a slice of the frame, read when asked.
 ///
@@ -21,6 +21,50 @@ pub struct ExtFields {
     /// The object with its braces, or the binary section; both were checked when the frame was cut.
     raw: Bytes,
     form: SerializeType,
+    index: FieldIndex,
+}
+
+/// Where the fields lie in the ext fields' bytes, found when the frame was cut. None of them has escapes.
+/// Empty when nobody looked, when they are many or lie far from the start: then they are scanned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FieldIndex {
+    fields: [IndexedField; INDEXED_MAX],
+    len: u8,
+}
+
+/// The first byte and the length of key and value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct IndexedField {
+    key: (u16, u16),
+    value: (u16, u16),
+}
+
+/// What brokers answer to a send or a pull has fewer fields.
+const INDEXED_MAX: usize = 8;
+
+impl FieldIndex {
+    pub(super) const EMPTY: Self =
+        Self { fields: [IndexedField { key: (0, 0), value: (0, 0) }; INDEXED_MAX], len: 0 };
+
+    #[cfg(test)]
+    pub(super) const fn len(&self) -> u8 {
+        self.len
+    }
+
+    /// Notes a field; false when it has no room.
+    #[inline]
+    pub(super) fn push(&mut self, key: Range<usize>, value: Range<usize>) -> bool {
+        let place =
+            |range: Range<usize>| Some((u16::try_from(range.start).ok()?, u16::try_from(range.len()).ok()?));
+        let (Some(field), Some(key), Some(value)) =
+            (self.fields.get_mut(usize::from(self.len)), place(key), place(value))
+        else {
+            return false;
+        };
+        *field = IndexedField { key, value };
+        self.len += 1;
+        true
+    }
 }
 
 /// Ext fields whose values [`ExtFields`]' `Debug` leaves out.
@@ -30,11 +74,15 @@ impl ExtFields {
     /// No fields.
     #[must_use]
     pub const fn new() -> Self {
-        Self { raw: Bytes::new(), form: SerializeType::Json }
+        Self::from_raw(Bytes::new(), SerializeType::Json)
     }
 
     pub(super) const fn from_raw(raw: Bytes, form: SerializeType) -> Self {
-        Self { raw, form }
+        Self { raw, form, index: FieldIndex::EMPTY }
+    }
+
+    pub(super) const fn from_indexed(raw: Bytes, form: SerializeType, index: FieldIndex) -> Self {
+        Self { raw, form, index }
     }
 
     /// The value of `key`, borrowed from the frame unless it holds escapes.
@@ -46,12 +94,49 @@ impl ExtFields {
     /// All fields in the order they were written, repeated keys included.
     #[must_use]
     pub fn iter(&self) -> ExtFieldsIter<'_> {
+        ExtFieldsIter(self.form())
+    }
+
+    /// Hands all fields to `take`, key and value as they arrived; a key with escapes comes without them.
+    #[inline]
+    pub(super) fn for_each_raw<'a>(&'a self, mut take: impl FnMut(&[u8], RawText<'a>)) {
+        if self.index.len > 0 {
+            let part = |(start, len): (u16, u16)| {
+                let start = usize::from(start);
+                self.raw.get(start..start + usize::from(len)).unwrap_or_default()
+            };
+            for field in self.index.fields.iter().take(usize::from(self.index.len)) {
+                take(part(field.key), RawText::plain(part(field.value)));
+            }
+            return;
+        }
+        let mut form = self.form();
+        while let Some((key, value)) = form.next() {
+            if key.escaped {
+                take(key.text().as_bytes(), value);
+            } else {
+                take(key.raw, value);
+            }
+        }
+    }
+
+    /// Whether [`for_each_raw`](Self::for_each_raw) gives what [`iter`](Self::iter) gives; for tests and fuzzing.
+    pub(super) fn index_agrees(&self) -> bool {
+        let mut all = self.iter();
+        let mut agrees = true;
+        self.for_each_raw(|key, value| {
+            agrees &= all.next().is_some_and(|(name, text)| name.as_bytes() == key && text == value.text());
+        });
+        agrees && all.next().is_none()
+    }
+
+    fn form(&self) -> Form<'_> {
         match self.form {
             SerializeType::Json => {
-                let mut scan = Scan::new(core::str::from_utf8(&self.raw).unwrap_or_default());
-                ExtFieldsIter(if scan.take(b'{') { Form::Json(scan) } else { Form::Binary(&[]) })
+                let mut scan = Scan::new(&self.raw);
+                if scan.take(b'{') { Form::Json(scan) } else { Form::Binary(&[]) }
             }
-            SerializeType::Rocketmq => ExtFieldsIter(Form::Binary(&self.raw)),
+            SerializeType::Rocketmq => Form::Binary(&self.raw),
         }
     }
 
@@ -75,7 +160,7 @@ impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for ExtFields {
         if !raw.is_empty() {
             raw.extend_from_slice(b"}");
         }
-        Self { raw: raw.freeze(), form: SerializeType::Json }
+        Self::from_raw(raw.freeze(), SerializeType::Json)
     }
 }
 
@@ -119,30 +204,35 @@ impl<'a> Iterator for ExtFieldsIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.0 {
+        self.0.next().map(|(key, value)| (key.text(), value.text()))
+    }
+}
+
+impl<'a> Form<'a> {
+    fn next(&mut self) -> Option<(RawText<'a>, RawText<'a>)> {
+        match self {
             Form::Json(scan) => loop {
                 let (key, value) = json_field(scan).ok()??;
                 if let Some(value) = value {
-                    return Some((key.unescaped(), value.unescaped()));
+                    return Some((key, value));
                 }
             },
             Form::Binary(rest) => loop {
                 let (key, value) = binary_field(rest)?;
                 if !value.is_empty() {
-                    let key = core::str::from_utf8(key).unwrap_or_default();
-                    return Some((
-                        Cow::Borrowed(key),
-                        Cow::Borrowed(core::str::from_utf8(value).unwrap_or_default()),
-                    ));
+                    return Some((RawText::plain(key), RawText::plain(value)));
                 }
             },
         }
     }
 }
 
+/// A key, and a value unless it has no text.
+type JsonField<'a> = (RawText<'a>, Option<RawText<'a>>);
+
 /// The next field of an object whose `{` is taken; `None` behind its `}`. The value is `None` when it has no text.
 #[inline]
-pub(super) fn json_field<'a>(scan: &mut Scan<'a>) -> Result<Option<(Text<'a>, Option<Text<'a>>)>, JsonError> {
+pub(super) fn json_field<'a>(scan: &mut Scan<'a>) -> Result<Option<JsonField<'a>>, JsonError> {
     if scan.take(b'}') {
         return Ok(None);
     }
@@ -154,10 +244,7 @@ pub(super) fn json_field<'a>(scan: &mut Scan<'a>) -> Result<Option<(Text<'a>, Op
             scan.skip_value()?;
             None
         }
-        _ => match scan.word()? {
-            "null" => None,
-            raw => Some(Text { raw, escaped: false }),
-        },
+        _ => Some(scan.word()?).filter(|word| word.raw != b"null"),
     };
     if !scan.take(b',') && scan.peek() != Some(b'}') {
         return Err(scan.unexpected("a comma or the end of an object"));

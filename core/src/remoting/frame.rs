@@ -6,12 +6,14 @@
 
 use super::{
     ExtFields, LanguageCode, RemotingCommand, SerializeType,
-    ext_fields::{binary_field, json_field},
-    json::{JsonError, JsonProblem, Scan, Text},
+    ext_fields::{FieldIndex, binary_field, json_field},
+    json::{JsonError, JsonProblem, RawText, Scan},
 };
 use alloc::boxed::Box;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use core::ops::Range;
+
+mod java;
 
 /// The longest frame peers accept, its length field included.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
@@ -129,7 +131,7 @@ impl FrameDecoder {
         let head = Head::parse(self.buffer.get(PREFIX_LEN..body_start).unwrap_or_default(), serialize)?;
         self.started = true;
         let frame = self.buffer.split_to(body_end).freeze();
-        Ok(Some(head.into_command(&frame, body_start)))
+        Ok(Some(head.into_command(frame, body_start)))
     }
 
     #[cold]
@@ -149,6 +151,7 @@ impl FrameDecoder {
 }
 
 /// A header whose ext fields are still a range of it.
+#[derive(Debug, PartialEq, Eq)]
 struct Head {
     code: i32,
     language: LanguageCode,
@@ -157,30 +160,31 @@ struct Head {
     flag: i32,
     remark: Option<Box<str>>,
     ext: Range<usize>,
+    index: FieldIndex,
     serialize: SerializeType,
 }
 
 impl Head {
     fn parse(header: &[u8], serialize: SerializeType) -> Result<Self, FrameError> {
-        let text = core::str::from_utf8(header);
         match serialize {
-            SerializeType::Json => {
-                let text =
-                    text.map_err(|error| JsonError { at: error.valid_up_to(), problem: JsonProblem::Utf8 })?;
-                Ok(Self::parse_json(text)?)
-            }
+            SerializeType::Json => match java::parse(header) {
+                Some(head) => Ok(head),
+                None => Ok(Self::parse_json(header)?),
+            },
             SerializeType::Rocketmq => Self::parse_binary(header).map_err(FrameError::Binary),
         }
     }
 
-    fn into_command(self, frame: &Bytes, body_start: usize) -> RemotingCommand {
+    /// Cuts the frame without counting a reference more than it needs.
+    fn into_command(self, mut frame: Bytes, body_start: usize) -> RemotingCommand {
+        let body = if body_start == frame.len() { Bytes::new() } else { frame.split_off(body_start) };
         let ext = if self.ext.is_empty() {
             ExtFields::new()
         } else {
-            let raw = frame.slice(PREFIX_LEN + self.ext.start..PREFIX_LEN + self.ext.end);
-            ExtFields::from_raw(raw, self.serialize)
+            frame.truncate(PREFIX_LEN + self.ext.end);
+            frame.advance(PREFIX_LEN + self.ext.start);
+            ExtFields::from_indexed(frame, self.serialize, self.index)
         };
-        let body = if body_start == frame.len() { Bytes::new() } else { frame.slice(body_start..) };
         RemotingCommand {
             code: self.code,
             language: self.language,
@@ -196,10 +200,12 @@ impl Head {
     const fn empty(serialize: SerializeType) -> Self {
         // A header that leaves its language out is a Java one: Java's field starts with it.
         let language = LanguageCode::Java;
-        Self { code: 0, language, version: 0, opaque: 0, flag: 0, remark: None, ext: 0..0, serialize }
+        let index = FieldIndex::EMPTY;
+        Self { code: 0, language, version: 0, opaque: 0, flag: 0, remark: None, ext: 0..0, index, serialize }
     }
 
-    fn parse_json(text: &str) -> Result<Self, JsonError> {
+    fn parse_json(text: &[u8]) -> Result<Self, JsonError> {
+        check_utf8(text).map_err(|at| JsonError { at, problem: JsonProblem::Utf8 })?;
         let mut head = Self::empty(SerializeType::Json);
         let mut scan = Scan::new(text);
         scan.expect(b'{', "an object")?;
@@ -208,16 +214,16 @@ impl Head {
             let key = scan.string()?;
             scan.expect(b':', "a colon")?;
             match key.raw {
-                "code" => head.code = int(&mut scan)?,
-                "version" => head.version = int(&mut scan)?,
-                "opaque" => head.opaque = int(&mut scan)?,
-                "flag" => head.flag = int(&mut scan)?,
-                "language" => {
+                b"code" => head.code = int(&mut scan)?,
+                b"version" => head.version = int(&mut scan)?,
+                b"opaque" => head.opaque = int(&mut scan)?,
+                b"flag" => head.flag = int(&mut scan)?,
+                b"language" => {
                     head.language = text_or_null(&mut scan)?
-                        .map_or(LanguageCode::Unknown, |name| LanguageCode::from_name(name.raw));
+                        .map_or(LanguageCode::Unknown, |name| LanguageCode::from_name(name.raw_str()));
                 }
-                "remark" => head.remark = text_or_null(&mut scan)?.map(|remark| remark.unescaped().into()),
-                "extFields" => head.ext = ext_fields(&mut scan)?,
+                b"remark" => head.remark = text_or_null(&mut scan)?.map(|remark| remark.text().into()),
+                b"extFields" => head.ext = ext_fields(&mut scan)?,
                 _ => scan.skip_value()?,
             }
             closed = !scan.take(b',');
@@ -241,10 +247,20 @@ impl Head {
         let (ext_len, rest) = rest.split_first_chunk().ok_or(SHORT)?;
         let ext = rest.get(..length(*ext_len)?).ok_or(SHORT)?;
         let start = header.len() - rest.len();
+        // The lengths between the texts are ASCII or not; texts are when all is.
+        let ascii = ext.is_ascii();
         let mut fields = ext;
+        let mut index = FieldIndex::EMPTY;
+        let mut room = true;
         while !fields.is_empty() {
             let (key, value) = binary_field(&mut fields).ok_or("its ext fields are cut off")?;
-            if core::str::from_utf8(key).is_err() || core::str::from_utf8(value).is_err() {
+            let value_at = ext.len() - fields.len() - value.len();
+            let key_at = value_at - 4 - key.len();
+            // Java reads an empty value as none.
+            room = room
+                && (value.is_empty()
+                    || index.push(key_at..key_at + key.len(), value_at..value_at + value.len()));
+            if !ascii && (check_utf8(key).is_err() || check_utf8(value).is_err()) {
                 return Err("an ext field is not UTF-8");
             }
         }
@@ -256,6 +272,7 @@ impl Head {
             flag: i32::from_be_bytes([f0, f1, f2, f3]),
             remark: (!remark.is_empty()).then(|| remark.into()),
             ext: start..start + ext.len(),
+            index: if room { index } else { FieldIndex::EMPTY },
             serialize: SerializeType::Rocketmq,
         })
     }
@@ -269,25 +286,33 @@ fn length(bytes: [u8; 4]) -> Result<usize, &'static str> {
 fn int(scan: &mut Scan<'_>) -> Result<i32, JsonError> {
     match text_or_null(scan)? {
         None => Ok(0),
-        Some(number) => number.raw.parse().map_err(|_| scan.error(JsonProblem::Number("32 bits"))),
+        Some(number) => {
+            let fits = number.integer().and_then(|number| number.try_into().ok());
+            fits.ok_or_else(|| scan.error(JsonProblem::Number("32 bits")))
+        }
     }
 }
 
-fn text_or_null<'a>(scan: &mut Scan<'a>) -> Result<Option<Text<'a>>, JsonError> {
+/// Where `bytes` stop being UTF-8, if they do.
+fn check_utf8(bytes: &[u8]) -> Result<(), usize> {
+    if bytes.is_ascii() {
+        return Ok(());
+    }
+    core::str::from_utf8(bytes).map(|_| ()).map_err(|error| error.valid_up_to())
+}
+
+fn text_or_null<'a>(scan: &mut Scan<'a>) -> Result<Option<RawText<'a>>, JsonError> {
     if scan.peek() == Some(b'"') {
         return scan.string().map(Some);
     }
-    match scan.word()? {
-        "null" => Ok(None),
-        raw => Ok(Some(Text { raw, escaped: false })),
-    }
+    Ok(Some(scan.word()?).filter(|word| word.raw != b"null"))
 }
 
 /// Where the object of ext fields lies; empty for null.
 fn ext_fields(scan: &mut Scan<'_>) -> Result<Range<usize>, JsonError> {
     if scan.peek() != Some(b'{') {
-        return match scan.word()? {
-            "null" => Ok(0..0),
+        return match scan.word()?.raw {
+            b"null" => Ok(0..0),
             _ => Err(scan.error(JsonProblem::Expected("an object of ext fields"))),
         };
     }

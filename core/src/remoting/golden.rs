@@ -62,6 +62,7 @@ fn every_frame_of_java_is_read_and_written_again() {
     each_vector!("commands.jsonl", |line| {
         let command = one(&unhex(line["frame_hex"].as_str().unwrap())).unwrap();
         assert_is(&command, line);
+        assert!(command.ext.index_agrees(), "{}", line["name"]);
         for serialize in [SerializeType::Json, SerializeType::Rocketmq] {
             let mut out = BytesMut::new();
             let size = Encoder { serialize, ..Encoder::default() }.encode_command(&mut out, &command);

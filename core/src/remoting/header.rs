@@ -1,6 +1,6 @@
 //! Typed headers: what a command's ext fields mean, declared once for both encodings.
 
-use super::{ExtFields, RequestCode};
+use super::{ExtFields, RawText, RequestCode};
 use alloc::borrow::Cow;
 use core::fmt;
 
@@ -102,34 +102,34 @@ impl<'a> Header<'a> for NoHeader {
 /// A type that a header's field can have.
 pub trait FieldType<'a>: Sized {
     /// The value of a field's text, or `None` when it doesn't fit.
-    fn from_text(text: Cow<'a, str>) -> Option<Self>;
+    fn from_text(text: RawText<'a>) -> Option<Self>;
 
     /// The value to write.
     fn value(&self) -> FieldValue<'_>;
 
     /// Text that stands for an absent value: Java parses `""` as no number.
-    fn is_absent(text: &str) -> bool {
+    fn is_absent(text: RawText<'_>) -> bool {
         text.is_empty()
     }
 }
 
 impl<'a> FieldType<'a> for Cow<'a, str> {
-    fn from_text(text: Cow<'a, str>) -> Option<Self> {
-        Some(text)
+    fn from_text(text: RawText<'a>) -> Option<Self> {
+        Some(text.text())
     }
 
     fn value(&self) -> FieldValue<'_> {
         FieldValue::Str(self)
     }
 
-    fn is_absent(_text: &str) -> bool {
+    fn is_absent(_text: RawText<'_>) -> bool {
         false
     }
 }
 
 impl<'a> FieldType<'a> for i32 {
-    fn from_text(text: Cow<'a, str>) -> Option<Self> {
-        text.parse().ok()
+    fn from_text(text: RawText<'a>) -> Option<Self> {
+        text.integer()?.try_into().ok()
     }
 
     fn value(&self) -> FieldValue<'_> {
@@ -138,8 +138,8 @@ impl<'a> FieldType<'a> for i32 {
 }
 
 impl<'a> FieldType<'a> for i64 {
-    fn from_text(text: Cow<'a, str>) -> Option<Self> {
-        text.parse().ok()
+    fn from_text(text: RawText<'a>) -> Option<Self> {
+        text.integer()
     }
 
     fn value(&self) -> FieldValue<'_> {
@@ -149,8 +149,8 @@ impl<'a> FieldType<'a> for i64 {
 
 /// As Java, only `true` in any case is true.
 impl<'a> FieldType<'a> for bool {
-    fn from_text(text: Cow<'a, str>) -> Option<Self> {
-        Some(text.eq_ignore_ascii_case("true"))
+    fn from_text(text: RawText<'a>) -> Option<Self> {
+        Some(text.text().eq_ignore_ascii_case("true"))
     }
 
     fn value(&self) -> FieldValue<'_> {
@@ -159,12 +159,12 @@ impl<'a> FieldType<'a> for bool {
 }
 
 pub(super) fn optional<'a, T: FieldType<'a>>(
-    value: Option<Cow<'a, str>>,
+    value: Option<RawText<'a>>,
     header: &'static str,
     field: &'static str,
 ) -> Result<Option<T>, HeaderError> {
     match value {
-        Some(text) if !T::is_absent(&text) => match T::from_text(text) {
+        Some(text) if !T::is_absent(text) => match T::from_text(text) {
             Some(value) => Ok(Some(value)),
             None => Err(HeaderError { header, field, problem: HeaderProblem::Invalid }),
         },
@@ -173,7 +173,7 @@ pub(super) fn optional<'a, T: FieldType<'a>>(
 }
 
 pub(super) fn required<'a, T: FieldType<'a>>(
-    value: Option<Cow<'a, str>>,
+    value: Option<RawText<'a>>,
     header: &'static str,
     field: &'static str,
 ) -> Result<T, HeaderError> {
@@ -183,7 +183,7 @@ pub(super) fn required<'a, T: FieldType<'a>>(
 /// The fields a header inherits; read in the same pass as its own.
 pub(super) trait SuperHeader<'a>: Default {
     /// Takes a field that the header itself doesn't know.
-    fn set_field(&mut self, key: &str, value: Cow<'a, str>);
+    fn set_field(&mut self, key: &[u8], value: RawText<'a>);
 
     fn write_super_fields(&self, sink: &mut impl FieldSink);
 }
@@ -201,11 +201,12 @@ macro_rules! super_header {
         }
 
         impl<'a> SuperHeader<'a> for $name<'a> {
-            fn set_field(&mut self, key: &str, value: Cow<'a, str>) {
-                match key {
-                    $($wire => self.$field = FieldType::from_text(value),)*
-                    _ => {}
-                }
+            fn set_field(&mut self, key: &[u8], value: RawText<'a>) {
+                $(
+                    if key == $wire.as_bytes() {
+                        self.$field = FieldType::from_text(value);
+                    }
+                )*
             }
 
             fn write_super_fields(&self, sink: &mut impl FieldSink) {
@@ -311,14 +312,15 @@ macro_rules! headers {
                 fn read_fields(ext: &'a $crate::remoting::ExtFields) -> Result<Self, $crate::remoting::HeaderError> {
                     $(let mut $field = None;)*
                     $(let mut rpc = $crate::remoting::header::$super::default();)?
-                    for (key, value) in ext {
-                        match &*key {
-                            $($wire => $field = Some(value),)*
-                            _ => {
-                                $($crate::remoting::header::header_field!(@super $super rpc.set_field(&key, value));)?
+                    ext.for_each_raw(|key, value| {
+                        $(
+                            if key == $wire.as_bytes() {
+                                $field = Some(value);
+                                return;
                             }
-                        }
-                    }
+                        )*
+                        $($crate::remoting::header::header_field!(@super $super rpc.set_field(key, value));)?
+                    });
                     Ok(Self {
                         $($field: $crate::remoting::header::header_field!(
                             @read $mode $(($default))? $field, stringify!($name), $wire

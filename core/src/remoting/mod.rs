@@ -32,7 +32,7 @@ pub use header::{
     RpcRequestHeader, TopicRequestHeader,
 };
 pub use headers::*;
-pub use json::{JsonError, JsonProblem};
+pub use json::{JsonError, JsonProblem, RawText};
 pub use language::{LanguageCode, SerializeType, VERSION};
 pub use sign::{ACCESS_KEY, SECURITY_TOKEN, SIGNATURE, Signer};
 pub use template::{SendFields, SendTemplate};

@@ -90,6 +90,7 @@ fn assert_same(command: &RemotingCommand, again: &RemotingCommand) {
 
 /// The header of the command's code. Answers have no code of their own: their number chooses one.
 fn read_header(command: &RemotingCommand) {
+    assert!(command.ext.index_agrees(), "what was noted when the frame was cut is what is there");
     let probes = headers::PROBES.iter().copied().flatten();
     let code = command.request_code();
     let by_code = probes.clone().filter(|_| !command.is_response()).find(|probe| probe.code == Some(code));

@@ -15,10 +15,10 @@ pub use pull::*;
 pub use send::*;
 
 use super::{
+    RawText,
     fuzz::HeaderProbe,
     header::{FieldType, FieldValue},
 };
-use alloc::borrow::Cow;
 
 /// How every header is tried; see [`HeaderProbe`].
 pub(super) const PROBES: [&[HeaderProbe]; 6] =
@@ -36,8 +36,8 @@ pub enum BoundaryType {
 
 /// As Java, only `upper` in any case is upper.
 impl<'a> FieldType<'a> for BoundaryType {
-    fn from_text(text: Cow<'a, str>) -> Option<Self> {
-        Some(if text.eq_ignore_ascii_case("upper") { Self::Upper } else { Self::Lower })
+    fn from_text(text: RawText<'a>) -> Option<Self> {
+        Some(if text.text().eq_ignore_ascii_case("upper") { Self::Upper } else { Self::Lower })
     }
 
     fn value(&self) -> FieldValue<'_> {

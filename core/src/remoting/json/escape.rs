@@ -6,52 +6,114 @@ use bytes::BytesMut;
 /// Appends `text` as the contents of a JSON string, without the quotes.
 pub(crate) fn escape(out: &mut BytesMut, text: &str) {
     let bytes = text.as_bytes();
-    let mut clean_from = 0;
-    let mut at = 0;
-    while let Some(special) = find_special(bytes, at) {
-        out.extend_from_slice(bytes.get(clean_from..special).unwrap_or_default());
-        put_escaped(out, bytes.get(special).copied().unwrap_or_default());
-        clean_from = special + 1;
-        at = clean_from;
+    let plain = find_special(bytes).unwrap_or(bytes.len());
+    let (plain, rest) = bytes.split_at_checked(plain).unwrap_or_default();
+    out.extend_from_slice(plain);
+    if !rest.is_empty() {
+        escape_in_chunks(out, rest);
     }
-    out.extend_from_slice(bytes.get(clean_from..).unwrap_or_default());
 }
 
-fn put_escaped(out: &mut BytesMut, byte: u8) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let short: &[u8] = match byte {
-        b'"' => b"\\\"",
-        b'\\' => b"\\\\",
-        b'\n' => b"\\n",
-        b'\r' => b"\\r",
-        b'\t' => b"\\t",
-        0x08 => b"\\b",
-        0x0C => b"\\f",
-        0x01 => b"\\u0001",
-        0x02 => b"\\u0002",
-        _ => {
-            let nibble = |shift: u8| HEX.get(usize::from((byte >> shift) & 15)).copied().unwrap_or(b'0');
-            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', nibble(4), nibble(0)]);
-            return;
+/// Properties are short pieces between separators that need escapes: putting them together on the stack costs
+/// less than appending every piece.
+fn escape_in_chunks(out: &mut BytesMut, bytes: &[u8]) {
+    let mut chunk = Chunk { bytes: [0; CHUNK_BYTES], len: 0 };
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        chunk.flush_if_full(out);
+        chunk.put(*word);
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special == 0 {
+            chunk.len += 8;
+            rest = after;
+            continue;
         }
-    };
-    out.extend_from_slice(short);
+        let plain = (special.trailing_zeros() / 8) as usize;
+        chunk.len += plain;
+        let Some((&byte, after)) = rest.get(plain..).and_then(<[u8]>::split_first) else { break };
+        chunk.put_escaped(byte);
+        rest = after;
+    }
+    for &byte in rest {
+        chunk.flush_if_full(out);
+        if is_special(byte) {
+            chunk.put_escaped(byte);
+        } else {
+            chunk.put([byte, 0, 0, 0, 0, 0, 0, 0]);
+            chunk.len += 1;
+        }
+    }
+    chunk.flush(out);
 }
 
-/// The first byte at or after `from` that can't stand in a JSON string as it is.
-fn find_special(bytes: &[u8], from: usize) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    let mut words = rest.chunks_exact(8);
-    let mut at = from;
-    for word in &mut words {
-        let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
-        let special = special_bytes(word);
+const CHUNK_BYTES: usize = 128;
+
+struct Chunk {
+    bytes: [u8; CHUNK_BYTES],
+    len: usize,
+}
+
+impl Chunk {
+    /// Makes room for two words.
+    #[inline]
+    fn flush_if_full(&mut self, out: &mut BytesMut) {
+        if self.len > CHUNK_BYTES - 16 {
+            self.flush(out);
+        }
+    }
+
+    fn flush(&mut self, out: &mut BytesMut) {
+        out.extend_from_slice(self.bytes.get(..self.len).unwrap_or_default());
+        self.len = 0;
+    }
+
+    /// Writes a word; how much of it counts is the caller's to say.
+    #[inline]
+    fn put(&mut self, word: [u8; 8]) {
+        if let Some(place) = self.bytes.get_mut(self.len..self.len + 8) {
+            place.copy_from_slice(&word);
+        }
+    }
+
+    #[inline]
+    fn put_escaped(&mut self, byte: u8) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let short = match byte {
+            b'"' | b'\\' => Some(byte),
+            b'\n' => Some(b'n'),
+            b'\r' => Some(b'r'),
+            b'\t' => Some(b't'),
+            0x08 => Some(b'b'),
+            0x0C => Some(b'f'),
+            _ => None,
+        };
+        match short {
+            Some(letter) => {
+                self.put([b'\\', letter, 0, 0, 0, 0, 0, 0]);
+                self.len += 2;
+            }
+            None => {
+                let nibble = |shift: u8| HEX.get(usize::from((byte >> shift) & 15)).copied().unwrap_or(b'0');
+                self.put([b'\\', b'u', b'0', b'0', nibble(4), nibble(0), 0, 0]);
+                self.len += 6;
+            }
+        }
+    }
+}
+
+/// The first byte that can't stand in a JSON string as it is.
+fn find_special(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    let mut at = 0;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        let special = special_bytes(u64::from_le_bytes(*word));
         if special != 0 {
             return Some(at + (special.trailing_zeros() / 8) as usize);
         }
         at += 8;
+        rest = after;
     }
-    words.remainder().iter().position(|&byte| is_special(byte)).map(|offset| at + offset)
+    rest.iter().position(|&byte| is_special(byte)).map(|offset| at + offset)
 }
 
 const fn is_special(byte: u8) -> bool {

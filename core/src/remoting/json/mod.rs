@@ -11,7 +11,8 @@ mod writer;
 
 pub(crate) use escape::{escape, unescape};
 pub(crate) use reader::{FromJson, JsonReader};
-pub(crate) use scan::{Scan, Text};
+pub use scan::RawText;
+pub(crate) use scan::{Scan, plain_len};
 pub(crate) use writer::{JsonWriter, ToJson};
 
 /// How deep objects and arrays may nest.

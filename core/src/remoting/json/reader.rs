@@ -4,7 +4,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
-use super::{JsonError, JsonProblem, Scan, Text};
+use super::{JsonError, JsonProblem, RawText, Scan};
 use alloc::borrow::Cow;
 
 /// What a value may take beyond four times its text.
@@ -31,7 +31,7 @@ impl<'a> JsonReader<'a> {
         let text = core::str::from_utf8(bytes)
             .map_err(|error| JsonError { at: error.valid_up_to(), problem: JsonProblem::Utf8 })?;
         let bytes_left = bytes.len().saturating_mul(4).saturating_add(SPARE_BYTES);
-        Ok(Self { scan: Scan::new(text), bytes_left })
+        Ok(Self { scan: Scan::new(text.as_bytes()), bytes_left })
     }
 
     /// Reads all of `bytes` as one value.
@@ -60,7 +60,7 @@ impl<'a> JsonReader<'a> {
             return false;
         }
         let before = self.scan.clone();
-        let null = self.scan.word() == Ok("null");
+        let null = self.scan.word() == Ok(RawText::plain(b"null"));
         if !null {
             self.scan = before;
         }
@@ -69,22 +69,22 @@ impl<'a> JsonReader<'a> {
 
     /// A string, in either quotes, or a bare word as text.
     pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, JsonError> {
-        Ok(self.raw_text()?.unescaped())
+        Ok(self.raw_text()?.text())
     }
 
     /// A number, in quotes or not.
     pub(crate) fn number<T: core::str::FromStr>(&mut self, fits: &'static str) -> Result<T, JsonError> {
         let at = self.scan.clone();
-        self.raw_text()?.raw.parse().map_err(|_| at.error(JsonProblem::Number(fits)))
+        self.raw_text()?.raw_str().parse().map_err(|_| at.error(JsonProblem::Number(fits)))
     }
 
-    fn raw_text(&mut self) -> Result<Text<'a>, JsonError> {
+    fn raw_text(&mut self) -> Result<RawText<'a>, JsonError> {
         match self.scan.peek() {
             Some(quote @ (b'"' | b'\'')) => {
                 self.scan.take(quote);
                 self.scan.string_body(quote)
             }
-            _ => Ok(Text { raw: self.scan.word()?, escaped: false }),
+            _ => self.scan.word(),
         }
     }
 
