@@ -6,6 +6,10 @@
 //! | [`workers`](PushConsumerBuilder::workers) | as tasks of the host | handlers that compute |
 //! | [`run_on_threads`](PushConsumerBuilder::run_on_threads) | on threads of their own | programs without an executor |
 //! | [`stream`](PushConsumerBuilder::stream) | wherever messages are taken | everything else |
+//!
+//! The first three also come with several messages a call: [`run_batch`](PushConsumerBuilder::run_batch) and
+//! its siblings. A [`ConsumerControl`] changes how many handlers run, suspends and resumes, and tells how
+//! the consumer is.
 
 mod batch;
 mod control;
@@ -18,6 +22,7 @@ mod workers;
 
 use alloc::sync::Arc;
 use core::future::Future;
+use core::time::Duration;
 
 pub use self::batch::Batch;
 pub use self::control::ConsumerControl;
@@ -67,6 +72,12 @@ impl PushConsumerBuilder {
     /// Messages a pull may bring. Default 32.
     pub fn pull_batch_size(mut self, messages: i32) -> Self {
         self.config.pull_batch_size = messages;
+        self
+    }
+
+    /// How long a handler may have a message before it is sent back and comes again. Default 15 minutes.
+    pub fn consume_timeout(mut self, timeout: Duration) -> Self {
+        self.config.consume_timeout = timeout;
         self
     }
 

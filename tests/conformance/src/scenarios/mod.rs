@@ -7,6 +7,7 @@ mod group;
 mod network;
 mod retry;
 mod send;
+mod steering;
 
 use crate::suite::Entry;
 
@@ -42,6 +43,11 @@ scenarios! {
     consume::handlers_on_threads,
     consume::two_topics_in_one_group,
     consume::a_new_message_ends_the_wait_for_one,
+    steering::a_message_that_is_kept_too_long_comes_again,
+    steering::a_suspended_consumer_waits_until_it_is_resumed,
+    steering::messages_of_a_batch_are_answered_one_by_one,
+    steering::more_handlers_can_run_from_one_moment_to_the_next,
+    steering::a_consumer_that_has_enough_says_so_and_goes_on,
     retry::a_message_comes_again_under_its_own_topic,
     retry::a_handler_that_panics_gets_its_message_again,
     retry::a_delivery_without_an_answer_comes_again,
