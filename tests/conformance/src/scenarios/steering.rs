@@ -49,25 +49,26 @@ pub(super) async fn a_suspended_consumer_waits_until_it_is_resumed(s: &Scenario)
     let health = s.end("the health", consumer.health()).await??;
     ensure!(health.suspended && !health.is_flowing(), "it does not say that it is suspended: {health}");
     // Pulls that were under way bring one batch of each queue; then nothing comes.
-    s.send(&producer, &topic, "first", 2).await?;
-    s.within("pulls to end", async {
+    let mut nudges = 0;
+    s.within("pulls to end and their messages to be dealt with", async {
         loop {
             let health = s.end("the health", consumer.health()).await??;
-            let of_topic = health.queues.iter().filter(|queue| *queue.queue.topic == *topic);
-            if of_topic.into_iter().all(|queue| queue.standing == Standing::Suspended) {
+            let mut of_topic = health.queues.iter().filter(|queue| *queue.queue.topic == *topic);
+            if of_topic.all(|queue| queue.standing == Standing::Suspended && queue.cached == 0) {
                 return Verdict::Ok(());
             }
-            s.send(&producer, &topic, "nudge", 2).await?;
+            s.send(&producer, &topic, &format!("nudge-{nudges}"), 1).await?;
+            nudges += 1;
         }
     })
     .await??;
     let calls = inbox.len();
-    s.send(&producer, &topic, "second", 20).await?;
+    s.send(&producer, &topic, "after", 20).await?;
     timer::pause(Duration::from_millis(300)).await;
     ensure_eq!(inbox.len(), calls, "calls while it was suspended");
     s.end("the consumer to be resumed", consumer.resume()).await??;
-    let all = bodies("before", 20).chain(bodies("first", 2)).chain(bodies("second", 20));
-    s.all_seen(&inbox, all.chain(bodies("nudge", 2))).await
+    let nudges = (0..nudges).map(|nudge| format!("nudge-{nudge}-0"));
+    s.all_seen(&inbox, bodies("before", 20).chain(nudges).chain(bodies("after", 20))).await
 }
 
 pub(super) async fn messages_of_a_batch_are_answered_one_by_one(s: &Scenario) -> Verdict {
