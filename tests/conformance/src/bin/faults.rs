@@ -7,6 +7,8 @@
 //!     cargo run -p rocketmq-conformance --bin faults        # on Apache RocketMQ
 //! ```
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints figures")]
+
 use std::collections::BTreeMap;
 use std::env;
 use std::process::{Command, ExitCode};
