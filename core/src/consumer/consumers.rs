@@ -150,8 +150,8 @@ impl Consumers {
     }
 
     /// A connection ended or could not be opened.
-    pub fn handle_broker_lost(&mut self, _shared: &mut Shared, _now: Instant, address: &Arc<str>) {
-        self.each(|consumer| consumer.handle_broker_lost(address));
+    pub fn handle_broker_lost(&mut self, shared: &mut Shared, now: Instant, address: &Arc<str>) {
+        self.each(|consumer| consumer.handle_broker_lost(shared, now, address));
     }
 
     /// A round of heartbeats has ended.

@@ -58,6 +58,8 @@ pub enum ConsumerTimer {
     PersistOffsets,
     /// Look for routes that are missing.
     Routes,
+    /// Look for brokers that were lost.
+    LostBrokers,
     /// Let brokers hear of the group, which none has yet.
     Heartbeat,
     /// Go on fetching from a queue.

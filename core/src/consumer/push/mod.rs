@@ -13,6 +13,7 @@
 
 mod close;
 mod introspect;
+mod lost;
 mod offsets;
 mod overdue;
 mod pull;
@@ -43,6 +44,7 @@ use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
 
 use close::Closing;
+use lost::LostBrokers;
 use queue::OwnedQueue;
 use rebalance::Rounds;
 use start::{MissingRoutes, Starting};
@@ -72,6 +74,7 @@ pub struct PushConsumer {
     report: CloseReport,
     late: u64,
     suspended: bool,
+    lost: LostBrokers,
     /// Armed while user code has messages.
     overdue_timer: Option<TimerId>,
     /// Bytes that are cached of all queues.
@@ -120,6 +123,7 @@ impl PushConsumer {
             report: CloseReport::default(),
             late: 0,
             suspended: false,
+            lost: LostBrokers::default(),
             overdue_timer: None,
             cached_bytes: 0,
         })
@@ -159,6 +163,7 @@ impl PushConsumer {
             ConsumerTimer::Rebalance => self.begin_round(shared, now),
             ConsumerTimer::PersistOffsets => self.persist_offsets(shared, now),
             ConsumerTimer::Routes => self.look_for_routes(shared, now),
+            ConsumerTimer::LostBrokers => self.look_for_lost(shared, now),
             ConsumerTimer::Heartbeat => self.heartbeat_again(shared, now),
             ConsumerTimer::Fetch(queue) => self.proceed(shared, now, queue),
             ConsumerTimer::Reoffer { queue, queue_offset } => self.reoffer(shared, now, queue, queue_offset),

@@ -93,6 +93,7 @@ impl PushConsumer {
         }
         if self.registered.insert(address.clone(), now).is_none() {
             tracing::debug!(group = %self.config.group, %address, "registered");
+            self.broker_found(shared, address);
             // The first heartbeat makes the broker create the retry topic.
             self.missing.tries = 0;
             self.doubt_commits(shared, address);
@@ -103,8 +104,10 @@ impl PushConsumer {
     }
 
     /// The connection to `address` is gone; brokers forget members without one.
-    pub fn handle_broker_lost(&mut self, address: &Arc<str>) {
-        self.registered.remove(address);
+    pub fn handle_broker_lost(&mut self, shared: &mut Shared, now: Instant, address: &Arc<str>) {
+        if self.registered.remove(address).is_some() && !self.is_closing() {
+            self.broker_lost(shared, now, address);
+        }
     }
 
     /// A round of heartbeats has ended.

@@ -6,6 +6,10 @@
 //! | [`workers`](PushConsumerBuilder::workers) | as tasks of the host | handlers that compute |
 //! | [`run_on_threads`](PushConsumerBuilder::run_on_threads) | on threads of their own | programs without an executor |
 //! | [`stream`](PushConsumerBuilder::stream) | wherever messages are taken | everything else |
+//!
+//! The first three also come with several messages a call: [`run_batch`](PushConsumerBuilder::run_batch) and
+//! its siblings. A [`ConsumerControl`] changes how many handlers run, suspends and resumes, and tells how
+//! the consumer is.
 
 mod batch;
 mod control;
@@ -19,6 +23,7 @@ mod workers;
 
 use alloc::sync::Arc;
 use core::future::Future;
+use core::time::Duration;
 
 pub use self::batch::Batch;
 pub use self::control::ConsumerControl;
@@ -101,6 +106,12 @@ impl PushConsumerBuilder {
     /// How large an inflated body may be; a larger one can't be decoded. Default 32 MiB.
     pub fn inflated_bytes_max(mut self, bytes: usize) -> Self {
         self.config.inflated_bytes_max = bytes;
+        self
+    }
+
+    /// How long a handler may have a message before it is sent back and comes again. Default 15 minutes.
+    pub fn consume_timeout(mut self, timeout: Duration) -> Self {
+        self.config.consume_timeout = timeout;
         self
     }
 

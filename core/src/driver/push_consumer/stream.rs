@@ -124,7 +124,7 @@ impl Drop for Next<'_> {
     }
 }
 
-/// A message to be answered. Dropped without an answer, it comes again.
+/// A message to be answered, within the consumer's `consume_timeout`. Dropped without an answer, it comes again.
 #[derive(Debug)]
 #[must_use = "dropped without an answer, the message comes again: call ack()"]
 pub struct Delivered {

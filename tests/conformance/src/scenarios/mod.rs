@@ -9,6 +9,7 @@ mod group;
 mod network;
 mod retry;
 mod send;
+mod steering;
 
 use crate::suite::Entry;
 
@@ -52,6 +53,11 @@ scenarios! {
     bodies::a_body_that_can_not_be_inflated_is_told_and_becomes_a_dead_letter,
     bodies::a_record_that_can_not_be_read_is_told_and_passed_over,
     bodies::a_body_with_a_wrong_crc_is_told_and_becomes_a_dead_letter,
+    steering::a_message_that_is_kept_too_long_comes_again,
+    steering::a_suspended_consumer_waits_until_it_is_resumed,
+    steering::messages_of_a_batch_are_answered_one_by_one,
+    steering::more_handlers_can_run_from_one_moment_to_the_next,
+    steering::a_consumer_that_has_enough_says_so_and_goes_on,
     retry::a_message_comes_again_under_its_own_topic,
     retry::a_handler_that_panics_gets_its_message_again,
     retry::a_delivery_without_an_answer_comes_again,

@@ -276,3 +276,25 @@ fn queues_go_on_the_moment_their_broker_is_back_whatever_their_own_pause() {
     world.pass(5_000);
     assert_eq!(world.take().len(), 1);
 }
+
+#[test]
+fn a_broker_that_name_servers_forgot_is_found_long_before_the_next_poll_of_routes() {
+    let mut world = World::new();
+    let both = vec![("a", BROKER_A, 1), ("b", BROKER_B, 1)];
+    world.routes.insert(TOPIC.into(), both.clone());
+    world.start();
+    assert_eq!(world.consumer().queues().filter(|view| &*view.queue.topic == TOPIC).count(), 2);
+    world.down.insert(BROKER_B.into());
+    world.routes.insert(TOPIC.into(), vec![("a", BROKER_A, 1)]);
+    world.cut(BROKER_B);
+    world.pass(40_000);
+    assert_eq!(world.owned(TOPIC), [0], "the route lost it, and so did we");
+    world.down.clear();
+    world.routes.insert(TOPIC.into(), both);
+    world.pass(3_000);
+    assert_eq!(world.owned(TOPIC), [0, 0], "of both brokers");
+    assert!(world.held.iter().any(|pull| pull.address == BROKER_B), "and pulled from");
+    world.seen.clear();
+    world.pass(25_000);
+    assert!(world.requests(RequestCode::GET_ROUTEINFO_BY_TOPIC).len() <= 2, "all is well: the poll alone");
+}

@@ -1,0 +1,225 @@
+//! How long consuming stands still after a fault: a start, connections that are reset, a broker that is
+//! killed and started again. Prints figures beside their bars; exit code 1 when one is missed.
+//!
+//! ```sh
+//! cargo run -p rocketmq-conformance --bin faults            # on the dev broker: all but the kill
+//! RMQ_APACHE=1 RMQ_NAMESRV=127.0.0.1:9876 RMQ_APACHE_CONTROL=tests/apache/broker.sh \
+//!     cargo run -p rocketmq-conformance --bin faults        # on Apache RocketMQ
+//! ```
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints figures")]
+
+use std::collections::BTreeMap;
+use std::env;
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rocketmq_client_core::consumer::Ack;
+use rocketmq_client_core::driver::{Client, Producer, PushConsumer};
+use rocketmq_client_core::message::{Message, MessageQueue};
+use rocketmq_conformance::{Adapter, Place, Scenario, Verdict};
+
+const QUEUES: i32 = 8;
+const STARTS: usize = 20;
+const RESETS: usize = 8;
+const KILLS: usize = 3;
+const START_BAR: Duration = Duration::from_millis(100);
+const STALL_BAR: Duration = Duration::from_secs(10);
+/// Between two messages of the load.
+const LOAD_PAUSE: Duration = Duration::from_millis(4);
+/// Longer than anything here may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// When each queue was last consumed from, and the longest time between two messages of one.
+#[derive(Clone, Default)]
+struct Gaps(Arc<Mutex<BTreeMap<i32, Gap>>>);
+
+#[derive(Clone, Copy)]
+struct Gap {
+    last: Instant,
+    longest: Duration,
+    count: u64,
+}
+
+impl Gaps {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<i32, Gap>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, queue: i32) {
+        let now = Instant::now();
+        let mut gaps = self.lock();
+        let gap = gaps.entry(queue).or_insert(Gap { last: now, longest: Duration::ZERO, count: 0 });
+        gap.longest = gap.longest.max(now - gap.last);
+        gap.last = now;
+        gap.count += 1;
+    }
+
+    fn longest(&self) -> Duration {
+        let now = Instant::now();
+        self.lock().values().map(|gap| gap.longest.max(now - gap.last)).max().unwrap_or_default()
+    }
+
+    fn counts(&self) -> BTreeMap<i32, u64> {
+        self.lock().iter().map(|(queue, gap)| (*queue, gap.count)).collect()
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match measure().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("{failure:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure() -> Verdict<bool> {
+    let place = Arc::new(Place::all()?.pop().ok_or("no broker")?);
+    println!("on {place}, {QUEUES} queues; min / median / max");
+    let s = Scenario::new(place.clone(), Adapter::TokioMultiThread, format!("faults-{}", std::process::id()));
+    let mut ok = row("start of a consumer to its first message", START_BAR, starts(&s).await?);
+    ok &= row("eight resets in a row: longest stall of a queue", STALL_BAR, resets(&s).await?);
+    if let Ok(control) = env::var("RMQ_APACHE_CONTROL") {
+        ok &= row("broker killed, ready again: every queue consumed", STALL_BAR, kills(&s, &control).await?);
+    }
+    s.close().await?;
+    Ok(ok)
+}
+
+fn row(what: &str, bar: Duration, mut times: Vec<Duration>) -> bool {
+    times.sort_unstable();
+    let (min, median, max) = (times[0], times[times.len() / 2], times[times.len() - 1]);
+    let ok = max <= bar;
+    let verdict = if ok { "ok" } else { "MISSED" };
+    println!("{what:<50} {min:>9.1?} {median:>9.1?} {max:>9.1?}   bar {bar:?}: {verdict}");
+    ok
+}
+
+/// From the call that starts a consumer to the first call of its handler, group and messages being there.
+async fn starts(s: &Scenario) -> Verdict<Vec<Duration>> {
+    let (topic, group) = (s.topic(QUEUES).await?, s.name("group"));
+    let producer = s.producer(&s.client().await?)?;
+    let mut times = Vec::new();
+    for round in 0..=STARTS {
+        s.send(&producer, &topic, &format!("round-{round}"), 16).await?;
+        let client = s.client().await?;
+        let (told, mut first) = tokio::sync::mpsc::unbounded_channel();
+        let begun = Instant::now();
+        let starting = s.group(&client, &group, &topic).workers(4, move |_| {
+            // Nobody listens after the first.
+            let _ = told.send(Instant::now());
+            async { Ack::Done }
+        });
+        let consumer = starting.await?;
+        let first = tokio::time::timeout(PATIENCE, first.recv()).await?.ok_or("no message")?;
+        if round > 0 {
+            times.push(first - begun);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        consumer.close().await?;
+        client.close().await?;
+    }
+    Ok(times)
+}
+
+/// Sends to every queue in turn until it is dropped.
+fn load(producer: Producer, topic: String, broker: Arc<str>) -> tokio::task::AbortHandle {
+    let running = tokio::spawn(async move {
+        for number in 0.. {
+            let queue = MessageQueue {
+                topic: (&*topic).into(),
+                broker_name: broker.clone(),
+                queue_id: number % QUEUES,
+            };
+            // What fails is not there to be consumed, and is not waited for.
+            let send = producer.send_to(Message::new(&*topic, format!("{number}")), queue);
+            tokio::spawn(send);
+            tokio::time::sleep(LOAD_PAUSE).await;
+        }
+    });
+    running.abort_handle()
+}
+
+async fn watch(s: &Scenario, client: &Client, topic: &str) -> Verdict<(PushConsumer, Gaps)> {
+    let gaps = Gaps::default();
+    let seen = gaps.clone();
+    let starting = s.group(client, &s.name("group"), topic).workers(4, move |message| {
+        if !message.queue().topic.starts_with('%') {
+            seen.put(message.queue().queue_id);
+        }
+        async { Ack::Done }
+    });
+    Ok((starting.await?, gaps))
+}
+
+async fn broker_of(producer: &Producer, topic: &str) -> Verdict<Arc<str>> {
+    Ok(producer.send(Message::new(topic, "where")).await?.queue.broker_name.clone())
+}
+
+/// The longest time that any queue was not consumed from while connections were reset.
+async fn resets(s: &Scenario) -> Verdict<Vec<Duration>> {
+    let mut times = Vec::new();
+    for pause in [Duration::from_millis(100), Duration::from_millis(500), Duration::from_millis(1_500)] {
+        let topic = s.topic(QUEUES).await?;
+        let producer = s.producer(&s.client().await?)?;
+        let broker = broker_of(&producer, &topic).await?;
+        let detour = s.detour()?;
+        let client = s.client_by(&detour).await?;
+        let loading = load(producer, topic.clone(), broker);
+        let (consumer, gaps) = watch(s, &client, &topic).await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        for _ in 0..RESETS {
+            let _ = detour.cut_brokers();
+            tokio::time::sleep(pause).await;
+        }
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        times.push(gaps.longest());
+        loading.abort();
+        consumer.close().await?;
+    }
+    Ok(times)
+}
+
+/// From when a broker that was killed is ready again until every queue has brought a message.
+async fn kills(s: &Scenario, control: &str) -> Verdict<Vec<Duration>> {
+    let mut times = Vec::new();
+    for _ in 0..KILLS {
+        let topic = s.topic(QUEUES).await?;
+        let producer = s.producer(&s.client().await?)?;
+        let broker = broker_of(&producer, &topic).await?;
+        let client = s.client().await?;
+        let loading = load(producer, topic.clone(), broker);
+        let (consumer, gaps) = watch(s, &client, &topic).await?;
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        broker_control(control, "kill-broker").await?;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let gone = gaps.counts();
+        broker_control(control, "start-broker").await?;
+        let ready = Instant::now();
+        let again = async {
+            while gaps.counts().iter().any(|(queue, count)| gone.get(queue) == Some(count)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, again).await.is_err() {
+            eprintln!("{}", consumer.health().await?);
+        }
+        times.push(ready.elapsed());
+        loading.abort();
+        consumer.close().await?;
+        client.close().await?;
+    }
+    Ok(times)
+}
+
+async fn broker_control(control: &str, command: &'static str) -> Verdict {
+    let mut control = Command::new(control);
+    control.arg(command);
+    let status = tokio::task::spawn_blocking(move || control.status()).await??;
+    if status.success() { Ok(()) } else { Err(format!("{command} ended with {status}").into()) }
+}
