@@ -151,7 +151,8 @@ fn send(shared: &mut Shared, now: Instant, address: &Arc<str>, (body, newest): M
     let deadline = now + shared.config.request_timeout;
     shared.heartbeats.in_flight.entry(address.clone()).or_default().count += 1;
     let purpose = Purpose::Heartbeat(address.clone(), newest);
-    shared.request_with_code(now, address, RequestCode::HEART_BEAT, body, deadline, purpose);
+    // A broker refuses pulls of a group that it has not heard of.
+    shared.request_ahead(now, address, RequestCode::HEART_BEAT, body, deadline, purpose);
 }
 
 fn data(shared: &Shared, producers: &Producers, consumers: &Consumers) -> Message {

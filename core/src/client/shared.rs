@@ -17,8 +17,7 @@ use crate::message::id::UniqKeyGenerator;
 use crate::message::names;
 use crate::namesrv::NameServers;
 use crate::remoting::{
-    GetRouteInfoRequestHeader, NoHeader, RequestCode, RequestHeader, RpcRequestHeader,
-    UnregisterClientRequestHeader,
+    GetRouteInfoRequestHeader, RequestCode, RequestHeader, RpcRequestHeader, UnregisterClientRequestHeader,
 };
 use crate::rng::Rng;
 use crate::route::{Lookup, LookupStep, RouteOutcome, Routes};
@@ -148,8 +147,9 @@ impl Shared {
         self.channels.request(now, address, header, body, deadline, purpose);
     }
 
-    /// As [`request`](Self::request), for a request without header fields.
-    pub fn request_with_code(
+    /// As [`request`](Self::request), for a request without header fields, ahead of what waits for its
+    /// connection to come up.
+    pub fn request_ahead(
         &mut self,
         now: Instant,
         address: &Arc<str>,
@@ -158,7 +158,7 @@ impl Shared {
         deadline: Instant,
         purpose: Purpose,
     ) {
-        self.channels.request_with_code(now, address, code, &NoHeader, body, deadline, purpose);
+        self.channels.request_ahead(now, address, code, body, deadline, purpose);
     }
 
     /// Queues a request whose answer nobody wants.

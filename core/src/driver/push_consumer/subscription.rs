@@ -9,6 +9,8 @@ use super::super::mailbox::Urgent;
 use super::super::operation::Operation;
 use super::super::run_queue::RunQueue;
 use super::super::shared::Alive;
+use super::control::{Concurrency, ConsumerControl};
+use super::handler::Source;
 use crate::client::{Command, Input};
 use crate::config::PushConsumerConfig;
 use crate::consumer::{Ack, CloseReport, ConsumeToken};
@@ -25,13 +27,22 @@ pub(super) struct Subscription {
     pub(super) queue: Arc<RunQueue>,
     pub(super) group: Arc<str>,
     id: ConsumerId,
+    concurrency: Arc<Concurrency>,
     closed: AtomicBool,
 }
 
 impl Subscription {
     pub(super) fn start(alive: Arc<Alive>, config: PushConsumerConfig) -> Result<(Arc<Self>, Operation<()>)> {
-        config.validate()?;
         let consumer = ConsumerId(alive.0.next_consumer());
+        Self::start_as(consumer, alive, config)
+    }
+
+    pub(super) fn start_as(
+        consumer: ConsumerId,
+        alive: Arc<Alive>,
+        config: PushConsumerConfig,
+    ) -> Result<(Arc<Self>, Operation<()>)> {
+        config.validate()?;
         let queue = Arc::new(RunQueue::default());
         let group = config.group.clone();
         let config = Arc::new(config);
@@ -40,8 +51,21 @@ impl Subscription {
         let submitted =
             alive.0.submit_urgent(|operation| Command::StartConsumer { operation, consumer, config });
         let starting = Operation::new(&alive, submitted);
-        let closed = AtomicBool::new(false);
-        Ok((Arc::new(Self { alive, queue, group, id: consumer, closed }), starting))
+        let (closed, concurrency) = (AtomicBool::new(false), Concurrency::new(1));
+        Ok((Arc::new(Self { alive, queue, group, id: consumer, concurrency, closed }), starting))
+    }
+
+    pub(super) fn source(&self) -> Source<'_> {
+        Source { alive: &self.alive, queue: &self.queue, group: &self.group }
+    }
+
+    /// How many workers there are to be.
+    pub(super) fn concurrency(&self) -> &Arc<Concurrency> {
+        &self.concurrency
+    }
+
+    pub(super) fn control(&self) -> ConsumerControl {
+        ConsumerControl::new(self.alive.clone(), self.id, self.concurrency.clone())
     }
 
     pub(super) fn close(&self, timeout: Duration) -> Operation<CloseReport> {
@@ -55,6 +79,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        self.concurrency.forget();
         // Answered before the close, whose deadline is at once.
         let tokens = self.queue.abandon();
         let mut inputs: Vec<Input> = tokens.into_iter().map(|token| Input::HandedBack { token }).collect();

@@ -23,6 +23,19 @@ pub use stats::*;
 pub use subscription::*;
 pub use topic::*;
 
+/// How every body is tried on any bytes.
+pub(super) const PROBES: [&[fn(&[u8])]; 9] = [
+    admin::PROBES,
+    consumer::PROBES,
+    heartbeat::PROBES,
+    lock::PROBES,
+    offset::PROBES,
+    route::PROBES,
+    stats::PROBES,
+    subscription::PROBES,
+    topic::PROBES,
+];
+
 /// Declares bodies: one declaration gives the struct and both directions. Fields stand in alphabetical order
 /// of their wire names, which is the order Java writes them in; `= value` is a default other than the type's,
 /// `| "name"` another name under which the field is read.
@@ -103,7 +116,11 @@ macro_rules! bodies {
                 });
             }
         }
-    )*};
+    )*
+
+        /// How the bodies declared here are tried on any bytes.
+        pub(super) const PROBES: &[fn(&[u8])] = &[$($crate::remoting::fuzz::check_body::<$name>),*];
+    };
 }
 
 macro_rules! default_of {
