@@ -289,7 +289,8 @@ fn a_broker_hears_of_the_group_before_it_is_asked_for_messages() {
             .collect();
         assert_eq!(codes.first(), Some(&RequestCode::HEART_BEAT.0), "round {round}: {codes:?}");
         assert_eq!(world.held.len(), 5, "and no pull was refused");
-        let failures = world.consumer().statistics().topics.iter().map(|topic| topic.1.pull_failures).sum::<u64>();
+        let failures =
+            world.consumer().statistics().topics.iter().map(|topic| topic.1.pull_failures).sum::<u64>();
         assert_eq!(failures, 5 * (round + 1), "one for each queue and cut: {codes:?}");
     }
 }

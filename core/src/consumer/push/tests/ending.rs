@@ -20,7 +20,11 @@ fn an_idle_consumer_leaves_at_once_and_says_so() {
     let left = world.last(RequestCode::UNREGISTER_CLIENT);
     assert_eq!(left.header::<UnregisterClientRequestHeader<'_>>().consumer_group.as_deref(), Some("g"));
     let report = world.report().expect("over");
-    assert_eq!((report.queues_committed, report.queues_uncommitted), (1, 0), "the retry topic's is nobody's business");
+    assert_eq!(
+        (report.queues_committed, report.queues_uncommitted),
+        (1, 0),
+        "the retry topic's is nobody's business"
+    );
     assert!(world.client.consumers().is_empty());
 }
 
