@@ -58,6 +58,9 @@ pub struct CloseReport {
     pub sent_back: u64,
     /// Messages that handlers had for longer than `consume_timeout` in its life. They were sent back.
     pub timed_out: u64,
+    /// Records that could not be read and that no broker took back: they were skipped in its life, so that
+    /// the messages behind them could be consumed.
+    pub passed_over: u64,
     /// Messages that had been fetched but not begun; the next owner gets them.
     pub handed_back: u64,
     /// Handlers that were still running at the deadline; their messages come again.

@@ -23,6 +23,7 @@ use crate::message::sys_flag;
 pub use crate::message::sys_flag::CompressionType as Compression;
 
 /// How large an inflated body may be by default, in bytes.
+/// See [`PushConsumerConfig::inflated_bytes_max`](crate::config::PushConsumerConfig::inflated_bytes_max).
 pub const INFLATED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many bytes one stored byte may become, beyond [`RATIO_FREE_BYTES`]. Zlib can't do more.
 pub const INFLATE_RATIO_MAX: usize = 1_100;
@@ -299,6 +300,7 @@ const ZSTD_NO_ROOM: &str = "Destination buffer is too small";
 mod tests {
     use super::*;
     use crate::message::{StoredMessage, body_crc};
+    use crate::remoting::{RegisterBrokerBody, VERSION};
     use alloc::vec;
     use proptest::prelude::*;
     use serde_json::Value;
@@ -340,6 +342,19 @@ mod tests {
         }
         writeln!(io::stderr(), "messages.jsonl: {counts:?} compressed bodies (zlib, lz4, zstd)").unwrap();
         assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+    }
+
+    #[test]
+    fn a_registration_that_java_deflated_is_read_and_one_of_ours_inflates_to_the_same() {
+        let file = include_str!("../../../tests/golden/bodies.jsonl");
+        let vectors = file.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let vector = vectors.into_iter().find(|vector| vector["hex"].is_string()).unwrap();
+        let inflated = inflate(flags(Compression::Zlib), &hex(&vector["hex"]), 1 << 20).unwrap();
+        let body = RegisterBrokerBody::decode_inflated(&inflated, VERSION).unwrap();
+        assert_eq!(body.topic_config_serialize_wrapper.topic_config_table.len(), 2);
+        assert_eq!(body.encode_inflated(), inflated);
+        let ours = packed(Compression::Zlib, &body.encode_inflated());
+        assert_eq!(inflate(flags(Compression::Zlib), &ours, 1 << 20).unwrap(), inflated);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Everything that a user of an adapter needs beside its `Client`. Adapters re-export it whole, so
 //! that there is one crate and one import path.
 
+pub use super::compress::Compression;
 pub use super::{
     Batch, ClientBuilder, ConsumerControl, Delivered, DetachedCounts, Limits, MessageStream, MessageView,
     Operation, Producer, ProducerBuilder, PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, Starting,

@@ -58,7 +58,7 @@ pub fn run(cycles: usize, say: impl Fn(&str)) -> ExitCode {
             say(&format!("FAILED: {why}"));
             ExitCode::FAILURE
         }
-        Err(Failure::Skipped(why)) => {
+        Err(Failure::DoesNotApply(why) | Failure::Skipped(why)) => {
             say(&format!("skipped: {why}"));
             ExitCode::SUCCESS
         }
@@ -67,7 +67,7 @@ pub fn run(cycles: usize, say: impl Fn(&str)) -> ExitCode {
 
 fn every_adapter(cycles: usize, say: &impl Fn(&str)) -> Verdict {
     if Usage::now().is_err() {
-        return Err(Failure::Skipped("this system does not tell in /proc what a process uses"));
+        return Err(Failure::DoesNotApply("this system does not tell in /proc what a process uses"));
     }
     let broker = DevBroker::start()?;
     for adapter in Adapter::ALL {

@@ -108,6 +108,7 @@ fn line(name: &str, adapter: Adapter, place: &Place, cell: &Cell) -> String {
     let took = cell.took.as_millis();
     match &cell.verdict {
         Ok(()) => format!("ok    {name} ({adapter}, {place}) {took} ms"),
+        Err(Failure::DoesNotApply(why)) => format!("n/a   {name} ({adapter}, {place}): {why}"),
         Err(Failure::Skipped(why)) => format!("skip  {name} ({adapter}, {place}): {why}"),
         Err(Failure::Failed(why)) => format!("FAIL  {name} ({adapter}, {place}) {took} ms: {why}"),
     }
@@ -119,7 +120,7 @@ impl Report {
     pub fn failures(&self) -> Vec<String> {
         self.not_ok(|failure| match failure {
             Failure::Failed(why) => Some(why.clone()),
-            Failure::Skipped(_) => None,
+            Failure::DoesNotApply(_) | Failure::Skipped(_) => None,
         })
     }
 
@@ -128,7 +129,7 @@ impl Report {
     pub fn skips(&self) -> Vec<String> {
         self.not_ok(|failure| match failure {
             Failure::Skipped(why) => Some((*why).to_owned()),
-            Failure::Failed(_) => None,
+            Failure::Failed(_) | Failure::DoesNotApply(_) => None,
         })
     }
 
@@ -160,7 +161,9 @@ impl Report {
                 let cell = &column.cells[row];
                 let word = match &cell.verdict {
                     Ok(()) => format!("ok {} ms", cell.took.as_millis()),
-                    Err(Failure::Skipped(why)) => format!("({})", number_of(&mut reasons, why)),
+                    Err(Failure::DoesNotApply(why) | Failure::Skipped(why)) => {
+                        format!("({})", number_of(&mut reasons, why))
+                    }
                     Err(Failure::Failed(_)) => "FAILED".to_owned(),
                 };
                 let _ = write!(table, " {word:>11}");
@@ -199,14 +202,14 @@ mod tests {
     fn a_hole_in_the_table_has_its_reason_below() {
         let cell = |entry, verdict| Cell { entry, verdict, took: Duration::from_millis(7) };
         let column = |adapter, cells| Column { adapter, place: "a broker".to_owned(), cells };
-        let skipped = |why| Err(Failure::Skipped(why));
+        let hole = |why| Err(Failure::DoesNotApply(why));
         let report = Report {
             names: vec!["a::one", "a::two"],
             columns: vec![
-                column(Adapter::AsyncStd, vec![cell(0, Ok(())), cell(1, skipped("no threads here"))]),
+                column(Adapter::AsyncStd, vec![cell(0, Ok(())), cell(1, hole("no threads here"))]),
                 column(
                     Adapter::Blocking,
-                    vec![cell(0, skipped("no threads here")), cell(1, skipped("other"))],
+                    vec![cell(0, hole("no threads here")), cell(1, Err(Failure::Skipped("other")))],
                 ),
                 column(Adapter::TokioMultiThread, vec![cell(0, Err("broken".into())), cell(1, Ok(()))]),
             ],
@@ -219,6 +222,6 @@ mod tests {
             lines[4..],
             ["a::two         (1)         (2)     ok 7 ms", "(1) no threads here", "(2) other"]
         );
-        assert!(report.summary().ends_with("3 skipped"));
+        assert!(report.summary().ends_with(" 1 skipped"));
     }
 }

@@ -170,7 +170,8 @@ impl PushConsumer {
                 tracing::warn!(queue = %owned.queue, offset, %error, "undecodable message");
             }
             let bytes = record.as_ref().map_or_else(|error| error.lost_bytes, StoredMessage::record_bytes);
-            let cached = Cached { message: record.clone(), fate: Fate::InHand, hand_out: 0, begun: None };
+            let cached =
+                Cached { message: record.clone(), fate: Fate::InHand, hand_out: 0, begun: None, refusals: 0 };
             if owned.cache.put(offset, bytes, cached) {
                 let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset, hand_out: 0 };
                 deliveries.push(delivery(owned, token, record, &self.retry_topic));

@@ -98,6 +98,8 @@ pub(super) struct Cached {
     pub(super) hand_out: u32,
     /// When a handler was called with it, if one was since.
     pub(super) begun: Option<Instant>,
+    /// How often a broker has refused to take it back.
+    pub(super) refusals: u32,
 }
 
 /// Where an unsettled message is.

@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::super::run_queue::{RunQueue, WaiterId};
 use super::super::shared::Alive;
 use super::batch::Batch;
+use super::decoding::Decoding;
 use super::message::ReceivedMessage;
 use super::stream::Delivered;
 use crate::client::Input;
@@ -22,7 +23,7 @@ use crate::time::Instant;
 pub(super) struct Source<'a> {
     pub(super) alive: &'a Arc<Alive>,
     pub(super) queue: &'a Arc<RunQueue>,
-    pub(super) group: &'a str,
+    pub(super) decoding: &'a Decoding,
 }
 
 /// What is called.
@@ -88,14 +89,17 @@ where
     ) -> Option<(Option<ConsumeToken>, Fut)> {
         let delivery = batch.pop_front()?;
         let token = delivery.token;
-        let Some(message) = decodable(source.group, delivery) else {
-            settled.push(Input::Settled { token, ack: Ack::DeadLetter });
-            return None;
+        let message = match source.decoding.for_handler(delivery) {
+            Ok(message) => message,
+            Err(ack) => {
+                settled.push(Input::Settled { token, ack });
+                return None;
+            }
         };
         match catch_unwind(AssertUnwindSafe(|| (self.0)(message))) {
             Ok(call) => Some((Some(token), call)),
             Err(_) => {
-                settled.push(Input::Settled { token, ack: panicked(source.group, Some(token)) });
+                settled.push(Input::Settled { token, ack: panicked(&source.decoding.group, Some(token)) });
                 None
             }
         }
@@ -134,7 +138,7 @@ where
         match catch_unwind(AssertUnwindSafe(|| (self.handler)(batch))) {
             Ok(call) => Some((None, call)),
             Err(_) => {
-                panicked(source.group, None);
+                panicked(&source.decoding.group, None);
                 None
             }
         }
@@ -156,25 +160,12 @@ impl Source<'_> {
         let mut messages = Vec::with_capacity(batch.len());
         for delivery in batch.drain(..) {
             let token = delivery.token;
-            match decodable(self.group, delivery) {
-                Some(message) => messages.push(Delivered::new(message, self.alive, self.queue)),
-                None => settled.push(Input::Settled { token, ack: Ack::DeadLetter }),
+            match self.decoding.for_handler(delivery) {
+                Ok(message) => messages.push(Delivered::new(message, self.alive, self.queue)),
+                Err(ack) => settled.push(Input::Settled { token, ack }),
             }
         }
         (!messages.is_empty()).then(|| Batch::new(messages))
-    }
-}
-
-/// The message, unless its body can't be decoded: then a word for the operator.
-pub(super) fn decodable(group: &str, delivery: Delivery) -> Option<ReceivedMessage> {
-    let message = ReceivedMessage::new(delivery);
-    match message.body() {
-        Ok(_) => Some(message),
-        Err(error) => {
-            let (topic, offset) = (&**message.topic(), message.queue_offset());
-            tracing::warn!(group, topic, offset, %error, "message can't be decoded; it goes to the dead letters");
-            None
-        }
     }
 }
 

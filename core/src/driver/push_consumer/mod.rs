@@ -9,6 +9,7 @@
 
 mod batch;
 mod control;
+mod decoding;
 mod handler;
 mod message;
 mod run;
@@ -26,12 +27,14 @@ pub use self::run::Run;
 pub use self::stream::{Delivered, MessageStream, Next};
 pub use self::workers::PushConsumer;
 
+use self::decoding::{Decoding, UndecodableHook};
 use self::subscription::Subscription;
-use super::operation::Starting;
+use super::operation::{Operation, Starting};
 use super::shared::Alive;
 use crate::config::{ConsumeFrom, PushConsumerConfig};
 use crate::consumer::{Ack, CloseReport};
 use crate::error::Result;
+use crate::id::ConsumerId;
 
 /// Settings of a push consumer, checked when it starts.
 #[derive(Clone, Debug)]
@@ -39,11 +42,12 @@ use crate::error::Result;
 pub struct PushConsumerBuilder {
     alive: Arc<Alive>,
     config: PushConsumerConfig,
+    on_undecodable: Option<UndecodableHook>,
 }
 
 impl PushConsumerBuilder {
     pub(super) fn new(alive: Arc<Alive>, group: Arc<str>) -> Self {
-        Self { alive, config: PushConsumerConfig::new(group) }
+        Self { alive, config: PushConsumerConfig::new(group), on_undecodable: None }
     }
 
     /// Adds a topic: `*` for all its messages, or tags as `TagA || TagB`.
@@ -70,6 +74,36 @@ impl PushConsumerBuilder {
         self
     }
 
+    /// Decides about messages that can't be decoded: the record can't be read, its CRC is wrong, or its body
+    /// can't be inflated. Called instead of the handler, where the handler would run, with a message whose
+    /// [`body`](ReceivedMessage::body) is the error. Its neighbours arrive either way.
+    ///
+    /// Default: [`Ack::DeadLetter`], and a warning in the log. A panic counts as that too. Streams show such
+    /// messages and don't call this.
+    ///
+    /// ```no_run
+    /// # fn settings(client: rocketmq_client_core::driver::Client) {
+    /// # use rocketmq_client_core::consumer::Ack;
+    /// client.push_consumer("demo-consumers").subscribe("TopicTest", "*").on_undecodable(|message| {
+    ///     eprintln!("skipped: {message}");
+    ///     Ack::Done
+    /// });
+    /// # }
+    /// ```
+    pub fn on_undecodable<F>(mut self, decide: F) -> Self
+    where
+        F: Fn(&ReceivedMessage) -> Ack + Send + Sync + 'static,
+    {
+        self.on_undecodable = Some(UndecodableHook::new(decide));
+        self
+    }
+
+    /// How large an inflated body may be; a larger one can't be decoded. Default 32 MiB.
+    pub fn inflated_bytes_max(mut self, bytes: usize) -> Self {
+        self.config.inflated_bytes_max = bytes;
+        self
+    }
+
     /// All settings.
     pub fn configure(mut self, change: impl FnOnce(&mut PushConsumerConfig)) -> Self {
         change(&mut self.config);
@@ -81,7 +115,7 @@ impl PushConsumerBuilder {
     /// consumer was closed, which [`until`](Run::until) does.
     ///
     /// A handler that panics counts as [`Ack::Retry`]. A message whose body can't be decoded goes to
-    /// the dead letters without a call.
+    /// the dead letters without a call, unless [`on_undecodable`](Self::on_undecodable) decides otherwise.
     ///
     /// Cancel safe: dropping the future closes the consumer with deadline zero; messages whose handlers
     /// run then come again.
@@ -152,7 +186,7 @@ impl PushConsumerBuilder {
         F: Fn(Batch) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.start(|subscription| {
+        self.start_workers(|subscription| {
             workers::spawn_batches(subscription, count, messages_max.max(1), Arc::new(handler));
         })
     }
@@ -168,7 +202,7 @@ impl PushConsumerBuilder {
     where
         F: Fn(Batch) + Send + Sync + 'static,
     {
-        self.start(|subscription| {
+        self.start_workers(|subscription| {
             workers::spawn_batch_threads(subscription, count, messages_max.max(1), Arc::new(handler));
         })
     }
@@ -182,7 +216,7 @@ impl PushConsumerBuilder {
         F: Fn(ReceivedMessage) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Ack> + Send + 'static,
     {
-        self.start(|subscription| workers::spawn(subscription, count, Arc::new(handler)))
+        self.start_workers(|subscription| workers::spawn(subscription, count, Arc::new(handler)))
     }
 
     /// Consumes on `count` threads of the host, each of which calls `handler` for one message at a time. Ends
@@ -193,11 +227,11 @@ impl PushConsumerBuilder {
     where
         F: Fn(ReceivedMessage) -> Ack + Send + Sync + 'static,
     {
-        self.start(|subscription| workers::spawn_threads(subscription, count, Arc::new(handler)))
+        self.start_workers(|subscription| workers::spawn_threads(subscription, count, Arc::new(handler)))
     }
 
-    fn start(self, workers: impl FnOnce(&Subscription)) -> Starting<PushConsumer> {
-        match Subscription::start(self.alive, self.config) {
+    fn start_workers(self, workers: impl FnOnce(&Subscription)) -> Starting<PushConsumer> {
+        match self.start(None) {
             Ok((subscription, starting)) => {
                 workers(&subscription);
                 Starting::new(starting, PushConsumer::new(subscription))
@@ -211,9 +245,20 @@ impl PushConsumerBuilder {
     ///
     /// Cancel safe: dropped before it ends, the consumer is closed with deadline zero.
     pub fn stream(self) -> Starting<MessageStream> {
-        match Subscription::start(self.alive, self.config) {
+        match self.start(None) {
             Ok((subscription, starting)) => Starting::new(starting, MessageStream::new(subscription)),
             Err(error) => Starting::failed(error),
         }
+    }
+
+    /// As the consumer `id`, where that was given already.
+    fn start(self, id: Option<ConsumerId>) -> Result<(Arc<Subscription>, Operation<()>)> {
+        let decoding = Decoding {
+            group: self.config.group.clone(),
+            inflated_bytes_max: self.config.inflated_bytes_max,
+            hook: self.on_undecodable,
+        };
+        let id = id.unwrap_or_else(|| ConsumerId(self.alive.0.next_consumer()));
+        Subscription::start(id, self.alive, self.config, decoding)
     }
 }

@@ -164,7 +164,7 @@ async fn drive<H: Handler>(
     control: &Control,
     handler: H,
 ) -> Result<CloseReport> {
-    let (subscription, starting) = Subscription::start_as(id, builder.alive, builder.config)?;
+    let (subscription, starting) = builder.start(Some(id))?;
     let mut starting = Some(starting);
     let mut closing: Option<Operation<CloseReport>> = None;
     let mut handlers = Handlers::new(&subscription, &control.concurrency, handler);
@@ -304,12 +304,12 @@ impl<'a, H: Handler> Handlers<'a, H> {
         let ack = match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(output)) => H::answer(output),
-            Err(_) => panicked(&self.subscription.group, slot.token),
+            Err(_) => panicked(&self.subscription.decoding.group, slot.token),
         };
         let answer = slot.token.take().map(|token| Input::Settled { token, ack });
         if catch_unwind(AssertUnwindSafe(|| slot.future.set(None))).is_err() {
             tracing::warn!(
-                group = &*self.subscription.group,
+                group = &*self.subscription.decoding.group,
                 "a handler's future panicked when it was dropped"
             );
         }

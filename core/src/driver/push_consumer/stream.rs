@@ -81,7 +81,7 @@ impl Stream for MessageStream {
         let now = self.subscription.alive.0.spawn.now();
         let polled = self.subscription.queue.poll_next(self.waiter, cx, now);
         polled.map(|delivery| {
-            let message = ReceivedMessage::new(delivery?);
+            let message = self.subscription.decoding.message(delivery?);
             Some(Delivered::new(message, &self.subscription.alive, &self.subscription.queue))
         })
     }

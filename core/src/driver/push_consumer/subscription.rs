@@ -10,6 +10,7 @@ use super::super::operation::Operation;
 use super::super::run_queue::RunQueue;
 use super::super::shared::Alive;
 use super::control::{Concurrency, ConsumerControl};
+use super::decoding::Decoding;
 use super::handler::Source;
 use crate::client::{Command, Input};
 use crate::config::PushConsumerConfig;
@@ -25,26 +26,21 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Subscription {
     pub(super) alive: Arc<Alive>,
     pub(super) queue: Arc<RunQueue>,
-    pub(super) group: Arc<str>,
+    pub(super) decoding: Arc<Decoding>,
     id: ConsumerId,
     concurrency: Arc<Concurrency>,
     closed: AtomicBool,
 }
 
 impl Subscription {
-    pub(super) fn start(alive: Arc<Alive>, config: PushConsumerConfig) -> Result<(Arc<Self>, Operation<()>)> {
-        let consumer = ConsumerId(alive.0.next_consumer());
-        Self::start_as(consumer, alive, config)
-    }
-
-    pub(super) fn start_as(
+    pub(super) fn start(
         consumer: ConsumerId,
         alive: Arc<Alive>,
         config: PushConsumerConfig,
+        decoding: Decoding,
     ) -> Result<(Arc<Self>, Operation<()>)> {
         config.validate()?;
         let queue = Arc::new(RunQueue::default());
-        let group = config.group.clone();
         let config = Arc::new(config);
         // The queue goes ahead of the command, so that no delivery comes before it.
         alive.0.push_urgent(Urgent::RunQueue(consumer, queue.clone()));
@@ -52,11 +48,12 @@ impl Subscription {
             alive.0.submit_urgent(|operation| Command::StartConsumer { operation, consumer, config });
         let starting = Operation::new(&alive, submitted);
         let (closed, concurrency) = (AtomicBool::new(false), Concurrency::new(1));
-        Ok((Arc::new(Self { alive, queue, group, id: consumer, concurrency, closed }), starting))
+        let decoding = Arc::new(decoding);
+        Ok((Arc::new(Self { alive, queue, decoding, id: consumer, concurrency, closed }), starting))
     }
 
     pub(super) fn source(&self) -> Source<'_> {
-        Source { alive: &self.alive, queue: &self.queue, group: &self.group }
+        Source { alive: &self.alive, queue: &self.queue, decoding: &self.decoding }
     }
 
     /// How many workers there are to be.

@@ -20,7 +20,8 @@ use super::super::run_queue::{RunQueue, WaiterId};
 use super::super::shared::Alive;
 use super::batch::Batch;
 use super::control::{Concurrency, ConsumerControl};
-use super::handler::{Source, decodable, panicked};
+use super::decoding::Decoding;
+use super::handler::{Source, panicked};
 use super::message::ReceivedMessage;
 use super::subscription::{CLOSE_TIMEOUT, Subscription, settle};
 use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerHealth, ConsumerStatistics, Delivery};
@@ -84,7 +85,7 @@ impl PushConsumer {
 struct Pool {
     alive: Weak<Alive>,
     queue: Arc<RunQueue>,
-    group: Arc<str>,
+    decoding: Arc<Decoding>,
     spawn: Arc<dyn Spawn>,
     concurrency: Arc<Concurrency>,
     running: AtomicUsize,
@@ -97,7 +98,7 @@ impl Pool {
         let pool = Arc::new(Self {
             alive: Arc::downgrade(&subscription.alive),
             queue: subscription.queue.clone(),
-            group: subscription.group.clone(),
+            decoding: subscription.decoding.clone(),
             spawn: subscription.alive.0.spawn.clone(),
             concurrency: concurrency.clone(),
             running: AtomicUsize::new(0),
@@ -155,9 +156,9 @@ impl Worker {
     async fn next(&mut self) -> Option<ReceivedMessage> {
         loop {
             let delivery = poll_fn(|cx| self.poll_next(cx)).await?;
-            match decodable(&self.pool.group, delivery) {
-                Some(message) => return Some(message),
-                None => self.settle(Ack::DeadLetter),
+            match self.pool.decoding.for_handler(delivery) {
+                Ok(message) => return Some(message),
+                Err(ack) => self.settle(ack),
             }
         }
     }
@@ -177,7 +178,7 @@ impl Worker {
                 return None;
             }
             let alive = self.pool.alive.upgrade()?;
-            let source = Source { alive: &alive, queue: &self.pool.queue, group: &self.pool.group };
+            let source = Source { alive: &alive, queue: &self.pool.queue, decoding: &self.pool.decoding };
             let mut settled = Vec::new();
             let batch = source.batch(&mut batch, &mut settled);
             alive.0.push_inputs(&mut settled);
@@ -195,7 +196,7 @@ impl Worker {
 
     /// Says what a panic means.
     fn panicked(&self) -> Ack {
-        panicked(&self.pool.group, self.token)
+        panicked(&self.pool.decoding.group, self.token)
     }
 }
 

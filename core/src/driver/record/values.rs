@@ -18,6 +18,7 @@ use crate::id::{
     AskToken, ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId, ProducerId, ResolveToken,
 };
 use crate::message::MessageQueue;
+use crate::message::sys_flag::CompressionType;
 use crate::remoting::{RemotingCommand, SerializeType};
 
 macro_rules! ids {
@@ -60,6 +61,8 @@ recorded_struct!(ProducerConfig {
     default_topic_queue_nums,
     message_bytes_max,
     compress_bytes_min,
+    compress_type,
+    compress_level,
     latency_fault_tolerance,
 });
 recorded_struct!(PushConsumerConfig {
@@ -83,7 +86,9 @@ recorded_struct!(PushConsumerConfig {
     send_back_retry_delay,
     rebalance_interval,
     allocate_strategy,
+    inflated_bytes_max,
 });
+recorded_enum!(CompressionType { 0 => Zlib, 1 => Lz4, 2 => Zstd });
 recorded_enum!(MessageModel { 0 => Clustering });
 recorded_enum!(ConsumeFrom { 0 => LastOffset, 1 => FirstOffset, 2 => Timestamp(millis) });
 recorded_enum!(AllocateStrategy {

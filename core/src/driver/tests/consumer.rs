@@ -154,6 +154,76 @@ fn an_undecodable_body_goes_to_the_dead_letters_without_a_call_and_its_neighbour
     assert_eq!(*seen.borrow(), [0, 2]);
 }
 
+/// Ten messages, whose second can't be decoded, for each reason there is.
+fn ten_with_a_bad_second() -> [Vec<Delivery>; 3] {
+    let batch = |bad| [messages(0..1), alloc::vec![bad], messages(2..10)].concat();
+    let flags = sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB;
+    let mut damaged = delivery(0, 1, 0, b"body");
+    let mut unreadable = damaged.clone();
+    damaged.message.as_mut().expect("readable").body_crc ^= 1;
+    let torn = bytes::Bytes::from_static(&[0; 100]);
+    unreadable.message = Err(crate::message::StoredMessage::decode(&torn).expect_err("no record"));
+    [batch(delivery(0, 1, flags, b"no zlib stream")), batch(damaged), batch(unreadable)]
+}
+
+#[test]
+fn the_user_decides_about_what_can_not_be_decoded_and_its_neighbours_arrive() {
+    let reasons = Arc::new(Mutex::new(Vec::new()));
+    for batch in ten_with_a_bad_second() {
+        let mut fixture = Fixture::new();
+        let told = reasons.clone();
+        let builder = fixture.builder().on_undecodable(move |message| {
+            lock(&told).push((message.queue_offset(), message.body().expect_err("bad").clone()));
+            Ack::Done
+        });
+        let seen = Cell::new(0);
+        let mut run = pin!(builder.run(async |message: crate::driver::ReceivedMessage| {
+            assert!(message.body().is_ok());
+            seen.set(seen.get() + 1);
+            Ack::Done
+        }));
+        assert!(turn(run.as_mut()).is_pending());
+        fixture.deliver(batch);
+        assert!(turn(run.as_mut()).is_pending());
+        assert_eq!((seen.get(), fixture.settled().len()), (9, 10));
+    }
+    use crate::driver::UndecodableBody as Why;
+    let reasons = lock(&reasons);
+    let kinds = reasons.iter().map(|(offset, _)| offset).collect::<Vec<_>>();
+    assert_eq!(kinds, [&1, &1, &1]);
+    assert!(matches!(reasons[0].1, Why::Inflate(_)), "{reasons:?}");
+    assert!(matches!(reasons[1].1, Why::Crc(_)), "{reasons:?}");
+    assert!(matches!(reasons[2].1, Why::Record(_)), "{reasons:?}");
+}
+
+#[test]
+fn a_decision_that_panics_means_the_dead_letters() {
+    let mut fixture = Fixture::new();
+    let builder = fixture.builder().on_undecodable(|_| panic!("the user's own fault"));
+    let mut starting = builder.workers(1, |_| ready(Ack::Done));
+    fixture.world.settle();
+    let Poll::Ready(Ok(_consumer)) = poll_once(&mut starting) else { panic!("the consumer starts") };
+    let [batch, ..] = ten_with_a_bad_second();
+    fixture.deliver(batch);
+    fixture.run_tasks();
+    assert_eq!(fixture.settled()[..3], ["settled 0 Done", "settled 1 DeadLetter", "settled 2 Done"]);
+}
+
+#[test]
+fn how_large_an_inflated_body_may_be_is_the_users_to_say() {
+    let zeros = crate::driver::compress::compress(crate::driver::compress::Compression::Zlib, 5, &[0; 5_000]);
+    let body: &'static [u8] = Box::leak(zeros.expect("zeros").into_boxed_slice());
+    for (max, expected) in [(5_000, "settled 0 Done"), (4_999, "settled 0 DeadLetter")] {
+        let mut fixture = Fixture::new();
+        let mut run = pin!(fixture.builder().inflated_bytes_max(max).run(async |_| Ack::Done));
+        assert!(turn(run.as_mut()).is_pending());
+        let flags = sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB;
+        fixture.deliver(alloc::vec![delivery(0, 0, flags, body)]);
+        assert!(turn(run.as_mut()).is_pending());
+        assert_eq!(fixture.settled(), [expected]);
+    }
+}
+
 #[test]
 fn a_run_that_is_dropped_hands_back_what_it_began_so_that_each_comes_again_once() {
     let mut fixture = Fixture::new();

@@ -7,12 +7,13 @@ mod body;
 mod frame;
 mod roundtrip;
 
+pub(super) use super::generate::Generate;
 pub(super) use crate::message::fuzz::Source;
 pub(super) use body::check_body;
 pub use body::fuzz_body;
 pub use frame::fuzz_frame;
 pub use roundtrip::fuzz_roundtrip;
-pub(super) use roundtrip::{Generate, through_the_wire};
+pub(super) use roundtrip::through_the_wire;
 
 use super::{ExtFields, RequestCode};
 

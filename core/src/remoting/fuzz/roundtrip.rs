@@ -1,9 +1,10 @@
 //! What was made of the fuzzer's bytes is written and read back: headers, commands, messages.
 
+use super::super::generate::Generate;
 use super::super::{
-    BoundaryType, Encoder, ExtFields, FRAME_BYTES_MAX, FrameDecoder, Head, Header, LanguageCode,
-    RemotingCommand, RequestCode, SIGNATURE, SendFields, SendMessageRequestHeaderV2, SendTemplate,
-    SerializeType, Signer, headers,
+    Encoder, ExtFields, FRAME_BYTES_MAX, FrameDecoder, Head, Header, LanguageCode, RemotingCommand,
+    RequestCode, SIGNATURE, SendFields, SendMessageRequestHeaderV2, SendTemplate, SerializeType, Signer,
+    headers,
 };
 use super::Source;
 use crate::message;
@@ -24,52 +25,6 @@ pub fn fuzz_roundtrip(bytes: &[u8]) {
         4 => send(&mut source),
         5 => signed(&mut source),
         _ => message::fuzz::roundtrip(&mut source),
-    }
-}
-
-/// A value made of a fuzzer's bytes.
-pub(in crate::remoting) trait Generate {
-    fn generate(source: &mut Source<'_>) -> Self;
-}
-
-/// Never empty: the binary form has no empty values.
-impl Generate for Cow<'_, str> {
-    fn generate(source: &mut Source<'_>) -> Self {
-        let mut text = source.text();
-        if text.is_empty() {
-            text.push('-');
-        }
-        Cow::Owned(text)
-    }
-}
-
-impl Generate for i32 {
-    fn generate(source: &mut Source<'_>) -> Self {
-        source.i32()
-    }
-}
-
-impl Generate for i64 {
-    fn generate(source: &mut Source<'_>) -> Self {
-        source.i64()
-    }
-}
-
-impl Generate for bool {
-    fn generate(source: &mut Source<'_>) -> Self {
-        source.bool()
-    }
-}
-
-impl Generate for BoundaryType {
-    fn generate(source: &mut Source<'_>) -> Self {
-        if source.bool() { Self::Lower } else { Self::Upper }
-    }
-}
-
-impl<T: Generate> Generate for Option<T> {
-    fn generate(source: &mut Source<'_>) -> Self {
-        source.bool().then(|| T::generate(source))
     }
 }
 

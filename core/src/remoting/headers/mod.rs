@@ -49,47 +49,7 @@ impl<'a> FieldType<'a> for BoundaryType {
 }
 
 #[cfg(test)]
-pub(super) use generate::{BOTH, generate, through_the_wire};
-
-/// Any value of a header, and its way over the wire, for the round-trip tests that `headers!` declares.
-#[cfg(test)]
-mod generate {
-    use super::super::{
-        fuzz::{Generate, Source},
-        *,
-    };
-    use crate::rng::Rng;
-    use alloc::vec::Vec;
-    use bytes::BytesMut;
-
-    pub(crate) const BOTH: [SerializeType; 2] = [SerializeType::Json, SerializeType::Rocketmq];
-
-    pub(crate) fn generate<T: Generate>(seed: u64) -> T {
-        let mut rng = Rng::new(seed);
-        let bytes: Vec<u8> = (0..128).flat_map(|_| rng.next_u64().to_be_bytes()).collect();
-        T::generate(&mut Source::new(&bytes))
-    }
-
-    pub(crate) fn through_the_wire<'a, H: Header<'a>>(
-        header: &H,
-        serialize: SerializeType,
-    ) -> RemotingCommand {
-        let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
-        let encoder = Encoder { serialize, ..Encoder::default() };
-        let head = Head { code: 1, opaque: -7, flag: FLAG_ONEWAY, remark: Some("why \"not\"\u{1}") };
-        let size = encoder.encode(decoder.buffer_mut(), &head, header, &[("ext\u{2}ra", "\\")], 3);
-        decoder.buffer_mut().extend_from_slice(b"abc");
-        assert_eq!(decoder.buffered(), size);
-        let command = decoder.next_frame().unwrap().unwrap();
-        assert_eq!(decoder.buffer_mut(), &BytesMut::new());
-        assert_eq!((command.code, command.opaque, command.flag), (1, -7, FLAG_ONEWAY));
-        assert_eq!(command.remark.as_deref(), head.remark);
-        assert_eq!((command.language, command.version), (LanguageCode::Rust, VERSION));
-        assert_eq!(command.ext.get("ext\u{2}ra").as_deref(), Some("\\"));
-        assert_eq!(&command.body[..], b"abc");
-        command
-    }
-}
+pub(super) mod checks;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rocketmq_client_core::driver::compress::{INFLATED_BYTES_MAX, inflate};
 use rocketmq_client_core::driver::{ClientBuilder, Limits};
 use rocketmq_client_core::error::Error;
 use rocketmq_client_core::message::{Message, MessageQueue};
@@ -153,20 +152,6 @@ pub(super) async fn tags_keys_properties_and_flag_arrive(s: &Scenario) -> Verdic
     ensure_eq!(message.property("shop"), Some("north"), "property");
     ensure_eq!(message.property("straße"), Some("grüße 你好 \" \\ {}"), "property that needs escapes");
     ensure_eq!(message.flag, -7, "flag");
-    Ok(())
-}
-
-pub(super) async fn a_large_body_is_compressed_on_the_way(s: &Scenario) -> Verdict {
-    let topic = s.topic(1).await?;
-    let producer = s.producer(&s.client().await?)?;
-    let body = "rocketmq ".repeat(10_000);
-    s.end("the send", producer.send(Message::new(&*topic, body.clone()))).await??;
-    let stored = s.stored(&topic, 1).await?;
-    let message = stored.first().ok_or("nothing was stored")?;
-    ensure!(message.is_compressed(), "the body was not compressed");
-    ensure!(message.raw_body().len() < body.len() / 10, "compressed to {} bytes", message.raw_body().len());
-    let inflated = inflate(message.sys_flag, message.raw_body(), INFLATED_BYTES_MAX)?;
-    ensure!(inflated == body, "the body is another after inflating");
     Ok(())
 }
 

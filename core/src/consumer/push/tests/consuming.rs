@@ -212,6 +212,19 @@ fn a_queue_that_was_reset_backward_begins_again_there() {
 
 #[test]
 fn a_record_that_cannot_be_read_is_one_delivery_and_its_neighbours_arrive() {
+    let mut world = unreadable_second();
+    let readable: Vec<_> =
+        world.deliveries.iter().map(|one| (one.token.queue_offset, one.message.is_ok())).collect();
+    assert_eq!(readable, [(0, true), (1, false), (2, true)]);
+    let undecodable = world.take()[1];
+    world.settle(undecodable, Ack::DeadLetter);
+    let back = world.last(RequestCode::CONSUMER_SEND_MSG_BACK);
+    let back: ConsumerSendMsgBackRequestHeader<'_> = back.header();
+    assert_eq!((back.offset, back.delay_level), (1_001, -1));
+}
+
+/// A world with three records, of which the second can't be read.
+fn unreadable_second() -> World {
     let mut world = World::new();
     world.start();
     let mut body = records(TOPIC, 0, 0, &vec![alloc::string::String::new(); 3]);
@@ -225,14 +238,51 @@ fn a_record_that_cannot_be_read_is_one_delivery_and_its_neighbours_arrive() {
     world.log(TOPIC, 0).records = vec![alloc::string::String::new(); 3];
     world.answer(&pull, ResponseCode::SUCCESS, &header, &body);
     world.pass(0);
-    let readable: Vec<_> =
-        world.deliveries.iter().map(|one| (one.token.queue_offset, one.message.is_ok())).collect();
-    assert_eq!(readable, [(0, true), (1, false), (2, true)]);
-    let undecodable = world.take()[1];
-    world.settle(undecodable, Ack::DeadLetter);
-    let back = world.last(RequestCode::CONSUMER_SEND_MSG_BACK);
-    let back: ConsumerSendMsgBackRequestHeader<'_> = back.header();
-    assert_eq!((back.offset, back.delay_level), (1_001, -1));
+    world
+}
+
+#[test]
+fn a_record_that_nobody_can_read_does_not_hold_the_queue_for_ever() {
+    let mut world = unreadable_second();
+    world.refuse.insert(RequestCode::CONSUMER_SEND_MSG_BACK.0, ResponseCode::SYSTEM_ERROR);
+    let tokens = world.take();
+    for (token, ack) in tokens.into_iter().zip([Ack::Done, Ack::DeadLetter, Ack::Done]) {
+        world.settle(token, ack);
+    }
+    for refusal in 1..=3 {
+        if refusal < 3 {
+            assert_eq!(world.queue(TOPIC, 0).committable, Some(1), "refused {refusal} times, it is kept");
+            world.pass(5_000);
+            let again = world.take();
+            assert_eq!(offsets(&again), [1]);
+            world.settle(again[0], Ack::DeadLetter);
+        }
+    }
+    assert_eq!(world.queue(TOPIC, 0).committable, Some(3), "then it is passed over");
+    assert!(world.take().is_empty());
+}
+
+#[test]
+fn an_unreadable_record_waits_for_a_broker_that_is_silent() {
+    let mut world = unreadable_second();
+    world.silent.insert(RequestCode::CONSUMER_SEND_MSG_BACK.0);
+    let tokens = world.take();
+    for (token, ack) in tokens.into_iter().zip([Ack::Done, Ack::DeadLetter, Ack::Done]) {
+        world.settle(token, ack);
+    }
+    for _ in 0..6 {
+        world.pass(10_000);
+        for token in world.take() {
+            world.settle(token, Ack::DeadLetter);
+        }
+        assert_eq!(world.queue(TOPIC, 0).committable, Some(1));
+    }
+    world.silent.clear();
+    world.pass(10_000);
+    for token in world.take() {
+        world.settle(token, Ack::DeadLetter);
+    }
+    assert_eq!(world.queue(TOPIC, 0).committable, Some(3));
 }
 
 #[test]
