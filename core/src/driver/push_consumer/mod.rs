@@ -126,8 +126,10 @@ impl PushConsumerBuilder {
     /// consumer was closed, which [`until`](Run::until) does.
     ///
     /// A handler that panics counts as [`Ack::Retry`]. A message whose body can't be decoded goes to
-    /// the dead letters without a call, unless [`on_undecodable`](Self::on_undecodable) decides otherwise. Dropping the future closes the consumer with deadline zero;
-    /// messages whose handlers run then come again.
+    /// the dead letters without a call, unless [`on_undecodable`](Self::on_undecodable) decides otherwise.
+    ///
+    /// Cancel safe: dropping the future closes the consumer with deadline zero; messages whose handlers
+    /// run then come again.
     ///
     /// ```no_run
     /// # async fn consume(client: rocketmq_client_core::driver::Client, stop: impl Future) -> rocketmq_client_core::error::Result<()> {
@@ -154,7 +156,7 @@ impl PushConsumerBuilder {
     /// As [`run`](Self::run), but calls `handler` with up to `messages_max` messages of one queue at a time,
     /// as many as wait for a handler just then. Each message is answered by itself; what is dropped
     /// without an answer comes again. Java: `consumeMessageBatchMaxSize`, where one answer counts for all
-    /// messages behind `ackIndex`.
+    /// messages behind `ackIndex`. Cancel safe.
     ///
     /// ```no_run
     /// # async fn store(message: &rocketmq_client_core::driver::ReceivedMessage) -> bool { true }
@@ -183,7 +185,8 @@ impl PushConsumerBuilder {
         Run::in_batches(self, messages_max.max(1), handler)
     }
 
-    /// As [`workers`](Self::workers), with batches as [`run_batch`](Self::run_batch) has them.
+    /// As [`workers`](Self::workers), with batches as [`run_batch`](Self::run_batch) has them. Cancel
+    /// safe.
     pub fn workers_batch<F, Fut>(
         self,
         count: usize,
@@ -199,7 +202,8 @@ impl PushConsumerBuilder {
         })
     }
 
-    /// As [`run_on_threads`](Self::run_on_threads), with batches as [`run_batch`](Self::run_batch) has them.
+    /// As [`run_on_threads`](Self::run_on_threads), with batches as [`run_batch`](Self::run_batch) has them. Cancel
+    /// safe.
     pub fn run_batch_on_threads<F>(
         self,
         count: usize,
@@ -216,6 +220,8 @@ impl PushConsumerBuilder {
 
     /// Consumes by `count` tasks of the host, each of which calls `handler` for one message at a time.
     /// Ends when the consumer has started. Panics and undecodable bodies as with [`run`](Self::run).
+    ///
+    /// Cancel safe: dropped before it ends, the consumer is closed with deadline zero.
     pub fn workers<F, Fut>(self, count: usize, handler: F) -> Starting<PushConsumer>
     where
         F: Fn(ReceivedMessage) -> Fut + Send + Sync + 'static,
@@ -226,6 +232,8 @@ impl PushConsumerBuilder {
 
     /// Consumes on `count` threads of the host, each of which calls `handler` for one message at a time. Ends
     /// when the consumer has started. Panics and undecodable bodies as with [`run`](Self::run).
+    ///
+    /// Cancel safe: dropped before it ends, the consumer is closed with deadline zero.
     pub fn run_on_threads<F>(self, count: usize, handler: F) -> Starting<PushConsumer>
     where
         F: Fn(ReceivedMessage) -> Ack + Send + Sync + 'static,
@@ -245,6 +253,8 @@ impl PushConsumerBuilder {
 
     /// Consumes by hand: each message is taken from the stream and answered with
     /// [`Delivered::ack`] or one of its siblings. Ends when the consumer has started.
+    ///
+    /// Cancel safe: dropped before it ends, the consumer is closed with deadline zero.
     pub fn stream(self) -> Starting<MessageStream> {
         match self.start(None) {
             Ok((subscription, starting)) => Starting::new(starting, MessageStream::new(subscription)),

@@ -133,6 +133,9 @@ impl<F: Future<Output = Result<CloseReport>>> Run<F> {
     /// Consumes until `stop` ends, then closes: nothing more is begun, handlers that run may end,
     /// offsets are committed.
     ///
+    /// Cancel safe: dropped, it ends as the run itself does, with deadline zero; messages whose handlers
+    /// run then come again.
+    ///
     /// # Errors
     /// The consumer could not start, or the client was closed or broke.
     pub async fn until<S: Future>(mut self, stop: S) -> Result<CloseReport> {

@@ -51,12 +51,12 @@ impl MessageStream {
     }
 
     /// Closes the consumer within 30 s: nothing more comes, messages that were taken may be answered,
-    /// offsets are committed. Begins at once; dropping the operation does not stop it.
+    /// offsets are committed. Cancel safe: it begins at once, and dropping the operation does not stop it.
     pub fn close(&self) -> Operation<CloseReport> {
         self.close_within(CLOSE_TIMEOUT)
     }
 
-    /// As [`close`](Self::close), within `timeout`.
+    /// As [`close`](Self::close), within `timeout`. Cancel safe.
     pub fn close_within(&self, timeout: Duration) -> Operation<CloseReport> {
         self.subscription.close(timeout)
     }

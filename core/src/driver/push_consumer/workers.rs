@@ -49,33 +49,33 @@ impl PushConsumer {
         self.subscription.concurrency().set(handlers);
     }
 
-    /// As [`ConsumerControl::suspend`].
+    /// As [`ConsumerControl::suspend`]. Cancel safe.
     pub fn suspend(&self) -> Operation<()> {
         self.control().suspend()
     }
 
-    /// As [`ConsumerControl::resume`].
+    /// As [`ConsumerControl::resume`]. Cancel safe.
     pub fn resume(&self) -> Operation<()> {
         self.control().resume()
     }
 
-    /// As [`ConsumerControl::health`].
+    /// As [`ConsumerControl::health`]. Cancel safe.
     pub fn health(&self) -> Operation<ConsumerHealth> {
         self.control().health()
     }
 
-    /// As [`ConsumerControl::statistics`].
+    /// As [`ConsumerControl::statistics`]. Cancel safe.
     pub fn statistics(&self) -> Operation<ConsumerStatistics> {
         self.control().statistics()
     }
 
     /// Closes the consumer within 30 s: nothing more is begun, handlers that run may end, offsets are
-    /// committed. Begins at once; dropping the operation does not stop it.
+    /// committed. Cancel safe: it begins at once, and dropping the operation does not stop it.
     pub fn close(&self) -> Operation<CloseReport> {
         self.close_within(CLOSE_TIMEOUT)
     }
 
-    /// As [`close`](Self::close), within `timeout`.
+    /// As [`close`](Self::close), within `timeout`. Cancel safe.
     pub fn close_within(&self, timeout: Duration) -> Operation<CloseReport> {
         self.subscription.close(timeout)
     }

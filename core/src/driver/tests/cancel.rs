@@ -15,7 +15,8 @@ use core::task::{Context, Poll, Waker};
 use std::sync::Mutex;
 
 use super::super::{
-    ClientBuilder, ClientOn, Engine, Launch, Limits, Operation, Options, Producer, PushConsumerBuilder, lock,
+    ClientBuilder, ClientOn, ConsumerControl, Engine, Launch, Limits, Operation, Options, Producer,
+    PushConsumerBuilder, lock,
 };
 use super::operations::receipt;
 use super::script::{ScriptHost, Shared, World, delivery, operation_of};
@@ -240,6 +241,29 @@ fn a_connect_of_a_client() {
     assert_eq!(polls, 2);
 }
 
+/// A question about a consumer or the client, and the steering of a consumer.
+#[test]
+fn what_looks_and_steers() {
+    at_every_point("statistics of a client", |slow| slow.world.client().statistics(), |_, _| {});
+    fn of_a_consumer<T>(what: &str, ask: impl Fn(&ConsumerControl) -> Operation<T>)
+    where
+        Operation<T>: Future<Output = Result<T>>,
+    {
+        at_every_point(
+            what,
+            |slow| ask(&started(slow, |group| group.workers(1, |_| ready(Ack::Done))).control()),
+            |slow, _| {
+                slow.answer();
+                lock(&slow.world.stage).tasks.clear();
+            },
+        );
+    }
+    of_a_consumer("suspend", ConsumerControl::suspend);
+    of_a_consumer("resume", ConsumerControl::resume);
+    of_a_consumer("health", ConsumerControl::health);
+    of_a_consumer("statistics", ConsumerControl::statistics);
+}
+
 /// Whether its operation is dropped or not, what was told to close is closed.
 #[test]
 fn a_close_of_a_producer_a_consumer_and_a_client() {
@@ -308,6 +332,7 @@ fn a_start_of_a_consumer() {
         );
     }
     closes_what_it_started("workers", |group| group.workers(2, |_| ready(Ack::Done)));
+    closes_what_it_started("workers_batch", |group| group.workers_batch(2, 8, |_| ready(())));
     closes_what_it_started("stream", |group| group.stream());
 }
 

@@ -364,6 +364,8 @@ pub(super) fn operation_of(input: &Input) -> Option<OperationId> {
             | Command::CloseConsumer { operation, .. }
             | Command::SuspendConsumer { operation, .. }
             | Command::ResumeConsumer { operation, .. }
+            | Command::InspectConsumer { operation, .. }
+            | Command::Statistics { operation }
             | Command::Close { operation, .. },
         ) => Some(*operation),
         _ => None,

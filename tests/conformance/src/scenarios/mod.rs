@@ -46,7 +46,6 @@ scenarios! {
     consume::handlers_on_threads,
     consume::two_topics_in_one_group,
     consume::a_new_message_ends_the_wait_for_one,
-    consume::an_undecodable_message_is_a_dead_letter_and_its_neighbours_arrive,
     consume::a_stream_shows_an_undecodable_message,
     consume::a_queue_with_enough_unanswered_messages_is_not_pulled,
     bodies::every_compression_is_written_and_read,
