@@ -15,10 +15,14 @@ pub use pull::*;
 pub use send::*;
 
 use super::{
-    fuzz::HeaderProbe,
+    fuzz::{HeaderProbe, HeaderRead},
     header::{FieldType, FieldValue},
 };
 use alloc::borrow::Cow;
+
+/// How every header is read; see [`HeaderRead`]. Apart from [`PROBES`], so that who only reads links no more.
+pub(super) const READS: [&[HeaderRead]; 6] =
+    [admin::READS, client::READS, namesrv::READS, pop::READS, pull::READS, send::READS];
 
 /// How every header is tried; see [`HeaderProbe`].
 pub(super) const PROBES: [&[HeaderProbe]; 6] =
