@@ -44,7 +44,11 @@ fn bytes_of(file: &str, key: &str) -> Result<BTreeSet<Vec<u8>>> {
 }
 
 fn texts_of(file: &str, key: &str) -> Result<BTreeSet<Vec<u8>>> {
-    Ok(golden(file)?.iter().filter_map(|line| line[key].as_str()).map(|text| text.as_bytes().to_vec()).collect())
+    Ok(golden(file)?
+        .iter()
+        .filter_map(|line| line[key].as_str())
+        .map(|text| text.as_bytes().to_vec())
+        .collect())
 }
 
 /// Replaces the seeds of a target; what a fuzzer found beside them stays.
@@ -68,7 +72,8 @@ fn write(target: &str, seeds: impl IntoIterator<Item = Vec<u8>>) -> Result<()> {
 fn frame() -> Result<()> {
     let frames = bytes_of("commands.jsonl", "frame_hex")?;
     let stream = frames.iter().step_by(40).flatten().copied().collect();
-    let others = [&b"HTTP/1.1 400 Bad Request\r\n"[..], &[0x16, 3, 1, 2, 0, 1], &[0, 0xFF, 0xFF, 0xF0, 0, 0, 0, 2]];
+    let others =
+        [&b"HTTP/1.1 400 Bad Request\r\n"[..], &[0x16, 3, 1, 2, 0, 1], &[0, 0xFF, 0xFF, 0xF0, 0, 0, 0, 2]];
     let deep = [b"\0\0\0\x6C\0\0\0\x68{\"x\":", &[b'['; 99][..]].concat();
     write("frame", frames.iter().cloned().chain([stream, deep]).chain(others.map(Vec::from)))
 }
@@ -93,7 +98,8 @@ fn body() -> Result<()> {
 
 fn message() -> Result<()> {
     let records = bytes_of("messages.jsonl", "encoded_hex")?;
-    let answer: Vec<u8> = records.iter().filter(|record| record.len() < 400).take(10).flatten().copied().collect();
+    let answer: Vec<u8> =
+        records.iter().filter(|record| record.len() < 400).take(10).flatten().copied().collect();
     let mut torn = answer.clone();
     // The second record has another magic number.
     if let Some(first) = records.iter().find(|record| record.len() < 400) {
@@ -168,8 +174,10 @@ fn dictionaries() -> Result<()> {
     let headers = names("core/src/remoting/headers")?;
     let keys = names("core/src/remoting/body")?;
     let properties = names("core/src/message/property.rs")?;
-    let command = ["code", "extFields", "flag", "language", "opaque", "remark", "version", "JAVA", "null", "{}"];
-    let json = ["null", "true", "false", "{}", "[]", ":", ",", "\\u0001", "\\\"", "'", "1e400", "NaN", "-1", "{{"];
+    let command =
+        ["code", "extFields", "flag", "language", "opaque", "remark", "version", "JAVA", "null", "{}"];
+    let json =
+        ["null", "true", "false", "{}", "[]", ":", ",", "\\u0001", "\\\"", "'", "1e400", "NaN", "-1", "{{"];
     let magic: [&[u8]; 10] = [
         &[0xDA, 0xA3, 0x20, 0xA7],
         &[0xDA, 0xA3, 0x20, 0xAB],

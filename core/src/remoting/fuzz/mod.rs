@@ -17,16 +17,15 @@ pub(super) use roundtrip::through_the_wire;
 
 use super::{ExtFields, RequestCode};
 
-/// How one header is tried; `headers!` makes one of each.
+/// How one header is read from any fields, and the request it belongs to; true when that worked.
+pub(super) type HeaderRead = (Option<RequestCode>, fn(&ExtFields) -> bool);
+
+/// How one header is written and read again, in both encodings; `headers!` makes one of each.
 #[derive(Debug)]
 pub(super) struct HeaderProbe {
-    /// The request it belongs to.
-    pub(super) code: Option<RequestCode>,
-    /// Reads the header from any fields; true when that worked.
-    pub(super) read: fn(&ExtFields) -> bool,
-    /// As `read`; what could be read is written and read again, in both encodings.
+    /// The header that can be read from these fields.
     pub(super) rewrite: fn(&ExtFields),
-    /// The same with any header.
+    /// Any header.
     pub(super) generate: fn(&mut Source<'_>),
 }
 
