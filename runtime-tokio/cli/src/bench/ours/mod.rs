@@ -82,7 +82,7 @@ impl Connected {
     /// Lets time pass, during which the client works.
     fn sleep(&self, duration: Duration) {
         match self {
-            Self::Tokio(_, runtime) => runtime.block_on(tokio::time::sleep(duration)),
+            Self::Tokio(_, runtime) => runtime.block_on(async { tokio::time::sleep(duration).await }),
             Self::Blocking(_) => thread::sleep(duration),
         }
     }
