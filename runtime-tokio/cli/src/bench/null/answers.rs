@@ -1,7 +1,5 @@
 //! What the null server says to each request.
 
-use std::io::Write;
-
 use bytes::{BufMut, BytesMut};
 use rocketmq_client_tokio::core::message::{names, perm};
 use rocketmq_client_tokio::core::remoting::{
@@ -17,13 +15,15 @@ use super::pulled::Pulled;
 
 const BROKER: &str = "null";
 const CLUSTER: &str = "NullCluster";
-/// The answer to a send, up to its number.
-const RECEIPT: &[u8] = b"{\"code\":0,\"extFields\":{\"queueId\":\"0\",\"TRACE_ON\":\"true\",\
+/// The answer to a send: up to its queue, up to its number, and the end.
+const RECEIPT: &[u8] = b"{\"code\":0,\"extFields\":{\"queueId\":\"";
+const RECEIPT_PLACE: &[u8] = b"\",\"TRACE_ON\":\"true\",\
     \"MSG_REGION\":\"DefaultRegion\",\"msgId\":\"7F00000100002A9F0000000000000000\",\"queueOffset\":\"0\"},\
     \"flag\":1,\"language\":\"JAVA\",\"opaque\":";
 const RECEIPT_END: &[u8] = b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":495}";
 /// How a send begins, with one-letter names and JSON header.
 const SEND: &[u8] = b"{\"code\":310,";
+const QUEUE: &[u8] = b"\"e\":\"";
 const OPAQUE: &[u8] = b"\"opaque\":";
 const TWO_WAY: &[u8] = b"\"flag\":0,";
 /// Where flag and number are looked for: they stand beside the code or behind everything else.
@@ -34,24 +34,31 @@ pub(super) struct Answerer<'w> {
     world: &'w World,
     encoder: Encoder,
     pulled: Pulled,
+    /// Where the last send had its queue; the next has it there, too.
+    queue_at: usize,
 }
 
 impl<'w> Answerer<'w> {
     pub(super) fn new(world: &'w World) -> Self {
-        Self { world, encoder: Encoder::default(), pulled: Pulled::new(world.messages, world.size) }
+        Self {
+            world,
+            encoder: Encoder::default(),
+            pulled: Pulled::new(world.messages, world.size),
+            queue_at: 0,
+        }
     }
 
     /// Answers a send that is written as usual, without decoding it. False for anything else.
-    pub(super) fn answer_send(&self, frame: &[u8], out: &mut BytesMut) -> bool {
+    pub(super) fn answer_send(&mut self, frame: &[u8], out: &mut BytesMut) -> bool {
         let Some(opaque) = opaque_of_send(frame) else { return false };
-        let start = out.len();
-        out.put_u64(0);
-        out.put_slice(RECEIPT);
-        out.put_slice(opaque);
-        out.put_slice(RECEIPT_END);
-        let header_len = (out.len() - start - 8) as u32;
-        out[start..start + 4].copy_from_slice(&(header_len + 4).to_be_bytes());
-        out[start + 4..start + 8].copy_from_slice(&header_len.to_be_bytes());
+        if !frame.get(self.queue_at..).is_some_and(|rest| rest.starts_with(QUEUE)) {
+            let Some(at) = frame.windows(QUEUE.len()).position(|window| window == QUEUE) else {
+                return false;
+            };
+            self.queue_at = at;
+        }
+        let Some(queue_id) = digits(&frame[self.queue_at + QUEUE.len()..]) else { return false };
+        put_receipt(out, queue_id, opaque);
         true
     }
 
@@ -63,13 +70,9 @@ impl<'w> Answerer<'w> {
         let messages = i64::try_from(self.world.messages).unwrap_or(i64::MAX);
         match request.request_code() {
             RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 | RequestCode::SEND_BATCH_MESSAGE => {
-                let mut header = RECEIPT.to_vec();
-                // Writing to a vector can't fail.
-                let _ = write!(header, "{}", request.opaque);
-                header.extend_from_slice(RECEIPT_END);
-                out.put_u32(header.len() as u32 + 4);
-                out.put_u32(header.len() as u32);
-                out.put_slice(&header);
+                let queue_id =
+                    request.ext.get("e").or_else(|| request.ext.get("queueId")).unwrap_or_default();
+                put_receipt(out, queue_id.as_bytes(), request.opaque.to_string().as_bytes());
             }
             RequestCode::PULL_MESSAGE => self.pull(request, out),
             RequestCode::GET_ROUTEINFO_BY_TOPIC => self.route(request, out),
@@ -193,9 +196,24 @@ fn opaque_of_send(frame: &[u8]) -> Option<&[u8]> {
     }
     let (first, last) = (&header[..header.len().min(NEAR)], &header[header.len().saturating_sub(NEAR)..]);
     find(first, TWO_WAY).or_else(|| find(last, TWO_WAY))?;
-    let digits = &last[find(last, OPAQUE)? + OPAQUE.len()..];
-    let len = digits.iter().position(|byte| !byte.is_ascii_digit())?;
-    (len > 0).then(|| &digits[..len])
+    digits(&last[find(last, OPAQUE)? + OPAQUE.len()..])
+}
+
+/// The digits that `bytes` begin with.
+fn digits(bytes: &[u8]) -> Option<&[u8]> {
+    let len = bytes.iter().position(|byte| !byte.is_ascii_digit())?;
+    (len > 0).then(|| &bytes[..len])
+}
+
+fn put_receipt(out: &mut BytesMut, queue_id: &[u8], opaque: &[u8]) {
+    let start = out.len();
+    out.put_u64(0);
+    for part in [RECEIPT, queue_id, RECEIPT_PLACE, opaque, RECEIPT_END] {
+        out.put_slice(part);
+    }
+    let header_len = (out.len() - start - 8) as u32;
+    out[start..start + 4].copy_from_slice(&(header_len + 4).to_be_bytes());
+    out[start + 4..start + 8].copy_from_slice(&header_len.to_be_bytes());
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
@@ -214,6 +232,7 @@ mod tests {
     fn send(flag: i32) -> BytesMut {
         let header = SendMessageRequestHeaderV2 {
             topic: "T".into(),
+            queue_id: 5,
             properties: Some("\"opaque\":7,\"flag\":2,".into()),
             ..SendMessageRequestHeaderV2::default()
         };
@@ -251,6 +270,7 @@ mod tests {
         assert!(Answerer::new(&world).answer_send(&send(0), decoder.buffer_mut()));
         let answer = decoder.next_frame().unwrap().expect("a frame");
         assert!(answer.is_response() && answer.opaque == 1_234 && answer.code == 0);
-        answer.header::<SendMessageResponseHeader<'_>>().expect("a receipt");
+        let receipt: SendMessageResponseHeader<'_> = answer.header().expect("a receipt");
+        assert_eq!(receipt.queue_id, 5);
     }
 }
