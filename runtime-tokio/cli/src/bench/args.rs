@@ -36,6 +36,19 @@ impl BenchCommand {
     }
 }
 
+impl BenchCommand {
+    /// The same with another number of messages, where it has one.
+    pub(super) fn with_count(mut self, messages: Option<u64>) -> Self {
+        match (&mut self, messages) {
+            (Self::Send(args), Some(messages)) => args.count = Some(messages),
+            (Self::Consume(args), Some(messages)) => args.count = messages,
+            (Self::Latency(args), Some(messages)) => args.count = messages,
+            _ => {}
+        }
+        self
+    }
+}
+
 /// What all measurements have in common.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
@@ -77,6 +90,10 @@ pub(crate) struct Pairing {
     /// without, once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub(super) pairs: Option<u16>,
+    /// Count instructions by valgrind and system calls by strace as well, in runs of their own, where these
+    /// programs are installed; both are slow
+    #[arg(long)]
+    pub(super) trace: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::meter::Spent;
 use crate::error::CliError;
@@ -17,6 +17,8 @@ pub(crate) struct Spec {
     pub(super) who: Who,
     /// Which of several things that the measurement has to run.
     pub(super) step: u64,
+    /// How many messages, where it is not what the command line says.
+    pub(super) messages: Option<u64>,
     pub(super) namesrv: String,
     pub(super) broker: String,
     pub(super) topic: String,
@@ -41,6 +43,7 @@ impl Spec {
         Ok(Self {
             who,
             step: value["step"].as_u64().ok_or("step is missing")?,
+            messages: value["messages"].as_u64(),
             namesrv: text("namesrv")?,
             broker: text("broker")?,
             topic: text("topic")?,
@@ -52,6 +55,7 @@ impl Spec {
         json!({
             "who": match self.who { Who::Ours => "ours", Who::Limit => "limit" },
             "step": self.step,
+            "messages": self.messages,
             "namesrv": self.namesrv,
             "broker": self.broker,
             "topic": self.topic,
@@ -59,17 +63,21 @@ impl Spec {
         })
     }
 
-    /// Runs it in a process of its own; gives what the process printed.
+    /// Runs it in a process of its own, which is this program; gives what the process printed.
     pub(super) async fn run(&self) -> Result<Value, CliError> {
-        let child = Command::new(std::env::current_exe()?)
-            .args(std::env::args_os().skip(1))
-            .arg("--block")
-            .arg(self.to_json().to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        self.arguments(&mut command);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        Self::finish(child).await
+    }
+
+    /// Those of this process, and this.
+    pub(super) fn arguments(&self, command: &mut Command) {
+        command.args(std::env::args_os().skip(1)).arg("--block").arg(self.to_json().to_string());
+    }
+
+    /// Waits for what the process prints.
+    pub(super) async fn finish(child: Child) -> Result<Value, CliError> {
         let output = child.wait_with_output().await?;
         let printed = String::from_utf8_lossy(&output.stdout);
         match serde_json::from_str(printed.trim()) {
@@ -93,6 +101,8 @@ impl Spec {
 pub(super) struct Outcome {
     /// Messages that came to their end well.
     pub(super) done: u64,
+    /// Messages before those, which are not counted.
+    pub(super) warm_up: u64,
     pub(super) failed: u64,
     pub(super) spent: Spent,
     /// Latencies, where there are any, in nanoseconds.
@@ -109,6 +119,7 @@ impl Outcome {
         let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         json!({
             "done": self.done,
+            "warm_up": self.warm_up,
             "failed": self.failed,
             "elapsed_ns": ns(self.spent.elapsed),
             "cpu_ns": self.spent.cpu.map(ns),
@@ -124,6 +135,7 @@ impl Outcome {
         let number = |name: &str| value[name].as_u64();
         Some(Self {
             done: number("done")?,
+            warm_up: number("warm_up")?,
             failed: number("failed")?,
             spent: Spent {
                 elapsed: Duration::from_nanos(number("elapsed_ns")?),
@@ -151,7 +163,7 @@ pub(super) mod tests {
             peak_kb: Some(2_048),
         };
         let (p50_ns, p99_ns) = (Some(1_500), Some(9_000));
-        Outcome { done, failed: 1, spent, p50_ns, p99_ns, syscalls: None, broker_cpu: None }
+        Outcome { done, warm_up: 0, failed: 1, spent, p50_ns, p99_ns, syscalls: None, broker_cpu: None }
     }
 
     #[test]
@@ -165,6 +177,7 @@ pub(super) mod tests {
         let spec = Spec {
             who: Who::Limit,
             step: 3,
+            messages: Some(7),
             namesrv: "127.0.0.1:1".into(),
             broker: "127.0.0.1:2".into(),
             topic: "t".into(),

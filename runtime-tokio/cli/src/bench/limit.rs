@@ -143,6 +143,7 @@ impl Limit {
         let (p50_ns, p99_ns) = percentiles(timed);
         Ok(Outcome {
             done: total.messages,
+            warm_up: 0,
             failed: total.failed,
             spent: meter.stop(),
             p50_ns,
@@ -175,6 +176,7 @@ impl Limit {
         while self.read(Answers::Receipts)?.answers == 0 {}
         Ok(Outcome {
             done: sent,
+            warm_up: 0,
             failed: 0,
             spent: meter.stop(),
             p50_ns: None,

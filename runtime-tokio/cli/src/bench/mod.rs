@@ -14,6 +14,7 @@ mod pace;
 mod report;
 mod samples;
 mod target;
+mod trace;
 
 use std::time::Instant;
 
@@ -43,6 +44,7 @@ pub(crate) fn run_alone(command: &BenchCommand) -> Option<Result<(), CliError>> 
         return Some(null::run(args));
     }
     let spec = command.block()?;
+    let command = &command.clone().with_count(spec.messages);
     let ran = match spec.who {
         Who::Ours => ours::run(command, spec),
         Who::Limit => run_limit(command, spec).map(Outcome::to_json),
@@ -123,9 +125,19 @@ async fn pair_up(
         progress.add(count);
     }
     drop(progress);
+    if pairing.trace && measured.is_ok() {
+        measured = traced(target, pairing.with_limit, &mut report).await;
+    }
     target.clean_up().await?;
     measured?;
     Ok(report.show(asked, common.json)?)
+}
+
+async fn traced(target: &mut Target, with_limit: bool, report: &mut Report) -> Result<(), CliError> {
+    let ours = trace::trace(&target.spec(Who::Ours, 0)).await?;
+    let limit = if with_limit { Some(trace::trace(&target.spec(Who::Limit, 0)).await?) } else { None };
+    report.add_traced(ours, limit);
+    Ok(())
 }
 
 async fn pair(
@@ -157,8 +169,8 @@ fn run_limit(command: &BenchCommand, spec: &Spec) -> Result<Outcome, CliError> {
             if args.mode == Mode::Oneway {
                 return limit.run_oneway(&frames(true), &two_way, job(args.count()));
             }
-            limit.run(&two_way, job((args.count() / 10).max(1)))?;
-            limit.run(&two_way, job(args.count()))
+            let warm_up = limit.run(&two_way, job((args.count() / 10).max(1)))?.done;
+            Ok(Outcome { warm_up, ..limit.run(&two_way, job(args.count()))? })
         }
         BenchCommand::Consume(args) => {
             let pulls = Frames::pulls(&spec.topic, &spec.group, args.queues, args.queue_count());

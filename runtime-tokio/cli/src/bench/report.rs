@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::block::Outcome;
+use super::trace::Traced;
 use crate::output;
 
 /// Figures of one measurement or of several.
@@ -15,6 +16,7 @@ pub(super) struct Figures {
     /// Peak, in MiB.
     pub(super) rss_mb: Option<f64>,
     pub(super) syscalls_per_msg: Option<f64>,
+    pub(super) instructions_per_msg: Option<f64>,
     pub(super) switches_per_msg: Option<f64>,
     pub(super) broker_cpu_us_per_msg: Option<f64>,
     pub(super) failed: u64,
@@ -23,13 +25,14 @@ pub(super) struct Figures {
 type Field = (&'static str, fn(&Figures) -> Option<f64>);
 
 /// In the order in which they are shown.
-const FIELDS: [Field; 8] = [
+const FIELDS: [Field; 9] = [
     ("msgs_per_s", |figures| figures.msgs_per_s),
     ("cpu_us_per_msg", |figures| figures.cpu_us_per_msg),
     ("p50_us", |figures| figures.p50_us),
     ("p99_us", |figures| figures.p99_us),
     ("rss_mb", |figures| figures.rss_mb),
     ("syscalls_per_msg", |figures| figures.syscalls_per_msg),
+    ("instructions_per_msg", |figures| figures.instructions_per_msg),
     ("switches_per_msg", |figures| figures.switches_per_msg),
     ("broker_cpu_us_per_msg", |figures| figures.broker_cpu_us_per_msg),
 ];
@@ -47,6 +50,7 @@ impl From<&Outcome> for Figures {
             p99_us: outcome.p99_ns.map(|ns| ns as f64 / 1e3),
             rss_mb: outcome.spent.peak_kb.map(|kb| kb as f64 / 1024.0),
             syscalls_per_msg: per_msg(outcome.syscalls),
+            instructions_per_msg: None,
             switches_per_msg: per_msg(outcome.spent.switches),
             broker_cpu_us_per_msg: outcome.broker_cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / done),
             failed: outcome.failed,
@@ -68,6 +72,7 @@ impl Figures {
             // A peak is the highest there was.
             rss_mb: Spread::of(all.iter().filter_map(|figures| figures.rss_mb)).map(|spread| spread.max),
             syscalls_per_msg: of(|figures| figures.syscalls_per_msg),
+            instructions_per_msg: of(|figures| figures.instructions_per_msg),
             switches_per_msg: of(|figures| figures.switches_per_msg),
             broker_cpu_us_per_msg: of(|figures| figures.broker_cpu_us_per_msg),
             failed: all.iter().map(|figures| figures.failed).sum(),
@@ -118,6 +123,17 @@ impl Report {
     pub(super) fn add(&mut self, ours: &Outcome, limit: Option<&Outcome>) {
         self.ours.push(ours.into());
         self.limit.extend(limit.map(Figures::from));
+    }
+
+    /// What was counted in other runs.
+    pub(super) fn add_traced(&mut self, ours: Traced, limit: Option<Traced>) {
+        for (figures, traced) in [(&mut self.ours, Some(ours)), (&mut self.limit, limit)] {
+            for figures in figures {
+                figures.instructions_per_msg = traced.and_then(|traced| traced.instructions);
+                let syscalls = traced.and_then(|traced| traced.syscalls);
+                figures.syscalls_per_msg = figures.syscalls_per_msg.or(syscalls);
+            }
+        }
     }
 
     /// The ratios of a figure, pair by pair.
@@ -226,7 +242,7 @@ mod tests {
         let object = report.to_json(Map::new());
         let expected = json!({
             "pairs": 1, "msgs_per_s": 2_000.0, "cpu_us_per_msg": 2.0, "p50_us": 1.5, "p99_us": 9.0,
-            "rss_mb": 2.0, "failed": 1, "syscalls_per_msg": null, "switches_per_msg": 0.003,
+            "rss_mb": 2.0, "failed": 1, "syscalls_per_msg": null, "instructions_per_msg": null, "switches_per_msg": 0.003,
             "broker_cpu_us_per_msg": null, "limit": null, "ratio": null,
         });
         assert_eq!(object, expected);

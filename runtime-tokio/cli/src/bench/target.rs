@@ -102,6 +102,7 @@ impl Target {
         Spec {
             who,
             step,
+            messages: None,
             namesrv: self.namesrv.clone(),
             broker: self.broker.clone(),
             topic: self.topic.clone(),

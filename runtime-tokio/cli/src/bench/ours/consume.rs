@@ -33,6 +33,7 @@ pub(super) fn run(args: &ConsumeArgs, spec: &Spec) -> Result<Outcome, CliError> 
     connected.close()?;
     Ok(Outcome {
         done: seen.min(total),
+        warm_up: 0,
         // More than there were came twice.
         failed: total.abs_diff(seen),
         spent,

@@ -34,6 +34,8 @@ pub(super) fn run(args: &IdleArgs, spec: &Spec) -> Result<Value, CliError> {
         "cpu_ms_per_s": spent.cpu.map(|cpu| cpu.as_secs_f64() * 1e3 / seconds),
         "wakeups_per_minute": spent.switches.map(|switches| switches as f64 * 60.0 / seconds),
         "rss_mb": memory_kb("VmRSS").map(|kb| kb as f64 / 1024.0),
+        // Without the pages of the program itself, which the system can drop and which others share.
+        "rss_anon_mb": memory_kb("RssAnon").map(|kb| kb as f64 / 1024.0),
         "threads": memory_kb("Threads"),
     });
     connected.block_on(consumer.close())?;

@@ -38,7 +38,7 @@ pub(super) fn run(args: &LatencyArgs, spec: &Spec) -> Result<Outcome, CliError> 
     connected.block_on(consumer.close())?;
     connected.close()?;
     let failed = args.count - done;
-    Ok(Outcome { done, failed, spent, p50_ns, p99_ns, syscalls: None, broker_cpu: None })
+    Ok(Outcome { done, warm_up: WARM_UP, failed, spent, p50_ns, p99_ns, syscalls: None, broker_cpu: None })
 }
 
 /// When each message was sent and when it came, in nanoseconds; 0 is not yet.
@@ -63,8 +63,8 @@ impl Clock {
 
     fn came(&self, message: &ReceivedMessage) {
         let now = self.now();
-        let number = message.body().ok().and_then(|body| body.first_chunk::<8>());
-        let Some(number) = number.map(|number| u64::from_be_bytes(*number)) else { return };
+        let mark = message.body().ok().and_then(|body| body.first_chunk::<8>());
+        let Some(number) = mark.and_then(|mark| number_of(u64::from_be_bytes(*mark))) else { return };
         let Some(slot) = usize::try_from(number).ok().and_then(|index| self.came.get(index)) else { return };
         // A second delivery is not looked at.
         let first = slot.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
@@ -90,6 +90,16 @@ impl Clock {
         let times = times.map(|(sent, came)| (sent.load(Ordering::Relaxed), came.load(Ordering::Relaxed)));
         times.filter(|(_, came)| *came > 0).map(|(sent, came)| came.saturating_sub(sent)).collect()
     }
+}
+
+/// What a body begins with. A group that is new to a young queue gets what was sent before it came, so
+/// that messages of an earlier process must not pass for ours.
+fn mark_of(number: u64) -> u64 {
+    u64::from(std::process::id()) << 32 | number
+}
+
+fn number_of(mark: u64) -> Option<u64> {
+    (mark >> 32 == u64::from(std::process::id())).then_some(mark & u64::from(u32::MAX))
 }
 
 fn start(connected: &Connected, spec: &Spec, clock: &Arc<Clock>) -> Result<PushConsumer, CliError> {
@@ -144,9 +154,20 @@ impl Work<'_> {
 
     fn send(&self, number: u64) -> Operation<SendReceipt> {
         let mut body = vec![b'm'; self.size];
-        body[..8].copy_from_slice(&number.to_be_bytes());
+        body[..8].copy_from_slice(&mark_of(number).to_be_bytes());
         let message = Message::new(&*self.spec.topic, Bytes::from(body));
         self.clock.sent[number as usize].store(self.clock.now(), Ordering::Relaxed);
         self.producer.send(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_another_process_is_not_ours() {
+        assert_eq!(number_of(mark_of(7)), Some(7));
+        assert_eq!(number_of(mark_of(7) ^ 1 << 40), None);
     }
 }

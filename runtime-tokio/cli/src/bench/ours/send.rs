@@ -44,7 +44,7 @@ pub(super) fn run(args: &SendArgs, spec: &Spec) -> Result<Outcome, CliError> {
     let (p50_ns, p99_ns) = percentiles(callers.iter().map(|caller| &caller.samples));
     let done = callers.iter().map(|caller| caller.done).sum();
     connected.close()?;
-    Ok(Outcome { done, failed, spent, p50_ns, p99_ns, syscalls: None, broker_cpu: None })
+    Ok(Outcome { done, warm_up, failed, spent, p50_ns, p99_ns, syscalls: None, broker_cpu: None })
 }
 
 /// What all callers send.
