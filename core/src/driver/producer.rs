@@ -181,15 +181,17 @@ impl Producer {
     /// Java: `DefaultMQProducerImpl#tryToCompressMessage`, which sends the larger body if compressing
     /// made it so; we send the smaller.
     fn compress(&self, body: Bytes) -> Result<(Bytes, i32)> {
-        if body.len() < self.inner.config.compress_bytes_min {
+        let config = &self.inner.config;
+        if body.len() < config.compress_bytes_min {
             return Ok((body, 0));
         }
-        let compressed = compress::compress(Compression::Zlib, compress::LEVEL_DEFAULT, &body)
+        let kind = config.compress_type;
+        let compressed = compress::compress(kind, config.compress_level, &body)
             .map_err(|error| UsageError::Compress(error.to_string()))?;
         if compressed.len() >= body.len() {
             return Ok((body, 0));
         }
-        Ok((Bytes::from(compressed), sys_flag::COMPRESSED | Compression::Zlib.bits()))
+        Ok((Bytes::from(compressed), sys_flag::COMPRESSED | kind.bits()))
     }
 }
 
@@ -252,6 +254,20 @@ impl ProducerBuilder {
     /// Bodies of this size and more are compressed. Default 4,096 bytes.
     pub fn compress_bytes_min(mut self, bytes: usize) -> Self {
         self.config.compress_bytes_min = bytes;
+        self
+    }
+
+    /// How they are compressed. Default zlib, which consumers of every age can inflate; LZ4 and zstd need
+    /// consumers from 5.0 on. Java: `rocketmq.message.compressType`.
+    pub fn compression(mut self, kind: Compression) -> Self {
+        self.config.compress_type = kind;
+        self
+    }
+
+    /// How hard compression tries: 0 to 9 for zlib, -7 to 22 for zstd; LZ4 has no levels. Default 5.
+    /// Java: `rocketmq.message.compressLevel`.
+    pub fn compress_level(mut self, level: i32) -> Self {
+        self.config.compress_level = level;
         self
     }
 
