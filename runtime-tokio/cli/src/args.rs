@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use rocketmq_client_tokio::ConsumeFrom;
 use rocketmq_client_tokio::core::message::check_topic;
 
+use crate::bench::BenchCommand;
 use crate::format::Format;
 
 /// The environment variable that lists the name servers.
@@ -39,6 +40,12 @@ pub(crate) enum Command {
     Send(SendArgs),
     /// Print the messages of a topic as a member of a consumer group
     Consume(ConsumeArgs),
+    /// Measure what the client costs, on a broker or beside it
+    Bench {
+        /// What to measure
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
     /// Print the environment variables that rmq reads
     Env(EnvArgs),
     /// Print a completion script, e.g.: rmq completions bash > /etc/bash_completion.d/rmq
@@ -220,7 +227,7 @@ fn property(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn in_flight(text: &str) -> Result<usize, String> {
+pub(crate) fn in_flight(text: &str) -> Result<usize, String> {
     // The client itself holds no more sends than this.
     const MAX: usize = 65_536;
     match text.parse() {
@@ -229,7 +236,7 @@ fn in_flight(text: &str) -> Result<usize, String> {
     }
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (0.001..=1e9).contains(&rate) => Ok(rate),
         _ => Err("messages a second, from 0.001 to 1000000000".to_owned()),

@@ -3,6 +3,7 @@
 
 mod admin;
 mod args;
+mod bench;
 mod broker;
 mod consume;
 mod demo;
@@ -35,6 +36,11 @@ fn main() -> ExitCode {
 
 fn start(cli: Cli) -> Result<(), CliError> {
     log::start(cli.verbose)?;
+    if let Command::Bench { command } = &cli.command
+        && let Some(ran) = bench::run_alone(command)
+    {
+        return ran;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(run(cli.command));
     // A look-up that hangs must not keep the process.
@@ -48,6 +54,7 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Broker(args) => broker::run(args).await,
         Command::Send(args) => send::run(args).await,
         Command::Consume(args) => consume::run(args).await,
+        Command::Bench { command } => bench::run(command).await,
         Command::Env(args) => env::run(&args),
         Command::Completions { shell } => completions(shell),
     }

@@ -33,6 +33,11 @@ fn spent() -> Option<Duration> {
     Some(process.saturating_sub(brokers))
 }
 
+/// User and system time of the process whose `/proc/PID/stat` this is.
+pub(crate) fn of_process(stat: &str) -> Option<Duration> {
+    parse(stat).map(|(_, spent)| spent)
+}
+
 fn read(path: &str) -> Option<(String, Duration)> {
     parse(&fs::read_to_string(path).ok()?)
 }

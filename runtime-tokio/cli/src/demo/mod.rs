@@ -4,7 +4,7 @@
 //! Every wait has a bound: a demo that can't go on says so and fails.
 
 mod cluster;
-mod cpu;
+pub(crate) mod cpu;
 mod ledger;
 mod report;
 mod victim;
