@@ -231,10 +231,26 @@ pub struct PushConsumerConfig {
     pub consume_from: ConsumeFrom,
     /// Messages of one queue that may be cached. Default 1,000.
     pub pull_threshold_for_queue: usize,
-    /// Bytes of one queue that may be cached. Default 100 MiB.
+    /// Bytes of one queue that may be cached. Default 100 MiB. Java: `pullThresholdSizeForQueue`.
     pub pull_threshold_bytes_for_queue: usize,
+    /// Messages that may be cached in all, divided equally among the queues that are owned; replaces
+    /// [`pull_threshold_for_queue`](Self::pull_threshold_for_queue). Default none. As in Java, where it is
+    /// called `pullThresholdForTopic`, the queues of all topics share it.
+    pub pull_threshold_for_topic: Option<usize>,
+    /// Bytes that may be cached in all, divided equally among the queues that are owned; replaces
+    /// [`pull_threshold_bytes_for_queue`](Self::pull_threshold_bytes_for_queue). Default none.
+    /// Java: `pullThresholdSizeForTopic`.
+    pub pull_threshold_bytes_for_topic: Option<usize>,
     /// The largest distance between the first and the last cached offset of a queue. Default 2,000.
     pub consume_concurrently_max_span: i64,
+    /// Bytes that the whole consumer may cache. While it has more, no pull begins; pulls that are under
+    /// way may still bring [`pull_batch_bytes`](Self::pull_batch_bytes) each. Default 256 MiB. Java has
+    /// no such bound: 100 MiB for every queue add up.
+    pub cached_bytes_max: usize,
+    /// How long a handler may have a message, counted from when it was called with it. Then the message is
+    /// sent back and comes again after 10 s, whatever the handler still says. Default 15 minutes. Java:
+    /// `consumeTimeout`, which is looked at as seldom as it is long, for the oldest messages only.
+    pub consume_timeout: Duration,
     /// Messages a pull may bring. Default 32.
     pub pull_batch_size: i32,
     /// Bytes a pull may bring. Default 256 KiB.
@@ -327,7 +343,11 @@ impl PushConsumerConfig {
             consume_from: ConsumeFrom::LastOffset,
             pull_threshold_for_queue: 1_000,
             pull_threshold_bytes_for_queue: 100 << 20,
+            pull_threshold_for_topic: None,
+            pull_threshold_bytes_for_topic: None,
             consume_concurrently_max_span: 2_000,
+            cached_bytes_max: 256 << 20,
+            consume_timeout: Duration::from_secs(15 * 60),
             pull_batch_size: 32,
             pull_batch_bytes: 256 << 10,
             broker_suspend_max: Duration::from_secs(15),
@@ -357,6 +377,12 @@ impl PushConsumerConfig {
             1,
             1_024 << 20,
         )?;
+        let topic_messages = as_i64(self.pull_threshold_for_topic.unwrap_or(1));
+        in_range("pull_threshold_for_topic", topic_messages, 1, 6_553_500)?;
+        let topic_bytes = as_i64(self.pull_threshold_bytes_for_topic.unwrap_or(1));
+        in_range("pull_threshold_bytes_for_topic", topic_bytes, 1, 102_400 << 20)?;
+        in_range("cached_bytes_max", as_i64(self.cached_bytes_max), 1, 1 << 40)?;
+        at_least("consume_timeout", self.consume_timeout, INTERVAL_MIN)?;
         in_range("consume_concurrently_max_span", self.consume_concurrently_max_span, 1, 65_535)?;
         in_range("pull_batch_size", i64::from(self.pull_batch_size), 1, 1_024)?;
         in_range("pull_batch_bytes", i64::from(self.pull_batch_bytes), 1, 16 << 20)?;

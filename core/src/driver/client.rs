@@ -16,7 +16,7 @@ use super::record::{Start, Tap};
 use super::resolve::{Resolver, SystemResolver};
 use super::shared::{Alive, Shared, Turn};
 use super::transform::TransformFactory;
-use crate::client::{Client as ClientMachine, Command};
+use crate::client::{Client as ClientMachine, ClientStatistics, Command};
 use crate::config::{ClientConfig, HostFacts};
 use crate::error::UsageError;
 use crate::time::{Instant, Timestamp};
@@ -130,6 +130,12 @@ impl Client {
             &self.alive,
             self.alive.0.submit_urgent(|operation| Command::Close { operation, timeout }),
         )
+    }
+
+    /// What the client and its consumers have done so far. Cancel safe.
+    pub fn statistics(&self) -> Operation<ClientStatistics> {
+        let submitted = self.alive.0.submit_urgent(|operation| Command::Statistics { operation });
+        Operation::new(&self.alive, submitted)
     }
 
     /// How operations ended that nobody waited for.

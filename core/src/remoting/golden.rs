@@ -308,8 +308,6 @@ proptest! {
     #[test]
     fn any_bytes_are_harmless(bytes: Vec<u8>, mut line in 0..132_usize, at: u16, byte: u8) {
         fuzz_frame(&bytes);
-        fuzz_body(&bytes);
-        fuzz_roundtrip(&bytes);
         line %= 132;
         let mut frame = unhex(COMMANDS.lines().nth(line).map(|text| {
             let start = text.find("\"frame_hex\":\"").unwrap() + 13;
@@ -319,10 +317,5 @@ proptest! {
         frame[at] = byte;
         fuzz_frame(&frame);
         fuzz_body(&frame[8..]);
-    }
-
-    #[test]
-    fn any_text_comes_back(text in "\\PC{2,40}") {
-        fuzz_roundtrip(text.as_bytes());
     }
 }

@@ -11,6 +11,7 @@ mod encode;
 mod ext_fields;
 mod frame;
 mod fuzz;
+mod generate;
 mod header;
 mod headers;
 mod json;
@@ -36,8 +37,6 @@ pub use language::{LanguageCode, SerializeType, VERSION};
 pub use sign::{ACCESS_KEY, SECURITY_TOKEN, SIGNATURE, Signer};
 pub use template::{SendFields, SendTemplate};
 
-#[cfg(test)]
-mod generate;
 #[cfg(test)]
 mod golden;
 

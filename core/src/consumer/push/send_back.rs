@@ -156,6 +156,7 @@ impl PushConsumer {
         let Some(owned) = self.owned.get(id) else { return };
         let stored = matches!(&reply, Ok(command) if is_stored(ResponseCode(command.code)));
         if stored {
+            self.stats_of(id).sent_anew += 1;
             self.sent_back(shared, now, id, offset);
         } else {
             let cause = cause_of(reply);
@@ -167,6 +168,7 @@ impl PushConsumer {
 
     fn sent_back(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, offset: i64) {
         self.report.sent_back += 1;
+        self.stats_of(id).sent_back += 1;
         self.settled(shared, now, id, offset);
     }
 

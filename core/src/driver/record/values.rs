@@ -72,7 +72,11 @@ recorded_struct!(PushConsumerConfig {
     consume_from,
     pull_threshold_for_queue,
     pull_threshold_bytes_for_queue,
+    pull_threshold_for_topic,
+    pull_threshold_bytes_for_topic,
     consume_concurrently_max_span,
+    cached_bytes_max,
+    consume_timeout,
     pull_batch_size,
     pull_batch_bytes,
     broker_suspend_max,
@@ -97,7 +101,7 @@ recorded_enum!(AllocateStrategy {
 });
 recorded_enum!(RoomRule { 0 => Before(separator), 1 => Table(table) });
 recorded_struct!(MessageQueue { topic, broker_name, queue_id });
-recorded_struct!(ConsumeToken { consumer, queue, queue_offset });
+recorded_struct!(ConsumeToken { consumer, queue, queue_offset, hand_out });
 recorded_enum!(Ack { 0 => Done, 1 => Retry, 2 => RetryAfter(delay), 3 => DeadLetter });
 recorded_enum!(QueueChoice { 0 => RoundRobin, 1 => Queue(queue), 2 => Hash(hash), 3 => Select });
 recorded_enum!(Answer { 0 => Queue(index), 1 => Failed(reason) });
@@ -110,6 +114,10 @@ recorded_enum!(Command {
     5 => StartConsumer { operation, consumer, config },
     6 => CloseConsumer { operation, consumer, timeout },
     7 => Close { operation, timeout },
+    8 => SuspendConsumer { operation, consumer },
+    9 => ResumeConsumer { operation, consumer },
+    10 => InspectConsumer { operation, consumer },
+    11 => Statistics { operation },
 });
 recorded_enum!(Input {
     0 => Resolved { token, result },
@@ -123,6 +131,7 @@ recorded_enum!(Input {
     8 => Settled { token, ack },
     9 => HandedBack { token },
     10 => Answered { token, answer },
+    11 => Begun { tokens },
 });
 
 /// The body's length; zeros when read.

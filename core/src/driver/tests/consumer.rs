@@ -447,3 +447,145 @@ fn who_takes_a_message_without_having_been_woken_waits_no_more() {
     assert_eq!(woken.count(), 1, "the one that waits is woken, not the one that has its message");
     first.ack();
 }
+
+#[test]
+fn a_batch_is_of_one_queue_and_each_of_its_messages_is_answered_by_itself() {
+    let mut fixture = Fixture::new();
+    let sizes = RefCell::new(Vec::new());
+    let mut run = pin!(fixture.builder().run_batch(3, async |batch| {
+        sizes.borrow_mut().push(batch.len());
+        for (index, message) in batch.into_iter().enumerate() {
+            match index {
+                0 => message.ack(),
+                1 => message.dead_letter(),
+                _ => drop(message),
+            }
+        }
+    }));
+    assert!(turn(run.as_mut()).is_pending());
+    let mut deliveries = messages(0..4);
+    deliveries.push(delivery(1, 7, 0, b"body"));
+    deliveries.push(delivery(1, 8, sys_flag::COMPRESSED, b"no zlib"));
+    fixture.deliver(deliveries);
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(*sizes.borrow(), [3, 1, 1]);
+    let mut answers = fixture.settled();
+    answers.sort_unstable();
+    let expected = [
+        "settled 0 Done",
+        "settled 1 DeadLetter",
+        "settled 2 Retry",
+        "settled 3 Done",
+        "settled 7 Done",
+        "settled 8 DeadLetter",
+    ];
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn a_batch_whose_handler_panics_keeps_the_answers_it_had() {
+    let mut fixture = Fixture::new();
+    let mut run = pin!(fixture.builder().run_batch(8, async |batch| {
+        let mut messages = batch.into_iter();
+        messages.next().expect("one").ack();
+        panic!("the handler's own fault");
+    }));
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.deliver(messages(0..3));
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(fixture.settled(), ["settled 0 Done", "settled 1 Retry", "settled 2 Retry"]);
+}
+
+#[test]
+fn a_run_of_batches_that_is_dropped_hands_back_what_it_had() {
+    let mut fixture = Fixture::new();
+    {
+        let mut run = pin!(fixture.builder().run_batch(8, async |batch| {
+            pending::<()>().await;
+            drop(batch);
+        }));
+        assert!(turn(run.as_mut()).is_pending());
+        fixture.deliver(messages(0..2));
+        assert!(turn(run.as_mut()).is_pending());
+    }
+    let answers = fixture.settled();
+    assert_eq!(answers[..2], ["handed back 0", "handed back 1"], "{answers:?}");
+}
+
+#[test]
+fn more_handlers_may_run_from_one_moment_to_the_next_and_fewer() {
+    let mut fixture = Fixture::new();
+    let (running, open) = (Cell::new(0), Cell::new(false));
+    let run = fixture
+        .builder()
+        .run(async |_| {
+            running.set(running.get() + 1);
+            poll_fn(|_| if open.get() { Poll::Ready(()) } else { Poll::Pending }).await;
+            Ack::Done
+        })
+        .concurrency(2);
+    let control = run.control();
+    let mut run = pin!(run);
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.deliver(messages(0..9));
+    let (counter, waker) = CountingWaker::pair();
+    assert!(run.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(running.get(), 2);
+    control.set_concurrency(5);
+    assert_eq!((counter.count(), control.concurrency()), (1, 5), "the run is woken");
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(running.get(), 5);
+    control.set_concurrency(1);
+    open.set(true);
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(running.get(), 5, "those that run may end, none begins");
+}
+
+#[test]
+fn workers_come_and_go_as_many_as_are_wanted() {
+    let mut fixture = Fixture::new();
+    let running = Arc::new(Mutex::new(Vec::<i64>::new()));
+    let seen = running.clone();
+    let mut starting = fixture.builder().workers(1, move |message| {
+        lock(&seen).push(message.queue_offset());
+        pending::<Ack>()
+    });
+    fixture.world.settle();
+    let Poll::Ready(Ok(consumer)) = poll_once(&mut starting) else { panic!("it has not started") };
+    fixture.run_tasks();
+    fixture.deliver(messages(0..6));
+    fixture.run_tasks();
+    assert_eq!(lock(&running).len(), 1);
+    consumer.set_concurrency(4);
+    fixture.run_tasks();
+    assert_eq!(lock(&running).len(), 4);
+    assert_eq!(lock(&fixture.world.stage).tasks.len(), 4);
+    drop(consumer);
+}
+
+#[test]
+fn workers_that_are_too_many_end_and_the_others_take_their_messages() {
+    let mut fixture = Fixture::new();
+    let mut starting = fixture.builder().workers(4, |_| ready(Ack::Done));
+    fixture.world.settle();
+    let Poll::Ready(Ok(consumer)) = poll_once(&mut starting) else { panic!("it has not started") };
+    fixture.run_tasks();
+    consumer.set_concurrency(1);
+    fixture.deliver(messages(0..3));
+    fixture.run_tasks();
+    assert_eq!(lock(&fixture.world.stage).tasks.len(), 1);
+    assert_eq!(fixture.settled(), ["settled 0 Done", "settled 1 Done", "settled 2 Done"]);
+    drop(consumer);
+}
+
+#[test]
+fn the_core_learns_when_a_handler_was_called_before_it_learns_the_answer() {
+    let mut fixture = Fixture::new();
+    let mut run = pin!(fixture.builder().run(async |_| Ack::Done));
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.deliver(messages(0..2));
+    fixture.world.forget();
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.world.settle();
+    assert_eq!(fixture.world.told(), ["begun 0 1", "settled 0 Done", "settled 1 Done"]);
+}

@@ -29,6 +29,20 @@ pub use subscription::*;
 pub use timer::*;
 pub use topic::*;
 
+/// How every body is tried on any bytes.
+pub(super) const PROBES: [&[fn(&[u8])]; 10] = [
+    admin::PROBES,
+    consumer::PROBES,
+    ha::PROBES,
+    heartbeat::PROBES,
+    lock::PROBES,
+    offset::PROBES,
+    route::PROBES,
+    stats::PROBES,
+    subscription::PROBES,
+    topic::PROBES,
+];
+
 /// Declares bodies: one declaration gives the struct, both directions and their tests. Fields stand in alphabetical order
 /// of their wire names, which is the order Java writes them in; `= value` is a default other than the type's,
 /// `| "name"` another name under which the field is read.
@@ -125,8 +139,8 @@ macro_rules! bodies {
 
         #[cfg(test)]
         impl $crate::remoting::generate::Generate for $name {
-            fn generate(rng: &mut $crate::rng::Rng) -> Self {
-                Self { $($field: $crate::remoting::generate::Generate::generate(rng),)* }
+            fn generate(source: &mut $crate::remoting::generate::Source<'_>) -> Self {
+                Self { $($field: $crate::remoting::generate::Generate::generate(source),)* }
             }
         }
 
@@ -140,7 +154,11 @@ macro_rules! bodies {
                 if standard { self.encode_standard() } else { self.encode() }
             }
         }
-    )*};
+    )*
+
+        /// How the bodies declared here are tried on any bytes.
+        pub(super) const PROBES: &[fn(&[u8])] = &[$($crate::remoting::fuzz::check_body::<$name>),*];
+    };
 }
 
 macro_rules! default_of {
@@ -212,8 +230,8 @@ macro_rules! names {
         #[cfg(test)]
         impl $crate::remoting::generate::Generate for $name {
             /// Never unknown: what nobody listed is left out and reads as the default.
-            fn generate(rng: &mut $crate::rng::Rng) -> Self {
-                $crate::remoting::generate::pick(rng, &[$(Self::$variant),*])
+            fn generate(source: &mut $crate::remoting::generate::Source<'_>) -> Self {
+                $crate::remoting::generate::pick(source, &[$(Self::$variant),*])
             }
         }
     )*};

@@ -14,8 +14,15 @@ pub use pop::*;
 pub use pull::*;
 pub use send::*;
 
-use super::header::{FieldType, FieldValue};
+use super::{
+    fuzz::HeaderProbe,
+    header::{FieldType, FieldValue},
+};
 use alloc::borrow::Cow;
+
+/// How every header is tried; see [`HeaderProbe`].
+pub(super) const PROBES: [&[HeaderProbe]; 6] =
+    [admin::PROBES, client::PROBES, namesrv::PROBES, pop::PROBES, pull::PROBES, send::PROBES];
 
 /// Which end of a run of equal times a search by time gives. Java: `BoundaryType`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

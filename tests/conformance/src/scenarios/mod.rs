@@ -1,6 +1,7 @@
 //! The scenarios, by what they are about.
 
 mod bodies;
+mod cancel;
 mod close;
 mod consume;
 mod errors;
@@ -26,11 +27,13 @@ scenarios! {
     send::many_in_flight_have_offsets_of_their_own,
     send::one_way_arrives,
     send::a_key_goes_to_one_queue,
+    send::a_selector_chooses_the_queue,
     send::a_fixed_queue_is_kept,
     send::tags_keys_properties_and_flag_arrive,
     send::an_unknown_topic_is_created,
     send::a_dropped_send_disturbs_nobody,
     send::what_finds_no_room_is_handed_back,
+    send::another_broker_takes_what_the_first_does_not,
     errors::an_unknown_topic_without_template,
     errors::an_invalid_topic_name,
     errors::a_body_too_large,
@@ -42,6 +45,9 @@ scenarios! {
     consume::handlers_on_threads,
     consume::two_topics_in_one_group,
     consume::a_new_message_ends_the_wait_for_one,
+    consume::an_undecodable_message_is_a_dead_letter_and_its_neighbours_arrive,
+    consume::a_stream_shows_an_undecodable_message,
+    consume::a_queue_with_enough_unanswered_messages_is_not_pulled,
     bodies::every_compression_is_written_and_read,
     bodies::a_body_that_can_not_be_inflated_is_told_and_becomes_a_dead_letter,
     bodies::a_record_that_can_not_be_read_is_told_and_passed_over,
@@ -55,19 +61,30 @@ scenarios! {
     group::a_member_joins_midway,
     group::a_member_leaves_and_the_rest_goes_on,
     group::a_member_dies_and_its_messages_come_again,
+    group::queues_that_are_added_are_used,
     close::the_next_consumer_goes_on_where_the_last_one_ended,
     close::closing_under_load_loses_nothing_and_adds_up,
     close::closing_lets_handlers_end,
     close::an_unfinished_message_holds_the_offset,
     close::two_clients_have_nothing_to_do_with_each_other,
     close::closing_tells_every_send_how_it_ended,
+    close::dropping_every_handle_ends_the_client,
+    close::a_dropped_consumer_leaves_its_messages_to_the_next,
     network::sends_go_on_after_the_connection_was_cut,
     network::consuming_goes_on_after_the_connection_was_cut,
     network::a_broker_out_of_reach_is_named_and_comes_back,
     network::a_broker_that_refuses_connections_is_named,
     network::a_silent_broker_leaves_the_outcome_unknown,
     network::the_second_name_server_serves_when_the_first_is_gone,
+    network::a_new_topic_is_found_when_the_name_server_in_use_is_lost,
+    network::a_broker_that_moves_is_found_at_its_new_address,
     network::sends_go_on_without_a_name_server,
     network::a_name_server_that_is_not_there,
     network::a_name_server_that_has_no_address,
+    cancel::a_connect,
+    cancel::a_send,
+    cancel::a_start,
+    cancel::a_wait_for_the_next_message,
+    cancel::a_run,
+    cancel::a_close,
 }

@@ -324,6 +324,28 @@ fn a_lost_connection_is_pulled_over_again_as_soon_as_it_is_back() {
 }
 
 #[test]
+fn a_broker_hears_of_the_group_before_it_is_asked_for_messages() {
+    let mut world = World::with_queues(4);
+    world.start();
+    for round in 0..3 {
+        world.seen.clear();
+        world.cut(BROKER_A);
+        world.pass(5_000);
+        let codes: Vec<i32> = world
+            .seen
+            .iter()
+            .filter(|arrived| arrived.address == BROKER_A)
+            .map(|arrived| arrived.command.code)
+            .collect();
+        assert_eq!(codes.first(), Some(&RequestCode::HEART_BEAT.0), "round {round}: {codes:?}");
+        assert_eq!(world.held.len(), 5, "and no pull was refused");
+        let failures =
+            world.consumer().statistics().topics.iter().map(|topic| topic.1.pull_failures).sum::<u64>();
+        assert_eq!(failures, 5 * (round + 1), "one for each queue and cut: {codes:?}");
+    }
+}
+
+#[test]
 fn a_broker_that_sheds_load_is_asked_again_after_20_ms() {
     let mut world = World::new();
     world.refuse.insert(RequestCode::PULL_MESSAGE.0, ResponseCode::FLOW_CONTROL);
