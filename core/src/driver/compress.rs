@@ -390,7 +390,7 @@ mod tests {
         let mut bomb = flushed[..start].to_vec();
         bomb.extend(flushed[start..].repeat(mib));
         // The last block, which is empty, and the sum of zeros: their number in the high half, one in the low.
-        let sum = u32::try_from((mib << 20) % 65_521 << 16 | 1).unwrap();
+        let sum = u32::try_from((((mib << 20) % 65_521) << 16) | 1).unwrap();
         bomb.extend([3, 0]);
         bomb.extend(sum.to_be_bytes());
         Bytes::from(bomb)

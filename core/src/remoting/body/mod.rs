@@ -29,8 +29,11 @@ pub use subscription::*;
 pub use timer::*;
 pub use topic::*;
 
+/// Tries a body on any bytes.
+pub(super) type Probe = fn(&[u8]);
+
 /// How every body is tried on any bytes.
-pub(super) const PROBES: [&[fn(&[u8])]; 10] = [
+pub(super) const PROBES: [&[Probe]; 10] = [
     admin::PROBES,
     consumer::PROBES,
     ha::PROBES,
@@ -157,7 +160,7 @@ macro_rules! bodies {
     )*
 
         /// How the bodies declared here are tried on any bytes.
-        pub(super) const PROBES: &[fn(&[u8])] = &[$($crate::remoting::fuzz::check_body::<$name>),*];
+        pub(super) const PROBES: &[$crate::remoting::body::Probe] = &[$($crate::remoting::fuzz::check_body::<$name>),*];
     };
 }
 

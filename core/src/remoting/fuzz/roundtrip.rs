@@ -155,7 +155,7 @@ fn send(source: &mut Source<'_>) {
 /// The signature of a frame is that of the fields and the body that arrive.
 fn signed(source: &mut Source<'_>) {
     let token = Option::<Cow<'_, str>>::generate(source);
-    let signer = Signer::new(&*Cow::generate(source), &source.text(), token.as_deref());
+    let signer = Signer::new(&Cow::generate(source), &source.text(), token.as_deref());
     let fields = fields(source);
     let extra: Vec<(&str, &str)> = fields.iter().map(|(key, value)| (&**key, &**value)).collect();
     let head = Head { code: source.i32(), ..Head::default() };
