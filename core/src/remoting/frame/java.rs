@@ -147,10 +147,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_quick_reader_reads_nothing_otherwise(
-            code: i32, opaque: i64, flag in -3_i32..4,
-            fields in proptest::collection::vec(("[a-c\\\\\"]{0,9}", "[ -~é]{0,40}"), 0..10),
-            remark in proptest::option::of("[ -~]{0,9}"),
-            artefact: bool, at in 0_usize..999, change in proptest::option::of("[0-9\\\\\",:{} a\u{0}]?"),
+            code: i32, opaque: i32, flag in -3_i32..4,
+            fields in proptest::collection::vec(("[a-c]{0,9}", "[ !#-\\[\\]-~]{0,40}"), 0..10),
+            remark in proptest::option::of("[ !#-\\[\\]-~]{0,9}"),
+            artefact: bool, at in 0_usize..999, change in "[0-9\\\\\",:{} aé\u{0}]?",
         ) {
             let fields: Vec<String> = fields.iter().map(|(key, value)| format!("\"{key}\":\"{value}\"")).collect();
             let remark = remark.map_or_else(String::new, |remark| format!("\"remark\":\"{remark}\","));
@@ -159,12 +159,10 @@ mod tests {
                 "{{\"code\":{code},\"extFields\":{{{}}},\"flag\":{flag},\"language\":\"JAVA\",\"opaque\":{opaque},{remark}{artefact}\"version\":493}}",
                 fields.join(",")
             );
-            agrees(text.as_bytes());
+            prop_assert!(agrees(text.as_bytes()), "{}", text);
             let at = at % text.len();
-            if let Some(change) = change && text.is_char_boundary(at) && text.is_char_boundary(at + 1) {
-                text.replace_range(at..at + 1, &change);
-                agrees(text.as_bytes());
-            }
+            text.replace_range(at..at + 1, &change);
+            agrees(text.as_bytes());
         }
     }
 }
