@@ -159,6 +159,10 @@ impl World {
                     NameServerOutput::Transmit { connection, frames } => (connection, Some(frames)),
                 },
             };
+            if self.questions.is_open(conn) {
+                self.questions.answer(data);
+                continue;
+            }
             let conn = ConnId(conn.0);
             let (network, mut time) = self.network();
             match data {

@@ -11,6 +11,7 @@ use rocketmq_client_core::time::{Instant, Timestamp};
 use crate::executor::NodeId;
 use crate::network::{Arrival, ConnId, Direction, Network, Timeline};
 use crate::properties::Monitor;
+use crate::question::Questions;
 use crate::rngs::Rngs;
 use crate::schedule::Schedule;
 use crate::server::Server;
@@ -55,6 +56,7 @@ pub(crate) struct World {
     pub(crate) servers: BTreeMap<NodeId, Server>,
     pub(crate) monitor: Monitor,
     pub(crate) rngs: Rngs,
+    pub(crate) questions: Questions,
     /// Nodes whose tasks are to end before anything else runs.
     pub(crate) kills: Vec<NodeId>,
     wall_offsets_ms: BTreeMap<NodeId, i64>,
@@ -72,6 +74,7 @@ impl World {
             servers: BTreeMap::new(),
             monitor: Monitor::default(),
             rngs,
+            questions: Questions::default(),
             kills: Vec::new(),
             wall_offsets_ms: BTreeMap::new(),
             nodes: 0,

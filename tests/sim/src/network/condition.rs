@@ -29,13 +29,19 @@ impl Scope {
     }
 }
 
-/// What happens to them.
+/// What is wrong with the way between two machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// They wait until it is healed.
+#[non_exhaustive]
+pub enum Trouble {
+    /// Packets wait until it is healed, and arrive some time later, as when a network drops them and TCP
+    /// sends them again. Connections stay up, and new ones come up after it is healed.
     Hold,
-    /// They take up to this much longer; one in eight takes all of it.
+    /// Packets take up to this much longer; one in eight takes all of it.
     Delay(Duration),
+    /// New connections are refused, as by a machine on which nobody listens.
+    Refuse,
+    /// New connections are taken and reset at once, as by a load balancer without a server behind it.
+    Drop,
 }
 
 /// Names a condition, to heal it.
@@ -72,6 +78,13 @@ impl Conditions {
     pub(crate) fn held_by(&self, from: NodeId, to: NodeId) -> Option<FaultKind> {
         let mut covering = self.active.values().filter(|condition| condition.scope.covers(from, to));
         covering.find(|condition| condition.trouble == Trouble::Hold).map(|condition| condition.kind)
+    }
+
+    /// Why a connection can't come up, and whether it is refused or dropped, if it is one of both.
+    pub(crate) fn turned_away(&self, from: NodeId, to: NodeId) -> Option<(FaultKind, Trouble)> {
+        let mut covering = self.active.values().filter(|condition| condition.scope.covers(from, to));
+        let turning = covering.find(|condition| matches!(condition.trouble, Trouble::Refuse | Trouble::Drop));
+        turning.map(|condition| (condition.kind, condition.trouble))
     }
 
     /// How much longer a packet takes.

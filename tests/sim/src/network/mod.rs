@@ -19,7 +19,8 @@ use bytes::Bytes;
 use rocketmq_client_core::rng::Rng;
 use rocketmq_client_core::time::Instant;
 
-pub(crate) use self::condition::{ConditionId, Conditions, Scope, Trouble};
+pub use self::condition::Trouble;
+pub(crate) use self::condition::{ConditionId, Conditions, Scope};
 pub(crate) use self::connection::{ConnId, Direction};
 
 use self::connection::{ClientState, Connection, Packet, Pipe, ServerState};
@@ -117,6 +118,15 @@ impl Network {
             connection.server == server && connection.server_state == ServerState::Up
         });
         served.map(|(id, _)| *id).collect()
+    }
+
+    /// A client's connections to a server, also those that are coming up.
+    pub(crate) fn between(&self, client: NodeId, server: NodeId) -> Vec<ConnId> {
+        let theirs = self.connections.iter().filter(|(_, connection)| {
+            (connection.client, connection.server) == (client, server)
+                && matches!(connection.client_state, ClientState::Connecting | ClientState::Up)
+        });
+        theirs.map(|(id, _)| *id).collect()
     }
 
     /// The address of a client's node.
