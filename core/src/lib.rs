@@ -73,7 +73,6 @@
 //! | name servers by DNS and HTTP | [`namesrv`] | DNS is there: every address of a name is tried; HTTP is a `Question` of the client and a list that may change |
 //! | a second client in one process | nothing | ids and key seeds are drawn, nothing is global |
 //! | a user's simulation with our handles | `tests/sim` | nothing: handles know no host; `wait` and threads have no place there |
-//! | async-std | `runtime-async-std` | [`driver::Host`] and [`driver::Spawn`], as tokio |
 //! | batches, delay by time, recall | `producer/` | a kind in [`client::OutboundMessage`]; the core encodes members, since it gives the unique keys |
 //! | broadcasting, SQL filters | `consumer/push/` | [`config::MessageModel`]; the filter's kind beside its text |
 //! | ACL, namespaces, RPC hooks | `channel/request.rs` | the one place that queues a frame signs it; a hook is a `Question` while the frame waits |

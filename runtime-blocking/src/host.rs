@@ -12,7 +12,9 @@ use bytes::BytesMut;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Token};
 use rocketmq_client_core::config::HostFacts;
-use rocketmq_client_core::driver::{BlockingHost, BoxFuture, BoxTask, Host, Spawn, System, block_on};
+use rocketmq_client_core::driver::{
+    BlockingHost, BoxFuture, BoxTask, Host, Spawn, Spawner, System, Tasks, block_on,
+};
 use rocketmq_client_core::id::{ChannelId, GenerationalId};
 use rocketmq_client_core::time::{Instant, Timestamp};
 
@@ -184,7 +186,7 @@ impl Host for MioHost {
     }
 
     fn spawn(&self) -> Arc<dyn Spawn> {
-        Arc::new(Threads(self.system))
+        Arc::new(Spawner::new(self.system, Threads))
     }
 
     fn connect(&mut self, channel: ChannelId, address: SocketAddr) {
@@ -269,17 +271,9 @@ impl BlockingHost for MioHost {
 }
 
 /// A thread for each.
-struct Threads(System);
+struct Threads;
 
-impl Spawn for Threads {
-    fn now(&self) -> Instant {
-        self.0.now()
-    }
-
-    fn wall(&self) -> Timestamp {
-        self.0.wall()
-    }
-
+impl Tasks for Threads {
     fn spawn(&self, future: BoxFuture) {
         self.spawn_blocking(Box::new(move || block_on(future)));
     }

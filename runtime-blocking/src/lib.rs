@@ -26,19 +26,8 @@ use std::thread;
 use rocketmq_client_core::driver::Leader;
 
 pub use rocketmq_client_core as core;
-pub use rocketmq_client_core::client::QueueChoice;
-pub use rocketmq_client_core::config::{
-    AllocateStrategy, ClientConfig, ConsumeFrom, ProducerConfig, PushConsumerConfig,
-};
-pub use rocketmq_client_core::consumer::{Ack, CloseReport};
-pub use rocketmq_client_core::driver::{
-    ClientBuilder, Delivered, DetachedCounts, Limits, MessageStream, MessageView, Operation, Producer,
-    ProducerBuilder, PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, Starting, UndecodableBody,
-    block_on,
-};
-pub use rocketmq_client_core::error::{Cause, Error, Failure, Result, UsageError};
-pub use rocketmq_client_core::message::{Message, MessageQueue};
-pub use rocketmq_client_core::producer::{SendReceipt, SendStatus};
+pub use rocketmq_client_core::driver::block_on;
+pub use rocketmq_client_core::driver::prelude::*;
 
 /// A client that its callers drive. See [`core::driver::Client`] for what it can do.
 #[derive(Clone, Debug)]

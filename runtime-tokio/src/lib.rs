@@ -20,77 +20,28 @@ mod host;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Deref;
-
+use rocketmq_client_core::driver::{AsyncHost, ClientOn, Launch};
 use tokio::runtime::Handle;
 
 pub use rocketmq_client_core as core;
-pub use rocketmq_client_core::client::QueueChoice;
-pub use rocketmq_client_core::config::{
-    AllocateStrategy, ClientConfig, ConsumeFrom, ProducerConfig, PushConsumerConfig,
-};
-pub use rocketmq_client_core::consumer::{Ack, CloseReport};
-pub use rocketmq_client_core::driver::{
-    ClientBuilder, Delivered, DetachedCounts, Limits, MessageStream, MessageView, Operation, Producer,
-    ProducerBuilder, PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, Starting, UndecodableBody,
-};
-pub use rocketmq_client_core::error::{Cause, Error, Failure, Result, UsageError};
-pub use rocketmq_client_core::message::{Message, MessageQueue};
-pub use rocketmq_client_core::producer::{SendReceipt, SendStatus};
+pub use rocketmq_client_core::driver::prelude::*;
 
 /// A client whose engine is a task of tokio's. See [`core::driver::Client`] for what it can do.
-#[derive(Clone, Debug)]
-pub struct Client(core::driver::Client);
+///
+/// [`connect`](ClientOn::connect) and [`start`](ClientOn::start) panic outside of a tokio runtime,
+/// and on one without I/O and time.
+pub type Client = ClientOn<Tokio>;
 
-impl Client {
-    /// Starts a client and reaches a name server: `Client::connect("a:9876;b:9876")`, or with
-    /// settings, `Client::connect(Client::builder("a:9876").instance_name("one"))`.
-    ///
-    /// Cancel safe: dropped before it ends, the client is closed.
-    ///
-    /// # Errors
-    /// A setting that can't work, or no name server that can be reached.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime, or on one without I/O and time.
-    pub async fn connect(settings: impl Into<ClientBuilder>) -> Result<Self> {
-        let client = Self::start(settings)?;
-        client.0.connect().await?;
-        Ok(client)
-    }
+/// The tokio runtime that this is called on.
+#[derive(Clone, Copy, Debug)]
+pub enum Tokio {}
 
-    /// As [`connect`](Self::connect), for the name servers that `ROCKETMQ_NAMESRV` lists.
-    ///
-    /// # Errors
-    /// As [`connect`](Self::connect); the variable is not set.
-    pub async fn from_env() -> Result<Self> {
-        Self::connect(ClientBuilder::from_env()).await
-    }
-
-    /// Starts a client without waiting for a name server; it keeps trying by itself.
-    ///
-    /// # Errors
-    /// A setting that can't work.
-    ///
-    /// # Panics
-    /// As [`connect`](Self::connect).
-    pub fn start(settings: impl Into<ClientBuilder>) -> Result<Self> {
+impl Launch for Tokio {
+    fn launch(settings: ClientBuilder) -> Result<core::driver::Client> {
         let runtime = Handle::current();
-        let (client, engine) = settings.into().start(host::TokioHost::new(runtime.clone()))?;
+        let tasks = host::TokioTasks(runtime.clone());
+        let (client, engine) = settings.start(AsyncHost::new(host::TokioSockets, tasks))?;
         drop(runtime.spawn(engine));
-        Ok(Self(client))
-    }
-
-    /// Settings to change, for [`connect`](Self::connect).
-    pub fn builder(name_servers: &str) -> ClientBuilder {
-        ClientBuilder::new(name_servers)
-    }
-}
-
-impl Deref for Client {
-    type Target = core::driver::Client;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
+        Ok(client)
     }
 }

@@ -11,6 +11,7 @@ use core::task::{Context, Poll};
 use bytes::BytesMut;
 use std::io::{self, IoSlice};
 
+use super::system::System;
 use crate::config::HostFacts;
 use crate::id::ChannelId;
 use crate::time::{Instant, Timestamp};
@@ -80,4 +81,45 @@ pub trait Spawn: Send + Sync + 'static {
 
     /// Runs a call that may block.
     fn spawn_blocking(&self, task: BoxTask);
+}
+
+/// A runtime's tasks, without its clocks.
+pub trait Tasks: Send + Sync + 'static {
+    /// As [`Spawn::spawn`].
+    fn spawn(&self, future: BoxFuture);
+
+    /// As [`Spawn::spawn_blocking`].
+    fn spawn_blocking(&self, task: BoxTask);
+}
+
+/// A runtime's tasks and the operating system's clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Spawner<T> {
+    system: System,
+    tasks: T,
+}
+
+impl<T: Tasks> Spawner<T> {
+    /// Tasks beside the clocks that the host goes by.
+    pub fn new(system: System, tasks: T) -> Self {
+        Self { system, tasks }
+    }
+}
+
+impl<T: Tasks> Spawn for Spawner<T> {
+    fn now(&self) -> Instant {
+        self.system.now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.system.wall()
+    }
+
+    fn spawn(&self, future: BoxFuture) {
+        self.tasks.spawn(future);
+    }
+
+    fn spawn_blocking(&self, task: BoxTask) {
+        self.tasks.spawn_blocking(task);
+    }
 }

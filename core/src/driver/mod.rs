@@ -6,8 +6,10 @@
 
 extern crate std;
 
+mod async_host;
 mod builder;
 mod client;
+mod client_on;
 pub mod compress;
 mod engine;
 mod host;
@@ -16,6 +18,7 @@ mod mailbox;
 mod operation;
 mod park;
 mod permits;
+pub mod prelude;
 mod producer;
 mod push_consumer;
 mod queue_selector;
@@ -34,10 +37,12 @@ mod tests;
 mod transform;
 mod waiting;
 
+pub use async_host::{AsyncHost, Sockets};
 pub use builder::{ClientBuilder, NAME_SERVERS_VARIABLE};
 pub use client::{Client, Options, start, start_machine};
+pub use client_on::{ClientOn, Launch};
 pub use engine::{Engine, Machine};
-pub use host::{BoxFuture, BoxTask, Host, Spawn};
+pub use host::{BoxFuture, BoxTask, Host, Spawn, Spawner, Tasks};
 pub use lead::{BlockingHost, Leader};
 pub use operation::{FromOutcome, Operation, Starting};
 pub use park::{Parker, block_on};

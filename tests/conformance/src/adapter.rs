@@ -16,13 +16,16 @@ pub enum Adapter {
     TokioCurrentThread,
     /// tokio, engine and handlers on two workers.
     TokioMultiThread,
+    /// async-std.
+    AsyncStd,
     /// No runtime: who waits drives the client, otherwise a thread in the background.
     Blocking,
 }
 
 impl Adapter {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::TokioCurrentThread, Self::TokioMultiThread, Self::Blocking];
+    pub const ALL: &[Self] =
+        &[Self::TokioCurrentThread, Self::TokioMultiThread, Self::AsyncStd, Self::Blocking];
 
     /// Runs a scenario to its end on this thread.
     ///
@@ -36,7 +39,8 @@ impl Adapter {
                 builder.worker_threads(2);
                 builder
             }
-            Self::Blocking => return Ok(block_on(scenario)),
+            // The engine runs on threads of async-std's, wherever its clients are awaited.
+            Self::AsyncStd | Self::Blocking => return Ok(block_on(scenario)),
         };
         Ok(builder.enable_all().build()?.block_on(scenario))
     }
@@ -44,7 +48,7 @@ impl Adapter {
     /// What `command` ends with; waited for in the adapter's own way, without a bound.
     pub(crate) async fn end<C: Command>(self, command: C) -> Result<C::Ended> {
         match self {
-            Self::TokioCurrentThread | Self::TokioMultiThread => command.await,
+            Self::TokioCurrentThread | Self::TokioMultiThread | Self::AsyncStd => command.await,
             Self::Blocking => command.wait(),
         }
     }
@@ -58,6 +62,7 @@ impl Adapter {
             Self::TokioCurrentThread | Self::TokioMultiThread => {
                 Ok((*rocketmq_client_tokio::Client::connect(settings).await?).clone())
             }
+            Self::AsyncStd => Ok((*rocketmq_client_async_std::Client::connect(settings).await?).clone()),
             Self::Blocking => Ok((*rocketmq_client_blocking::Client::connect(settings)?).clone()),
         }
     }
@@ -68,6 +73,7 @@ impl fmt::Display for Adapter {
         f.pad(match self {
             Self::TokioCurrentThread => "tokio current-thread",
             Self::TokioMultiThread => "tokio multi-thread",
+            Self::AsyncStd => "async-std",
             Self::Blocking => "blocking",
         })
     }

@@ -5,12 +5,13 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rocketmq_client_core::message::{StoredMessage, StoredMessages};
+use rocketmq_client_core::message::{StoredMessage, StoredMessages, sys_flag};
 use rocketmq_client_core::remoting::{
     CreateTopicRequestHeader, Encoder, FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupRequestHeader,
     GetConsumerListByGroupResponseBody, GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader,
     GetRouteInfoRequestHeader, Head, PullMessageRequestHeader, QueryConsumerOffsetRequestHeader,
-    QueryConsumerOffsetResponseHeader, RemotingCommand, RequestHeader, ResponseCode, TopicRouteData,
+    QueryConsumerOffsetResponseHeader, RemotingCommand, RequestHeader, ResponseCode,
+    SendMessageRequestHeaderV2, TopicRouteData,
 };
 
 use crate::{Failure, Verdict};
@@ -83,6 +84,27 @@ impl Admin {
             ..Default::default()
         };
         self.ask_broker("the topic", &header).map(drop)
+    }
+
+    /// Stores a message in queue 0 whose body says that it is compressed, and is not.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn store_undecodable(&self, topic: &str) -> Verdict {
+        let header = SendMessageRequestHeaderV2 {
+            producer_group: "conformance-admin".into(),
+            topic: topic.into(),
+            default_topic: TEMPLATE_TOPIC.into(),
+            default_topic_queue_nums: 1,
+            sys_flag: sys_flag::COMPRESSED,
+            properties: Some("".into()),
+            ..Default::default()
+        };
+        let answer = ask_with(&self.broker()?.1, &header, b"not compressed")?;
+        match answer.response_code() {
+            ResponseCode::SUCCESS => Ok(()),
+            _ => Err(refused("a place for a message", &answer)),
+        }
     }
 
     /// How many messages were ever put into a queue.
@@ -188,11 +210,16 @@ fn refused(what: &str, answer: &RemotingCommand) -> Failure {
 }
 
 fn ask<'a, H: RequestHeader<'a>>(address: &str, header: &H) -> Verdict<RemotingCommand> {
+    ask_with(address, header, &[])
+}
+
+fn ask_with<'a, H: RequestHeader<'a>>(address: &str, header: &H, body: &[u8]) -> Verdict<RemotingCommand> {
     let mut stream = TcpStream::connect_timeout(&address.parse()?, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     let mut request = BytesMut::new();
     let head = Head { code: H::CODE.0, opaque: 1, flag: 0, remark: None };
-    Encoder::default().encode(&mut request, &head, header, &[], 0);
+    Encoder::default().encode(&mut request, &head, header, &[], body.len());
+    request.extend_from_slice(body);
     stream.write_all(&request)?;
     let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
     let mut buffer = vec![0; READ_BYTES];

@@ -24,7 +24,17 @@ pub struct Detour {
 }
 
 #[derive(Clone, Default)]
-struct Brokers(Arc<Mutex<BTreeMap<SocketAddr, Gate>>>);
+struct Brokers(Arc<Mutex<Gates>>);
+
+#[derive(Default)]
+struct Gates {
+    open: BTreeMap<SocketAddr, Gate>,
+    /// A broker that is in every route and takes nothing.
+    ghost: Option<Gate>,
+}
+
+/// Comes after the real broker in every list.
+const GHOST_BROKER: &str = "zz-ghost";
 
 impl fmt::Debug for Detour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,35 +60,67 @@ impl Detour {
         self.name_server.address().to_string()
     }
 
+    /// As [`open`](Self::open); every route names one broker more, with as many queues as the first, which
+    /// drops every connection at once.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn with_ghost_broker(name_server: &str) -> Verdict<Self> {
+        let detour = Self::open(name_server)?;
+        let ghost = Gate::open(name_server.parse()?, Arc::new(copy))?;
+        ghost.shut();
+        detour.brokers.lock().ghost = Some(ghost);
+        Ok(detour)
+    }
+
+    /// How often the ghost broker was tried.
+    #[must_use]
+    pub fn ghost_knocks(&self) -> usize {
+        self.brokers.lock().ghost.as_ref().map_or(0, Gate::knocks)
+    }
+
+    /// Brokers go to new addresses, as the name server tells whoever asks from now on; at the old ones
+    /// nobody is left.
+    pub fn move_brokers(&self) {
+        let old = std::mem::take(&mut self.brokers.lock().open);
+        drop(old);
+    }
+
+    /// How many connections are up, to the name server and to brokers.
+    #[must_use]
+    pub fn links(&self) -> usize {
+        self.name_server.links() + self.brokers.lock().open.values().map(Gate::links).sum::<usize>()
+    }
+
     /// Cuts every connection to a broker; the client may connect again at once. How many there were.
     #[must_use]
     pub fn cut_brokers(&self) -> usize {
-        self.brokers.lock().values().map(Gate::cut).sum()
+        self.brokers.lock().open.values().map(Gate::cut).sum()
     }
 
     /// Refuses connections to brokers from now on, and cuts those there are.
     pub fn remove_brokers(&self) {
-        self.brokers.lock().values().for_each(Gate::remove);
+        self.brokers.lock().open.values().for_each(Gate::remove);
     }
 
     /// Cuts connections to brokers and drops new ones at once. How many there were.
     pub fn shut_brokers(&self) -> usize {
-        self.brokers.lock().values().map(Gate::shut).sum()
+        self.brokers.lock().open.values().map(Gate::shut).sum()
     }
 
     /// Lets connections to brokers through again.
     pub fn unshut_brokers(&self) {
-        self.brokers.lock().values().for_each(Gate::unshut);
+        self.brokers.lock().open.values().for_each(Gate::unshut);
     }
 
     /// Holds back everything to and from brokers, as a network does that drops packets.
     pub fn freeze_brokers(&self) {
-        self.brokers.lock().values().for_each(Gate::freeze);
+        self.brokers.lock().open.values().for_each(Gate::freeze);
     }
 
     /// Lets everything go that was held back.
     pub fn thaw_brokers(&self) {
-        self.brokers.lock().values().for_each(Gate::thaw);
+        self.brokers.lock().open.values().for_each(Gate::thaw);
     }
 
     /// Refuses connections to the name server from now on, and cuts those there are.
@@ -94,7 +136,7 @@ impl Detour {
 }
 
 impl Brokers {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, Gate>> {
+    fn lock(&self) -> MutexGuard<'_, Gates> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -124,6 +166,9 @@ impl Brokers {
                 *address = self.gate(address)?.to_string().into();
             }
         }
+        if let Some(ghost) = &self.lock().ghost {
+            haunt(&mut route, ghost.address());
+        }
         if !route.broker_datas.is_empty() {
             command.body = route.encode_standard();
         }
@@ -133,12 +178,25 @@ impl Brokers {
     fn gate(&self, broker: &str) -> io::Result<SocketAddr> {
         let broker = broker.parse().map_err(io::Error::other)?;
         let mut gates = self.lock();
-        if let Some(gate) = gates.get(&broker) {
+        if let Some(gate) = gates.open.get(&broker) {
             return Ok(gate.address());
         }
         let gate = Gate::open(broker, Arc::new(copy))?;
         let address = gate.address();
-        gates.insert(broker, gate);
+        gates.open.insert(broker, gate);
         Ok(address)
     }
+}
+
+/// Adds a broker at `address` that has the queues of the first one.
+fn haunt(route: &mut TopicRouteData, address: SocketAddr) {
+    let (Some(broker), Some(queues)) = (route.broker_datas.first(), route.queue_datas.first()) else {
+        return;
+    };
+    let (mut broker, mut queues) = (broker.clone(), queues.clone());
+    broker.broker_name = GHOST_BROKER.into();
+    broker.broker_addrs.values_mut().for_each(|known| *known = address.to_string().into());
+    queues.broker_name = GHOST_BROKER.into();
+    route.broker_datas.push(broker);
+    route.queue_datas.push(queues);
 }

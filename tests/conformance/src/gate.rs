@@ -61,6 +61,8 @@ struct Shared {
 struct State {
     mode: Mode,
     next: u64,
+    /// Connections that were taken and dropped.
+    knocks: usize,
     /// Both ends of every connection that is up.
     links: BTreeMap<u64, (TcpStream, TcpStream)>,
 }
@@ -101,6 +103,16 @@ impl Gate {
         let mut state = self.shared.lock();
         state.mode = Mode::Shut;
         state.cut()
+    }
+
+    /// How many connections are up.
+    pub(crate) fn links(&self) -> usize {
+        self.shared.lock().links.len()
+    }
+
+    /// How many connections were dropped at once, because the gate was shut.
+    pub(crate) fn knocks(&self) -> usize {
+        self.shared.lock().knocks
     }
 
     /// Takes connections again.
@@ -147,6 +159,7 @@ impl Shared {
             let mode = self.lock().mode;
             match (mode, client) {
                 (Mode::Gone, _) => return,
+                (Mode::Shut, Ok(_)) => self.lock().knocks += 1,
                 (Mode::Open, Ok(client)) => {
                     // A target that can't be reached shows as a connection that ends at once.
                     let _ = self.link(client);
@@ -248,6 +261,7 @@ mod tests {
         call(gate.address()).unwrap();
         gate.shut();
         call(gate.address()).unwrap_err();
+        assert_eq!((gate.links(), gate.knocks()), (0, 1));
         gate.unshut();
         call(gate.address()).unwrap();
         gate.freeze();

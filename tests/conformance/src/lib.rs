@@ -22,6 +22,7 @@ pub use detour::Detour;
 pub use failure::{Failure, Verdict};
 pub use inbox::{Inbox, Seen};
 pub use place::Place;
+pub(crate) use scenario::ROUTE_INTERVAL;
 pub use scenario::Scenario;
 
 /// The README, whose every snippet compiles.

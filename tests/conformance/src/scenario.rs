@@ -19,6 +19,8 @@ use crate::{Adapter, Admin, Detour, Inbox, Place, Verdict, timer};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at a broker's state, which tells nobody when it changes.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
+/// How often a client asks for routes that is to see a change of one soon.
+pub(crate) const ROUTE_INTERVAL: Duration = Duration::from_secs(1);
 /// Handlers at a time of a consumer that only looks.
 const WORKERS: usize = 4;
 
@@ -103,6 +105,14 @@ impl Scenario {
         let client = self.within("the client to connect", self.adapter.connect(settings)).await??;
         self.clients.borrow_mut().push(client.clone());
         Ok(client)
+    }
+
+    /// A client with these settings, that nothing but what the scenario holds keeps alive.
+    ///
+    /// # Errors
+    /// As [`client`](Self::client).
+    pub async fn unkept_client(&self, settings: ClientBuilder) -> Verdict<Client> {
+        Ok(self.within("the client to connect", self.adapter.connect(settings)).await??)
     }
 
     /// A detour to this cluster.
@@ -252,6 +262,7 @@ impl Scenario {
 }
 
 /// `LABEL-0`, `LABEL-1` and so on.
-pub(crate) fn bodies(label: &str, count: usize) -> impl Iterator<Item = String> {
+pub(crate) fn bodies(label: &str, count: usize) -> impl Iterator<Item = String> + use<> {
+    let label = label.to_owned();
     (0..count).map(move |number| format!("{label}-{number}"))
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const ADAPTER_LINES_MAX: usize = 450;
+const SHARED_LINES_MAX: usize = 10;
 const FILE_LINES_MAX: usize = 900;
 const LINE_CHARS_MAX: usize = 200;
 
@@ -26,6 +27,11 @@ const TOP_LEVEL: &[&str] = &[
     "target",
     "tests",
 ];
+
+const ADAPTERS: &[&str] = &["runtime-tokio", "runtime-async-std", "runtime-blocking"];
+
+/// Words that `core/src/driver` has no use for: it serves every runtime.
+const RUNTIMES: &[&str] = &["tokio", "async_std", "async-std", "smol", "mio"];
 
 /// Macros that stand for work that was not done, or was left behind.
 const UNFINISHED: &[&str] = &["todo", "unimplemented", "dbg"];
@@ -96,6 +102,20 @@ fn faults(source: &Source) -> Vec<String> {
     faults
 }
 
+/// The first block that is too long to stand in both files; blank lines are passed over.
+fn shared_block(one: &Source, other: &Source) -> Option<String> {
+    let lines = |source: &Source| -> Vec<(usize, String)> {
+        let numbered = (1..).zip(source.text.lines().map(|line| line.trim().to_owned()));
+        numbered.filter(|(_, line)| !line.is_empty()).collect()
+    };
+    let text = |block: &[(usize, String)]| block.iter().map(|(_, line)| line.clone()).collect::<Vec<_>>();
+    let (one_lines, other_lines) = (lines(one), lines(other));
+    let blocks: std::collections::BTreeSet<_> = other_lines.windows(SHARED_LINES_MAX + 1).map(text).collect();
+    let block = one_lines.windows(SHARED_LINES_MAX + 1).find(|block| blocks.contains(&text(block)))?;
+    let (path, other) = (one.path.display(), other.path.display());
+    Some(format!("{} lines from {path}:{} stand in {other} too", SHARED_LINES_MAX + 1, block[0].0))
+}
+
 fn calls_macro(line: &str, name: &str) -> bool {
     let call = format!("{name}!");
     line.match_indices(&call).any(|(at, _)| {
@@ -115,18 +135,46 @@ fn no_file_is_too_long_or_unfinished() {
 
 #[test]
 fn an_adapter_stays_thin() {
-    for name in ["runtime-tokio", "runtime-async-std", "runtime-blocking"] {
-        let folder = root().join(name).join("src");
-        if !folder.is_dir() {
-            continue;
-        }
-        let lines = adapter_lines(&sources(&folder));
+    for name in ADAPTERS {
+        let lines = adapter_lines(&sources(&root().join(name).join("src")));
         assert!(lines > 0, "{name} has no lines");
         assert!(
             lines <= ADAPTER_LINES_MAX,
             "{name} has {lines} lines, {ADAPTER_LINES_MAX} is the most: what two adapters need lives in core/src/driver"
         );
     }
+}
+
+#[test]
+fn no_block_stands_in_two_adapters() {
+    let adapters: Vec<Vec<Source>> =
+        ADAPTERS.iter().map(|name| sources(&root().join(name).join("src"))).collect();
+    let mut shared = Vec::new();
+    for (number, adapter) in adapters.iter().enumerate() {
+        for other in adapters[number + 1..].iter().flatten().filter(|other| !is_test_file(&other.path)) {
+            for source in adapter.iter().filter(|source| !is_test_file(&source.path)) {
+                shared.extend(shared_block(source, other));
+            }
+        }
+    }
+    assert!(shared.is_empty(), "what two adapters need lives in core/src/driver:\n{}", shared.join("\n"));
+}
+
+#[test]
+fn the_driver_names_no_runtime() {
+    let named: Vec<String> = sources(&root().join("core/src/driver"))
+        .iter()
+        .flat_map(|source| {
+            let text = source.text.to_lowercase();
+            let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && !"_-".contains(c)).collect();
+            let named: Vec<_> = RUNTIMES.iter().filter(|runtime| words.contains(runtime)).collect();
+            named
+                .into_iter()
+                .map(|runtime| format!("{} names {runtime}", source.path.display()))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(named.is_empty(), "{}", named.join("\n"));
 }
 
 #[test]
@@ -169,6 +217,16 @@ mod the_rules_see {
         let files =
             [source("src/lib.rs", "//! A\n\nfn a() {}\n".into()), source("src/tests.rs", "a\n".repeat(9))];
         assert_eq!(adapter_lines(&files), 3);
+    }
+
+    #[test]
+    fn a_block_that_two_files_share_whatever_its_indentation() {
+        let block = |count: usize| (0..count).map(|line| format!("line {line}\n")).collect::<String>();
+        let one = source("a.rs", format!("// one\n{}", block(SHARED_LINES_MAX)));
+        let other = source("b.rs", block(SHARED_LINES_MAX + 1));
+        assert_eq!(shared_block(&one, &other), None);
+        let indented = other.text.replace("line", "\n    line");
+        assert!(shared_block(&source("a.rs", indented), &other).is_some());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rocketmq_client_core::driver::ClientBuilder;
 use rocketmq_client_core::error::Error;
 use rocketmq_client_core::message::Message;
 
@@ -131,4 +132,35 @@ pub(super) async fn closing_tells_every_send_how_it_ended(s: &Scenario) -> Verdi
     let stored: BTreeSet<_> = stored.iter().map(|m| (m.queue_id, m.queue_offset)).collect();
     ensure_eq!(stored, places, "places in the broker");
     Ok(())
+}
+
+pub(super) async fn dropping_every_handle_ends_the_client(s: &Scenario) -> Verdict {
+    let (topic, group, inbox) = (s.topic(2).await?, s.name("group"), Inbox::default());
+    let detour = s.detour()?;
+    let client = s.unkept_client(ClientBuilder::new(&detour.name_server())).await?;
+    let producer = s.producer(&client)?;
+    let consumer = s.consume(s.group(&client, &group, &topic), "one", &inbox).await?;
+    drop(client);
+    s.send(&producer, &topic, "m", 20).await?;
+    s.all_seen(&inbox, bodies("m", 20)).await?;
+    drop(producer);
+    ensure_eq!(s.admin().member_count(&group)?, 1, "members while the consumer's handle is there");
+    drop(consumer);
+    s.eventually("the last connection to end", || Ok(detour.links() == 0)).await?;
+    s.eventually("the group to be left", || Ok(s.admin().member_count(&group)? == 0)).await
+}
+
+pub(super) async fn a_dropped_consumer_leaves_its_messages_to_the_next(s: &Scenario) -> Verdict {
+    let (topic, group, inbox) = (s.topic(2).await?, s.name("group"), Inbox::default());
+    let client = s.client().await?;
+    s.send(&s.producer(&client)?, &topic, "m", 100).await?;
+    let starting = s.group(&client, &group, &topic).stream();
+    let mut stream = s.end("the consumer to start", starting).await??;
+    let in_hand = s.within("a message", stream.next()).await?.ok_or("the stream ended")?;
+    drop(stream);
+    s.eventually("the group to be left", || Ok(s.admin().member_count(&group)? == 0)).await?;
+    // Too late: the consumer that had it is gone.
+    in_hand.ack();
+    let _next = s.consume(s.group(&client, &group, &topic), "next", &inbox).await?;
+    s.all_seen(&inbox, bodies("m", 100)).await
 }

@@ -1,12 +1,14 @@
 //! What one consumer gets, and by which of the ways to get it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rocketmq_client_core::config::ConsumeFrom;
 use rocketmq_client_core::consumer::Ack;
-use rocketmq_client_core::message::Message;
+use rocketmq_client_core::driver::UndecodableBody;
+use rocketmq_client_core::message::{Message, names};
 
-use crate::failure::{ensure, ensure_eq};
+use crate::failure::{ensure, ensure_eq, ensure_matches};
 use crate::scenario::bodies;
 use crate::{Inbox, Scenario, Verdict};
 
@@ -152,4 +154,76 @@ pub(super) async fn a_new_message_ends_the_wait_for_one(s: &Scenario) -> Verdict
         Ok(())
     })
     .await?
+}
+
+/// The bytes of a message may be anything: one that can't be decoded costs itself, and nothing else.
+pub(super) async fn an_undecodable_message_is_a_dead_letter_and_its_neighbours_arrive(
+    s: &Scenario,
+) -> Verdict {
+    let (admin, topic, group) = (s.admin(), s.topic(1).await?, s.name("group"));
+    let (client, inbox) = (s.client().await?, Inbox::default());
+    let producer = s.producer(&client)?;
+    s.send(&producer, &topic, "before", 5).await?;
+    admin.store_undecodable(&topic)?;
+    s.send(&producer, &topic, "after", 5).await?;
+    let consumer = s.consume(s.group(&client, &group, &topic), "one", &inbox).await?;
+    s.all_seen(&inbox, bodies("before", 5).chain(bodies("after", 5))).await?;
+    let dlq = names::dlq_topic(&group);
+    s.eventually("the dead letter", || Ok(!admin.messages(&dlq)?.is_empty())).await?;
+    let report = s.end("the consumer to close", consumer.close()).await??;
+    ensure_eq!((report.settled, report.sent_back), (10, 1), "settled and sent back");
+    let letters = admin.messages(&dlq)?;
+    ensure_eq!(letters.len(), 1, "dead letters");
+    ensure_eq!(letters[0].raw_body()[..], b"not compressed"[..], "its body");
+    ensure_eq!(admin.committed_offset(&group, &topic, 0)?, Some(11), "committed offset");
+    Ok(())
+}
+
+pub(super) async fn a_stream_shows_an_undecodable_message(s: &Scenario) -> Verdict {
+    let topic = s.topic(1).await?;
+    let client = s.client().await?;
+    s.admin().store_undecodable(&topic)?;
+    let starting = s.group(&client, &s.name("group"), &topic).stream();
+    let mut stream = s.end("the consumer to start", starting).await??;
+    let message = s.within("the message", stream.next()).await?.ok_or("the stream ended")?;
+    ensure_matches!(message.body(), Err(UndecodableBody::Inflate(_)), "the body");
+    let raw = message.stored().ok_or("its record is missing")?.raw_body();
+    ensure_eq!(raw[..], b"not compressed"[..], "the body as it came");
+    message.ack();
+    let report = s.end("the stream to close", stream.close()).await??;
+    ensure_eq!(report.settled, 1, "settled");
+    Ok(())
+}
+
+/// As long as nobody answers, no more is fetched than the threshold and one pull beyond it; then the rest
+/// comes.
+pub(super) async fn a_queue_with_enough_unanswered_messages_is_not_pulled(s: &Scenario) -> Verdict {
+    const THRESHOLD: usize = 16;
+    const BATCH: i32 = 8;
+    let (topic, group, inbox) = (s.topic(1).await?, s.name("group"), Inbox::default());
+    let client = s.client().await?;
+    let producer = s.producer(&client)?;
+    s.send(&producer, &topic, "m", 300).await?;
+    let builder = || {
+        let builder = s.group(&client, &group, &topic).pull_batch_size(BATCH);
+        builder.configure(|config| config.pull_threshold_for_queue = THRESHOLD)
+    };
+    let mut stream = s.end("the consumer to start", builder().stream()).await??;
+    let mut held = Vec::new();
+    while held.len() < THRESHOLD {
+        held.push(s.within("a message", stream.next()).await?.ok_or("the stream ended")?);
+    }
+    // By the same connection as the pulls, so that one which must not be has its time.
+    s.send(&producer, &topic, "later", 100).await?;
+    let closing = stream.close_within(Duration::from_millis(400));
+    let report = s.end("the stream to close", closing).await??;
+    let fetched = report.settled + report.handed_back + report.abandoned;
+    let most = THRESHOLD + usize::try_from(BATCH)?;
+    ensure!(
+        fetched as usize >= THRESHOLD && fetched as usize <= most,
+        "{fetched} were fetched, {most} may be"
+    );
+    drop(held);
+    let _consumer = s.consume(builder(), "next", &inbox).await?;
+    s.all_seen(&inbox, bodies("m", 300).chain(bodies("later", 100))).await
 }

@@ -1,15 +1,20 @@
 //! Several members of one group: who gets what while members come, go and die.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use rocketmq_client_core::config::ClientConfig;
 use rocketmq_client_core::driver::Producer;
 use rocketmq_client_core::message::{Message, MessageQueue};
 
 use crate::failure::{ensure, ensure_eq};
 use crate::scenario::bodies;
-use crate::{Inbox, Scenario, Seen, Verdict};
+use crate::timer::pause;
+use crate::{Failure, Inbox, ROUTE_INTERVAL, Scenario, Seen, Verdict};
 
 const QUEUES: i32 = 8;
+/// Between two rounds of messages, while a route changes.
+const ROUND_PAUSE: Duration = Duration::from_millis(50);
 /// Rounds of one message a queue, after which a group must have divided the queues.
 const ROUNDS_MAX: usize = 2_000;
 /// Rounds in a row in which nothing came twice, before the queues count as divided.
@@ -79,6 +84,33 @@ pub(super) async fn a_member_dies_and_its_messages_come_again(s: &Scenario) -> V
     s.all_seen(&inbox, bodies("m", 200)).await?;
     ensure!(held.iter().all(|message| message.reconsume_times() == 0), "a held message had come before");
     Ok(())
+}
+
+/// Queues that are added while producer and consumer run are used by both.
+pub(super) async fn queues_that_are_added_are_used(s: &Scenario) -> Verdict {
+    let (admin, topic, inbox) = (s.admin(), s.topic(2).await?, Inbox::default());
+    let often = |config: &mut ClientConfig| config.poll_name_server_interval = ROUTE_INTERVAL;
+    let client = s.client_with(s.settings().configure(often)).await?;
+    let producer = s.producer(&client)?;
+    let _consumer = s.consume(s.group(&client, &s.name("group"), &topic), "one", &inbox).await?;
+    s.send(&producer, &topic, "before", 20).await?;
+    admin.create_topic(&topic, QUEUES)?;
+    let mut used = BTreeSet::new();
+    let sent = s.within("all queues to be used", async {
+        for round in 0_usize.. {
+            let label = format!("round{round}");
+            let receipts = s.send(&producer, &topic, &label, QUEUES as usize).await?;
+            used.extend(receipts.iter().map(|receipt| receipt.queue.queue_id));
+            if used.len() == QUEUES as usize {
+                return Ok(round);
+            }
+            pause(ROUND_PAUSE).await;
+        }
+        Err(Failure::from("no rounds are left"))
+    });
+    let rounds = sent.await??;
+    let all = (0..=rounds).flat_map(|round| bodies(&format!("round{round}"), QUEUES as usize));
+    s.all_seen(&inbox, all.chain(bodies("before", 20)).collect::<Vec<_>>()).await
 }
 
 /// Sends one message to each queue, again and again, until each member got its equal part and nothing came

@@ -10,7 +10,7 @@ use rocketmq_client_core::message::Message;
 
 use crate::failure::{ensure, ensure_matches};
 use crate::scenario::bodies;
-use crate::{Inbox, Scenario, Verdict};
+use crate::{Inbox, ROUTE_INTERVAL, Scenario, Verdict};
 
 /// Of sends that are to fail.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(600);
@@ -117,6 +117,38 @@ pub(super) async fn the_second_name_server_serves_when_the_first_is_gone(s: &Sce
         s.send(&s.producer(&client)?, &topic, "m", 10).await?;
     }
     Ok(())
+}
+
+pub(super) async fn a_new_topic_is_found_when_the_name_server_in_use_is_lost(s: &Scenario) -> Verdict {
+    let (known, unknown) = (s.topic(1).await?, s.topic(1).await?);
+    let (first, second) = (s.detour()?, s.detour()?);
+    for (lost, other) in [(&first, &second), (&second, &s.detour()?)] {
+        let servers = format!("{};{}", lost.name_server(), other.name_server());
+        let producer = s.producer(&s.client_with(ClientBuilder::new(&servers)).await?)?;
+        s.send(&producer, &known, "before", 5).await?;
+        lost.remove_name_server();
+        s.send(&producer, &unknown, "after", 5).await?;
+    }
+    ensure!(s.admin().messages(&unknown)?.len() == 10, "messages are missing");
+    Ok(())
+}
+
+/// The route of a topic changes: at the old address there is nobody any more.
+pub(super) async fn a_broker_that_moves_is_found_at_its_new_address(s: &Scenario) -> Verdict {
+    let (topic, inbox) = (s.topic(4).await?, Inbox::default());
+    let detour = s.detour()?;
+    let settings = ClientBuilder::new(&detour.name_server());
+    let settings = settings.configure(|config| config.poll_name_server_interval = ROUTE_INTERVAL);
+    let client = s.client_with(settings).await?;
+    let producer = s.producer(&client)?;
+    let _consumer = s.consume(s.group(&client, &s.name("group"), &topic), "one", &inbox).await?;
+    s.send(&producer, &topic, "before", 50).await?;
+    s.within("some messages", inbox.until(|seen| !seen.is_empty())).await?;
+    detour.move_brokers();
+    until_sent(s, &producer, &topic, "moved").await?;
+    s.send(&producer, &topic, "after", 50).await?;
+    let all = bodies("before", 50).chain(bodies("after", 50)).chain(["moved".to_owned()]);
+    s.all_seen(&inbox, all.collect::<Vec<_>>()).await
 }
 
 pub(super) async fn sends_go_on_without_a_name_server(s: &Scenario) -> Verdict {

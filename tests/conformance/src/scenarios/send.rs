@@ -8,9 +8,9 @@ use rocketmq_client_core::error::Error;
 use rocketmq_client_core::message::{Message, MessageQueue};
 use rocketmq_client_core::producer::SendStatus;
 
-use crate::failure::{ensure, ensure_eq};
+use crate::failure::{ensure, ensure_eq, ensure_matches};
 use crate::scenario::bodies;
-use crate::{Scenario, Verdict};
+use crate::{Detour, Scenario, Verdict};
 
 /// Sends that are under way at a time.
 const IN_FLIGHT: usize = 1_000;
@@ -83,6 +83,40 @@ pub(super) async fn a_key_goes_to_one_queue(s: &Scenario) -> Verdict {
     }
     let queues: BTreeSet<_> = queue_of.values().collect();
     ensure!(queues.len() > 1, "all keys went to the same queue");
+    Ok(())
+}
+
+pub(super) async fn a_selector_chooses_the_queue(s: &Scenario) -> Verdict {
+    let topic = s.topic(4).await?;
+    let client = s.client().await?;
+    let builder = client.producer(s.name("producers")).queue_selector(|message, queues| {
+        let wanted = message.tags().and_then(|tag| tag.parse().ok());
+        wanted.unwrap_or(queues.len())
+    });
+    let producer = builder.build()?;
+    for queue_id in [3, 0, 2, 3, 1] {
+        let message = Message::new(&*topic, "chosen").tag(queue_id.to_string());
+        let receipt = s.end("a send", producer.send_selected(message)).await??;
+        ensure_eq!(receipt.queue.queue_id, queue_id, "queue");
+    }
+    let sent = s.end("a send", producer.send_selected(Message::new(&*topic, "nowhere").tag("none"))).await?;
+    ensure_matches!(sent, Err(Error::Usage(_)), "a choice beyond the queues");
+    ensure_eq!(s.admin().messages(&topic)?.len(), 5, "messages stored");
+    Ok(())
+}
+
+/// Half of the queues belong to a broker that takes nothing: each send finds one that does.
+pub(super) async fn another_broker_takes_what_the_first_does_not(s: &Scenario) -> Verdict {
+    let (admin, topic) = (s.admin(), s.topic(4).await?);
+    let detour = Detour::with_ghost_broker(&s.place().name_server())?;
+    let producer = s.producer(&s.client_by(&detour).await?)?;
+    for body in bodies("m", 40) {
+        let receipt = s.end("a send", producer.send(Message::new(&*topic, body))).await??;
+        ensure_eq!(*receipt.queue.broker_name, *admin.broker_name()?, "broker");
+    }
+    ensure!(detour.ghost_knocks() > 0, "the broker that takes nothing was never tried");
+    let stored: BTreeSet<_> = admin.messages(&topic)?.iter().map(|m| m.raw_body().clone()).collect();
+    ensure_eq!(stored.len(), 40, "distinct messages stored");
     Ok(())
 }
 
