@@ -11,6 +11,7 @@ use rocketmq_client_core::rng::Rng;
 use rocketmq_client_core::time::{Instant, Timestamp};
 use rocketmq_dev_broker::Broker;
 
+use crate::detour::Detour;
 use crate::executor::{NodeId, Spawner};
 use crate::host::address_in;
 use crate::machine::Machine;
@@ -79,6 +80,12 @@ impl Ctx {
     #[must_use]
     pub fn machine(&self) -> Machine {
         Machine::new(self.clone())
+    }
+
+    /// Other addresses of the servers, for clients whose way to them is to be disturbed.
+    #[must_use]
+    pub fn detour(&self) -> Detour {
+        Detour::new(&self.world)
     }
 
     /// RocketMQ's defaults for a client of this world.

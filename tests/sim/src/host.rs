@@ -146,6 +146,10 @@ impl Spawn for Lent {
     fn spawn_blocking(&self, task: BoxTask) {
         self.spawner.run(async move { task() });
     }
+
+    fn may_wait(&self) -> bool {
+        false
+    }
 }
 
 /// Looks up the world's names: at once or after a while.

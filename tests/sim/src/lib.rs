@@ -18,6 +18,7 @@
 
 mod consumers;
 mod ctx;
+mod detour;
 mod executor;
 mod fault;
 mod history;
@@ -35,6 +36,7 @@ mod run;
 mod scenario;
 mod schedule;
 mod server;
+mod servers;
 mod simulate;
 mod simulation;
 mod tap;
@@ -42,12 +44,14 @@ mod trace;
 mod world;
 
 pub use ctx::Ctx;
+pub use detour::Detour;
 pub use fault::{Effects, FaultKind};
-pub use machine::{Machine, Servers};
+pub use machine::Machine;
 pub use network::Trouble;
 pub use plan::Plan;
 pub use properties::{Property, Violation};
 pub use report::Report;
 pub use run::{Outcome, run_plan, run_seed, shrink_seed};
+pub use servers::Servers;
 pub use simulate::{WorldBuilder, simulate, simulate_with};
 pub use trace::TraceHash;

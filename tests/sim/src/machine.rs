@@ -8,26 +8,11 @@ use rocketmq_client_core::error::Result;
 
 use crate::ctx::{Ctx, NodeClient};
 use crate::executor::NodeId;
-use crate::fault::FaultKind;
 use crate::host::{SimHost, SimResolver};
-use crate::network::{ConditionId, Scope, Trouble};
+use crate::network::{Scope, Trouble};
+use crate::servers::{Servers, Troubles};
 use crate::tap::SimTap;
 use crate::world::World;
-
-/// Servers of a world, as seen from a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Servers {
-    /// All of them.
-    All,
-    /// All brokers.
-    Brokers,
-    /// All name servers.
-    NameServers,
-    /// One broker, counted from 0.
-    Broker(usize),
-    /// One name server, counted from 0.
-    NameServer(usize),
-}
 
 /// A machine of the world: clients run on it, and its way to the servers can be disturbed without
 /// anybody else noticing. Clones are the same machine.
@@ -75,7 +60,7 @@ struct State {
     /// Whether a process has ever run here.
     used: bool,
     processes: Vec<NodeId>,
-    troubles: Vec<(NodeId, ConditionId)>,
+    troubles: Troubles,
 }
 
 impl fmt::Debug for Machine {
@@ -122,23 +107,16 @@ impl Machine {
     #[expect(clippy::must_use_candidate, reason = "the number is only there to be checked")]
     pub fn cut(&self, to: Servers) -> usize {
         let mut world = self.ctx.world.lock();
-        servers(&world, to).into_iter().map(|server| cut(&mut world, self.node, server)).sum()
+        to.nodes(&world).into_iter().map(|server| cut(&mut world, self.node, server)).sum()
     }
 
     /// From now on the way to these servers is so, until it is [healed](Self::heal). Troubles add up. One that
     /// lets no connection come up also resets those that are up.
     pub fn disturb(&self, to: Servers, trouble: Trouble) {
-        let kind = match trouble {
-            Trouble::Hold => FaultKind::Partition,
-            Trouble::Delay(_) => FaultKind::Delay,
-            Trouble::Refuse => FaultKind::ConnectRefused,
-            Trouble::Drop => FaultKind::KillConnection,
-        };
         let mut world = self.ctx.world.lock();
-        for server in servers(&world, to) {
-            let id = world.network.conditions.add(kind, Scope::Between(self.node, server), trouble);
-            self.lock().troubles.push((server, id));
-            if matches!(trouble, Trouble::Refuse | Trouble::Drop) {
+        for server in to.nodes(&world) {
+            self.lock().troubles.begin(&mut world, server, Scope::Between(self.node, server), trouble);
+            if trouble.turns_away() {
                 cut(&mut world, self.node, server);
             }
         }
@@ -147,16 +125,8 @@ impl Machine {
     /// Ends all troubles on the way to these servers.
     pub fn heal(&self, to: Servers) {
         let mut world = self.ctx.world.lock();
-        let healed = servers(&world, to);
-        self.lock().troubles.retain(|(server, id)| {
-            let stays = !healed.contains(server);
-            if !stays {
-                world.network.conditions.heal(*id);
-            }
-            stays
-        });
-        let (network, mut time) = world.network();
-        network.release(&mut time);
+        let healed = to.nodes(&world);
+        self.lock().troubles.end(&mut world, &healed);
     }
 
     /// Kills every client, as `kill -9` does: servers learn of it from the machine. Handles that are left fail.
@@ -201,19 +171,6 @@ impl Machine {
     }
 }
 
-fn servers(world: &World, which: Servers) -> Vec<NodeId> {
-    let one = |nodes: Vec<NodeId>, index: usize| nodes.get(index).copied().into_iter().collect();
-    match which {
-        Servers::All => world.servers.keys().copied().collect(),
-        Servers::Brokers => world.brokers(),
-        Servers::NameServers => world.name_servers(),
-        Servers::Broker(index) => one(world.brokers(), index),
-        Servers::NameServer(index) => one(world.name_servers(), index),
-    }
-}
-
 fn cut(world: &mut World, client: NodeId, server: NodeId) -> usize {
-    let conns = world.network.between(client, server);
-    conns.iter().for_each(|conn| world.reset(*conn));
-    conns.len()
+    world.reset_where(|way| (way.from, way.to) == (client, server))
 }

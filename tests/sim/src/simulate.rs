@@ -55,7 +55,7 @@ impl WorldBuilder {
         Self { seed, name_servers: 1, brokers: vec![broker_config(0)] }
     }
 
-    /// So many name servers, at most 200. Default 1.
+    /// So many name servers, at most 99. Default 1.
     pub fn name_servers(mut self, count: usize) -> Self {
         self.name_servers = count;
         self

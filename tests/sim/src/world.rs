@@ -8,6 +8,7 @@ use std::time::Duration;
 use rocketmq_client_core::rng::Rng;
 use rocketmq_client_core::time::{Instant, Timestamp};
 
+use crate::detour::Detours;
 use crate::executor::NodeId;
 use crate::network::{Arrival, ConnId, Direction, Network, Timeline};
 use crate::properties::Monitor;
@@ -57,6 +58,7 @@ pub(crate) struct World {
     pub(crate) monitor: Monitor,
     pub(crate) rngs: Rngs,
     pub(crate) questions: Questions,
+    pub(crate) detours: Detours,
     /// Nodes whose tasks are to end before anything else runs.
     pub(crate) kills: Vec<NodeId>,
     wall_offsets_ms: BTreeMap<NodeId, i64>,
@@ -75,6 +77,7 @@ impl World {
             monitor: Monitor::default(),
             rngs,
             questions: Questions::default(),
+            detours: Detours::default(),
             kills: Vec::new(),
             wall_offsets_ms: BTreeMap::new(),
             nodes: 0,

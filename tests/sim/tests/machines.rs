@@ -163,3 +163,48 @@ fn a_killed_client_is_missed_and_one_without_power_is_not() {
         }
     });
 }
+
+#[test]
+fn a_detour_is_a_way_of_its_own_and_its_brokers_move() {
+    simulate(7, async |ctx| {
+        let (detour, other) = (ctx.detour(), ctx.detour());
+        let clients =
+            [&detour, &other].map(|way| ctx.machine().start(way.name_servers()).expect("good settings"));
+        let [theirs, others] = clients
+            .each_ref()
+            .map(|client| client.producer("demo").retry_times(0).build().expect("a good name"));
+        send(&theirs).await.expect("stored");
+        send(&others).await.expect("stored");
+        assert_eq!((detour.connection_count(), other.connection_count()), (2, 2));
+        detour.disturb(Servers::Broker(0), Trouble::Refuse);
+        assert_eq!((detour.connection_count(), other.connection_count()), (1, 2));
+        assert!(send(&theirs).await.is_err());
+        send(&others).await.expect("stored");
+        detour.heal(Servers::All);
+        detour.disturb(Servers::NameServers, Trouble::Refuse);
+        detour.move_brokers();
+        assert_eq!((detour.connection_count(), other.connection_count()), (0, 2));
+        ctx.sleep(Duration::from_secs(60)).await;
+        let sent = send(&theirs).await;
+        assert!(sent.is_err(), "the old addresses lead nowhere: {sent:?}");
+        detour.heal(Servers::NameServers);
+        // Routes are asked for every 30 s.
+        ctx.sleep(Duration::from_secs(60)).await;
+        send(&theirs).await.expect("stored at the new address");
+        send(&others).await.expect("stored");
+    });
+}
+
+#[test]
+fn a_ghost_broker_is_tried_and_takes_nothing() {
+    simulate(8, async |ctx| {
+        let detour = ctx.detour();
+        detour.add_ghost_broker();
+        let client = ctx.connect(detour.name_servers()).await.expect("a name server");
+        let producer = client.producer("demo").build().expect("a good name");
+        for _ in 0..20 {
+            assert_eq!(&*send(&producer).await.expect("stored").queue.broker_name, "broker-a");
+        }
+        assert!(detour.ghost_knocks() > 0);
+    });
+}

@@ -3,7 +3,7 @@
 use super::super::std;
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
-use core::future::{Future, poll_fn};
+use core::future::{Future, poll_fn, ready};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -140,6 +140,10 @@ pub(super) fn spawn_threads<F>(subscription: &Subscription, count: usize, handle
 where
     F: Fn(ReceivedMessage) -> Ack + Send + Sync + 'static,
 {
+    if !subscription.alive.0.spawn.may_wait() {
+        let handler = Arc::new(move |message| ready(handler(message)));
+        return spawn(subscription, count, handler);
+    }
     for _ in 0..count {
         let (mut worker, handler) = (Worker::new(subscription), handler.clone());
         let shared = subscription.alive.0.clone();

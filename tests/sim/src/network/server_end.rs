@@ -68,12 +68,16 @@ impl Network {
     }
 
     fn accept(&mut self, time: &mut Timeline<'_>, id: ConnId) -> Option<Arrival> {
-        let (client, server) = self.nodes(id)?;
-        if let Some((kind, trouble)) = self.conditions.turned_away(client, server) {
+        let way = self.connections.get(&id)?.way(Direction::Up);
+        if let Some((kind, trouble)) = self.conditions.turned_away(way) {
             self.effects.count(kind);
+            if let Some(gate) = way.via {
+                *self.turned_away.entry(gate).or_default() += 1;
+            }
             self.turn_away(time, id, trouble);
             return None;
         }
+        let server = way.to;
         let listening = self.listening.get(&server).copied().unwrap_or(Listening::Refusing(None));
         let connection = self.connections.get_mut(&id)?;
         let (state, answer) = match listening {
