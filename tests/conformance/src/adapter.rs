@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
 use rocketmq_client_core::driver::{Client, ClientBuilder, FromOutcome, Operation, Parker, Starting};
-use rocketmq_client_core::error::Result;
+use rocketmq_client_core::error::{Error, Result};
+
+use crate::{Place, Verdict, simulated};
 
 /// One way to drive the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,18 +21,29 @@ pub enum Adapter {
     AsyncStd,
     /// No runtime: who waits drives the client, otherwise a thread in the background.
     Blocking,
+    /// Virtual time and a network of its own.
+    Simulator,
 }
 
 impl Adapter {
     /// All of them.
     pub const ALL: &[Self] =
-        &[Self::TokioCurrentThread, Self::TokioMultiThread, Self::AsyncStd, Self::Blocking];
+        &[Self::TokioCurrentThread, Self::TokioMultiThread, Self::AsyncStd, Self::Blocking, Self::Simulator];
 
-    /// Runs a scenario to its end on this thread.
+    /// Whether it can reach this place: a simulated world is reached from within only, and has no way out.
+    #[must_use]
+    pub fn reaches(self, place: &Place) -> bool {
+        (self == Self::Simulator) == matches!(place, Place::Simulated { .. })
+    }
+
+    /// Runs a scenario to its end on this thread, at a place that it [reaches](Self::reaches).
     ///
     /// # Errors
     /// The runtime could not be built.
-    pub fn run<F: Future>(self, scenario: F) -> io::Result<F::Output> {
+    pub fn run<F: Future>(self, place: &Place, scenario: F) -> Verdict<F::Output> {
+        if let Place::Simulated { seed } = place {
+            return simulated::run(*seed, scenario);
+        }
         let mut builder = match self {
             Self::TokioCurrentThread => tokio::runtime::Builder::new_current_thread(),
             Self::TokioMultiThread => {
@@ -41,6 +53,7 @@ impl Adapter {
             }
             // The engine runs on threads of async-std's, wherever its clients are awaited.
             Self::AsyncStd | Self::Blocking => return Ok(block_on(scenario)),
+            Self::Simulator => return Err("the simulator reaches no broker outside of it".into()),
         };
         Ok(builder.enable_all().build()?.block_on(scenario))
     }
@@ -48,7 +61,9 @@ impl Adapter {
     /// What `command` ends with; waited for in the adapter's own way, without a bound.
     pub(crate) async fn end<C: Command>(self, command: C) -> Result<C::Ended> {
         match self {
-            Self::TokioCurrentThread | Self::TokioMultiThread | Self::AsyncStd => command.await,
+            Self::TokioCurrentThread | Self::TokioMultiThread | Self::AsyncStd | Self::Simulator => {
+                command.await
+            }
             Self::Blocking => command.wait(),
         }
     }
@@ -64,6 +79,10 @@ impl Adapter {
             }
             Self::AsyncStd => Ok((*rocketmq_client_async_std::Client::connect(settings).await?).clone()),
             Self::Blocking => Ok((*rocketmq_client_blocking::Client::connect(settings)?).clone()),
+            Self::Simulator => match simulated::world() {
+                Some(world) => world.connect(settings).await,
+                None => Err(Error::Host("there is no world around".into())),
+            },
         }
     }
 }
@@ -75,6 +94,7 @@ impl fmt::Display for Adapter {
             Self::TokioMultiThread => "tokio multi-thread",
             Self::AsyncStd => "async-std",
             Self::Blocking => "blocking",
+            Self::Simulator => "simulator",
         })
     }
 }
