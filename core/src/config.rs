@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::error::UsageError;
+use crate::message::sys_flag::CompressionType;
 use crate::message::{MessageQueue, check_group};
 use crate::remoting::SerializeType;
 
@@ -149,6 +150,10 @@ pub struct ProducerConfig {
     pub message_bytes_max: usize,
     /// Bodies of this size and more are compressed. Default 4,096 bytes.
     pub compress_bytes_min: usize,
+    /// How they are compressed. Default zlib, which consumers of every age can inflate.
+    pub compress_type: CompressionType,
+    /// How hard is tried: 0 to 9 for zlib, -7 to 22 for zstd; LZ4 has no levels. Default 5.
+    pub compress_level: i32,
     /// Penalise slow and failing brokers when queues are chosen. Default false, as in Java.
     pub latency_fault_tolerance: bool,
 }
@@ -166,6 +171,8 @@ impl ProducerConfig {
             default_topic_queue_nums: 4,
             message_bytes_max: 4 << 20,
             compress_bytes_min: 4_096,
+            compress_type: CompressionType::Zlib,
+            compress_level: 5,
             latency_fault_tolerance: false,
         }
     }
@@ -180,6 +187,12 @@ impl ProducerConfig {
         at_least("send_attempt_timeout", self.send_attempt_timeout.unwrap_or(TIMEOUT_MIN), TIMEOUT_MIN)?;
         in_range("retry_times", i64::from(self.retry_times), 0, 100)?;
         in_range("message_bytes_max", as_i64(self.message_bytes_max), 1, 16 << 20)?;
+        let (min, max) = match self.compress_type {
+            CompressionType::Zlib => (0, 9),
+            CompressionType::Zstd => (-7, 22),
+            CompressionType::Lz4 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        };
+        in_range("compress_level", i64::from(self.compress_level), min, max)?;
         in_range("default_topic_queue_nums", i64::from(self.default_topic_queue_nums), 1, 65_536)
     }
 }
@@ -218,10 +231,26 @@ pub struct PushConsumerConfig {
     pub consume_from: ConsumeFrom,
     /// Messages of one queue that may be cached. Default 1,000.
     pub pull_threshold_for_queue: usize,
-    /// Bytes of one queue that may be cached. Default 100 MiB.
+    /// Bytes of one queue that may be cached. Default 100 MiB. Java: `pullThresholdSizeForQueue`.
     pub pull_threshold_bytes_for_queue: usize,
+    /// Messages that may be cached in all, divided equally among the queues that are owned; replaces
+    /// [`pull_threshold_for_queue`](Self::pull_threshold_for_queue). Default none. As in Java, where it is
+    /// called `pullThresholdForTopic`, the queues of all topics share it.
+    pub pull_threshold_for_topic: Option<usize>,
+    /// Bytes that may be cached in all, divided equally among the queues that are owned; replaces
+    /// [`pull_threshold_bytes_for_queue`](Self::pull_threshold_bytes_for_queue). Default none.
+    /// Java: `pullThresholdSizeForTopic`.
+    pub pull_threshold_bytes_for_topic: Option<usize>,
     /// The largest distance between the first and the last cached offset of a queue. Default 2,000.
     pub consume_concurrently_max_span: i64,
+    /// Bytes that the whole consumer may cache. While it has more, no pull begins; pulls that are under
+    /// way may still bring [`pull_batch_bytes`](Self::pull_batch_bytes) each. Default 256 MiB. Java has
+    /// no such bound: 100 MiB for every queue add up.
+    pub cached_bytes_max: usize,
+    /// How long a handler may have a message, counted from when it was called with it. Then the message is
+    /// sent back and comes again after 10 s, whatever the handler still says. Default 15 minutes. Java:
+    /// `consumeTimeout`, which is looked at as seldom as it is long, for the oldest messages only.
+    pub consume_timeout: Duration,
     /// Messages a pull may bring. Default 32.
     pub pull_batch_size: i32,
     /// Bytes a pull may bring. Default 256 KiB.
@@ -240,6 +269,8 @@ pub struct PushConsumerConfig {
     pub rebalance_interval: Duration,
     /// How queues are divided. Default averagely; all members must use the same.
     pub allocate_strategy: AllocateStrategy,
+    /// How large an inflated body may be; a larger one can't be decoded. Default 32 MiB.
+    pub inflated_bytes_max: usize,
 }
 
 /// How the queues of a topic are divided among the members of a group. Plain data: every member has
@@ -312,7 +343,11 @@ impl PushConsumerConfig {
             consume_from: ConsumeFrom::LastOffset,
             pull_threshold_for_queue: 1_000,
             pull_threshold_bytes_for_queue: 100 << 20,
+            pull_threshold_for_topic: None,
+            pull_threshold_bytes_for_topic: None,
             consume_concurrently_max_span: 2_000,
+            cached_bytes_max: 256 << 20,
+            consume_timeout: Duration::from_secs(15 * 60),
             pull_batch_size: 32,
             pull_batch_bytes: 256 << 10,
             broker_suspend_max: Duration::from_secs(15),
@@ -322,6 +357,7 @@ impl PushConsumerConfig {
             send_back_retry_delay: Duration::from_secs(5),
             rebalance_interval: Duration::from_secs(20),
             allocate_strategy: AllocateStrategy::Averagely,
+            inflated_bytes_max: 32 << 20,
         }
     }
 
@@ -341,9 +377,16 @@ impl PushConsumerConfig {
             1,
             1_024 << 20,
         )?;
+        let topic_messages = as_i64(self.pull_threshold_for_topic.unwrap_or(1));
+        in_range("pull_threshold_for_topic", topic_messages, 1, 6_553_500)?;
+        let topic_bytes = as_i64(self.pull_threshold_bytes_for_topic.unwrap_or(1));
+        in_range("pull_threshold_bytes_for_topic", topic_bytes, 1, 102_400 << 20)?;
+        in_range("cached_bytes_max", as_i64(self.cached_bytes_max), 1, 1 << 40)?;
+        at_least("consume_timeout", self.consume_timeout, INTERVAL_MIN)?;
         in_range("consume_concurrently_max_span", self.consume_concurrently_max_span, 1, 65_535)?;
         in_range("pull_batch_size", i64::from(self.pull_batch_size), 1, 1_024)?;
         in_range("pull_batch_bytes", i64::from(self.pull_batch_bytes), 1, 16 << 20)?;
+        in_range("inflated_bytes_max", as_i64(self.inflated_bytes_max), 1, 1_024 << 20)?;
         at_least("pull_timeout", self.pull_timeout, self.broker_suspend_max)?;
         at_least("pull_delay_when_exception", self.pull_delay_when_exception, TIMEOUT_MIN)?;
         at_least("send_back_retry_delay", self.send_back_retry_delay, TIMEOUT_MIN)?;

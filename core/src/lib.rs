@@ -91,6 +91,8 @@ pub mod consumer;
 #[cfg(feature = "std")]
 pub mod driver;
 pub mod error;
+#[cfg(test)]
+mod golden;
 pub mod hash;
 pub mod id;
 pub mod latency;

@@ -37,7 +37,7 @@ impl<P: Clone> Channels<P> {
         let ids: Vec<ChannelId> = self.arena.iter().map(|(id, _)| id).collect();
         for id in ids {
             let open = self.arena.get_mut(id).filter(|channel| channel.is_open());
-            let chunks = open.map(|channel| channel.outbox.take()).unwrap_or_default();
+            let chunks = open.map(Channel::take_outbox).unwrap_or_default();
             if !chunks.is_empty() {
                 self.outputs.push_back(Output::Transmit { channel: id, chunks });
             }
@@ -77,7 +77,7 @@ impl<P: Clone> Channels<P> {
         channel.state = State::Open { idle };
         channel.last_received = now;
         channel.last_active = now;
-        channel.flush_waiting();
+        self.counts.connected += 1;
         let address = channel.address.clone();
         tracing::debug!(%address, ?id, "connected");
         self.events.push_back(ChannelEvent::Connected { address });
@@ -202,6 +202,7 @@ impl<P: Clone> Channels<P> {
     fn request_timed_out(&mut self, now: Instant, id: ChannelId, opaque: i32) {
         let Some(channel) = self.arena.get_mut(id) else { return };
         let Some(pending) = channel.pending.remove(opaque) else { return };
+        self.counts.timeouts += 1;
         let not_sent = pending.end == u64::MAX;
         let peer = channel.address.clone();
         let quiet = now.saturating_since(channel.last_received.max(pending.sent_at));
@@ -242,11 +243,18 @@ impl<P: Clone> Channels<P> {
         let Some(channel) = self.arena.remove(id) else { return };
         match channel.state {
             State::Resolving { token, timer } => {
+                self.counts.connect_failures += 1;
                 self.resolving.remove(&token);
                 self.timers.cancel(timer);
             }
-            State::Connecting { timer, .. } => drop(self.timers.cancel(timer)),
-            State::Open { idle } | State::Draining { idle } => drop(self.timers.cancel(idle)),
+            State::Connecting { timer, .. } => {
+                self.counts.connect_failures += 1;
+                self.timers.cancel(timer);
+            }
+            State::Open { idle } | State::Draining { idle } => {
+                self.counts.lost += 1;
+                self.timers.cancel(idle);
+            }
         }
         let current = self.by_address.get(&channel.address) == Some(&id);
         if current {

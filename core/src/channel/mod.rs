@@ -29,7 +29,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::client::Output;
+use crate::client::{Chunks, ConnectionStatistics, Output};
 use crate::config::ClientConfig;
 use crate::error::Cause;
 use crate::hash::SeededState;
@@ -109,8 +109,8 @@ pub struct Channels<P> {
     outputs: VecDeque<Output>,
     events: VecDeque<ChannelEvent<P>>,
     hasher: SeededState,
-    /// Responses that nobody waited for.
-    unexpected_responses: u64,
+    /// What grows; `open` and `pending` are counted when asked for.
+    counts: ConnectionStatistics,
 }
 
 #[derive(Clone, Debug)]
@@ -195,7 +195,7 @@ impl<P: Clone> Channels<P> {
             outputs: VecDeque::new(),
             events: VecDeque::new(),
             hasher: SeededState::new(rng.next_u64()),
-            unexpected_responses: 0,
+            counts: ConnectionStatistics::default(),
         }
     }
 
@@ -225,6 +225,12 @@ impl<P: Clone> Channels<P> {
         self.arena.iter().map(|(_, channel)| channel.pending.len()).sum()
     }
 
+    /// What they have done so far, and what there is now.
+    pub fn statistics(&self) -> ConnectionStatistics {
+        let open = self.arena.iter().filter(|(_, channel)| channel.is_open()).count();
+        ConnectionStatistics { open, pending: self.pending(), ..self.counts }
+    }
+
     /// The earliest deadline.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.timers.next_deadline()
@@ -243,7 +249,7 @@ impl<P: Clone> Channels<P> {
         while let Some(id) = self.dirty.pop() {
             let Some(channel) = self.arena.get_mut(id) else { continue };
             channel.outbox.dirty = false;
-            let chunks = channel.outbox.take();
+            let chunks = channel.take_outbox();
             if !chunks.is_empty() {
                 return Some(Output::Transmit { channel: id, chunks });
             }
@@ -282,6 +288,13 @@ impl<P> Channel<P> {
     /// Everything that was ever queued has been taken by the socket, and nothing is awaited.
     fn is_drained(&self) -> bool {
         self.pending.is_empty() && self.waiting.is_empty() && self.outbox.is_empty()
+    }
+
+    /// All that is to be written now: first what was queued since the connection came up to go ahead,
+    /// then what had waited for it.
+    fn take_outbox(&mut self) -> Chunks {
+        self.flush_waiting();
+        self.outbox.take()
     }
 
     /// Frames whose deadline passed while the connection came up are left out.

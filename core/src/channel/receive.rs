@@ -34,7 +34,7 @@ impl<P: Clone> Channels<P> {
         }
         let Some(pending) = channel.pending.remove(command.opaque) else {
             tracing::debug!(address = %channel.address, opaque = command.opaque, "answer that nobody waits for");
-            self.unexpected_responses += 1;
+            self.counts.unexpected_responses += 1;
             return;
         };
         self.timers.cancel(pending.timer);

@@ -6,11 +6,20 @@ use bytes::Bytes;
 
 use crate::error::Cause;
 use crate::id::ChannelId;
-use crate::remoting::{FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, RequestCode, RequestHeader, ResponseCode};
+use crate::remoting::{
+    FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, NoHeader, RequestCode, RequestHeader, ResponseCode,
+};
 use crate::time::Instant;
 
 use super::pending::Pending;
 use super::{Channel, ChannelEvent, ChannelTimer, Channels, RequestFailure, Waiting, WaitingKind, outbox};
+
+/// Where a frame goes that is queued while others wait for their connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Ahead,
+    Behind,
+}
 
 impl<P: Clone> Channels<P> {
     /// Queues a request to `address`; exactly one [`ChannelEvent::Reply`] with `purpose` follows.
@@ -23,21 +32,35 @@ impl<P: Clone> Channels<P> {
         deadline: Instant,
         purpose: P,
     ) {
-        self.request_with_code(now, address, H::CODE, header, body, deadline, purpose);
+        self.request_at(now, address, (H::CODE, Place::Behind), header, body, deadline, purpose);
     }
 
-    /// As [`request`](Self::request), for a code that shares its header with others or has none.
-    #[expect(clippy::too_many_arguments, reason = "they are what a request consists of")]
-    pub fn request_with_code<'h, H: Header<'h>>(
+    /// As [`request`](Self::request), for a code without header fields, ahead of all that the connection
+    /// has not taken up yet: on one that has just come up it is the first that the peer hears.
+    pub fn request_ahead(
         &mut self,
         now: Instant,
         address: &Arc<str>,
         code: RequestCode,
+        body: Bytes,
+        deadline: Instant,
+        purpose: P,
+    ) {
+        self.request_at(now, address, (code, Place::Ahead), &NoHeader, body, deadline, purpose);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are what a request consists of")]
+    fn request_at<'h, H: Header<'h>>(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        (code, place): (RequestCode, Place),
         header: &H,
         body: Bytes,
         deadline: Instant,
         purpose: P,
     ) {
+        self.counts.requests += 1;
         let id = match self.channel_for(now, address, true) {
             Ok(id) => id,
             Err(cause) => return self.fail(address.clone(), purpose, cause),
@@ -45,7 +68,8 @@ impl<P: Clone> Channels<P> {
         let opaque = self.take_opaque(id);
         let head = Head { code: code.0, opaque, flag: 0, remark: None };
         let timer = self.timers.arm(deadline, ChannelTimer::Request(id, opaque));
-        let end = self.queue(now, id, &head, header, body, WaitingKind::Request { opaque });
+        let kind = WaitingKind::Request { opaque };
+        let end = self.queue(now, id, &head, header, body, (kind, place));
         let pending = Pending { purpose, timer, sent_at: now, end: end.unwrap_or(u64::MAX) };
         let channel = self.arena.get_mut(id).expect("channel_for gives one that is alive");
         channel.pending.insert(opaque, pending);
@@ -72,7 +96,8 @@ impl<P: Clone> Channels<P> {
         };
         let opaque = self.take_opaque(id);
         let head = Head { code: H::CODE.0, opaque, flag: FLAG_ONEWAY, remark: None };
-        let end = self.queue(now, id, &head, header, body, WaitingKind::Oneway(purpose.clone()));
+        let end =
+            self.queue(now, id, &head, header, body, (WaitingKind::Oneway(purpose.clone()), Place::Behind));
         if let (Some(end), Some(purpose)) = (end, purpose) {
             let channel = self.arena.get_mut(id).expect("channel_for gives one that is alive");
             channel.oneways.push_back((end, purpose));
@@ -97,7 +122,7 @@ impl<P: Clone> Channels<P> {
             return;
         }
         let head = Head { code: code.0, opaque, flag: FLAG_RESPONSE, remark };
-        self.queue(now, id, &head, header, body, WaitingKind::Oneway(None));
+        self.queue(now, id, &head, header, body, (WaitingKind::Oneway(None), Place::Behind));
     }
 
     /// The only place where a frame enters a connection; its end in the stream, unless it has to wait
@@ -109,13 +134,16 @@ impl<P: Clone> Channels<P> {
         head: &Head<'_>,
         header: &H,
         body: Bytes,
-        kind: WaitingKind<P>,
+        (kind, place): (WaitingKind<P>, Place),
     ) -> Option<u64> {
         let channel = self.arena.get_mut(id)?;
         channel.last_active = now;
-        if !channel.is_open() {
+        // What waits for a connection that has just come up keeps its place before what comes now.
+        let waits = !channel.is_open() || (place == Place::Behind && !channel.waiting.is_empty());
+        if waits {
             let frame = outbox::encode_apart(|out| self.encoder.encode(out, head, header, &[], body.len()));
-            channel.waiting.push(Waiting { frame, body, kind });
+            let index = if place == Place::Ahead { 0 } else { channel.waiting.len() };
+            channel.waiting.insert(index, Waiting { frame, body, kind });
             return None;
         }
         let end =

@@ -1,6 +1,6 @@
 //! Heartbeats: who is told, when, and what comes of it. Java: `MQClientInstance#sendHeartbeatToAllBroker`.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -23,6 +23,16 @@ pub struct Heartbeats {
     timer: Option<TimerId>,
     outstanding: BTreeSet<Arc<str>>,
     round_failed: bool,
+    /// Heartbeats without an answer yet, by address.
+    in_flight: BTreeMap<Arc<str>, InFlight>,
+}
+
+/// Heartbeats on their way to one broker.
+#[derive(Clone, Debug, Default)]
+struct InFlight {
+    count: usize,
+    /// Consumer groups that left meanwhile, and that these heartbeats may still name.
+    left: BTreeSet<Arc<str>>,
 }
 
 impl Heartbeats {
@@ -35,6 +45,25 @@ impl Heartbeats {
         }
         self.timer = Some(timers.arm(at, TimerKey::Heartbeat));
     }
+
+    /// A consumer group leaves a broker. A broker that takes up requests side by side may do so before it
+    /// takes up a heartbeat that names the group, and would have it back then for as long as a member may
+    /// be silent, with queues that nobody consumes: after that heartbeat the broker is told again.
+    pub(crate) fn leaves(&mut self, address: &Arc<str>, group: &Arc<str>) {
+        if let Some(in_flight) = self.in_flight.get_mut(address) {
+            in_flight.left.insert(group.clone());
+        }
+    }
+
+    /// A heartbeat has been answered, or failed: the groups that left, if it was the last on its way.
+    fn answered(&mut self, address: &Arc<str>) -> BTreeSet<Arc<str>> {
+        let Some(in_flight) = self.in_flight.get_mut(address) else { return BTreeSet::new() };
+        in_flight.count -= 1;
+        if in_flight.count > 0 {
+            return BTreeSet::new();
+        }
+        self.in_flight.remove(address).map(|in_flight| in_flight.left).unwrap_or_default()
+    }
 }
 
 /// What one answer to a heartbeat ended.
@@ -43,6 +72,8 @@ pub(super) struct Heard {
     pub(super) round: Option<bool>,
     /// Whether this broker knows the client now.
     pub(super) ok: bool,
+    /// Groups that left while heartbeats were on their way, of which this was the last.
+    pub(super) left: BTreeSet<Arc<str>>,
 }
 
 /// Sends a round to every broker: masters only while there is no consumer.
@@ -109,7 +140,8 @@ pub(super) fn handle_reply(shared: &mut Shared, address: &Arc<str>, reply: &Repl
     let in_round = shared.heartbeats.outstanding.remove(address);
     shared.heartbeats.round_failed |= in_round && !ok;
     let over = in_round && shared.heartbeats.outstanding.is_empty();
-    Heard { round: over.then_some(!shared.heartbeats.round_failed), ok }
+    let left = shared.heartbeats.answered(address);
+    Heard { round: over.then_some(!shared.heartbeats.round_failed), ok, left }
 }
 
 /// A body, and the newest consumer that it names.
@@ -117,8 +149,10 @@ type Message = (Bytes, Option<ConsumerId>);
 
 fn send(shared: &mut Shared, now: Instant, address: &Arc<str>, (body, newest): Message) {
     let deadline = now + shared.config.request_timeout;
+    shared.heartbeats.in_flight.entry(address.clone()).or_default().count += 1;
     let purpose = Purpose::Heartbeat(address.clone(), newest);
-    shared.request_with_code(now, address, RequestCode::HEART_BEAT, body, deadline, purpose);
+    // A broker refuses pulls of a group that it has not heard of.
+    shared.request_ahead(now, address, RequestCode::HEART_BEAT, body, deadline, purpose);
 }
 
 fn data(shared: &Shared, producers: &Producers, consumers: &Consumers) -> Message {

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -15,7 +16,7 @@ use crate::consumer::{Ack, ConsumeToken};
 use crate::id::{AskToken, ChannelId, ConsumerId, OperationId, ProducerId, ResolveToken};
 use crate::message::MessageQueue;
 use crate::remoting::RemotingCommand;
-use crate::time::Timestamp;
+use crate::time::{Instant, Timestamp};
 
 use super::Answer;
 
@@ -74,6 +75,12 @@ pub enum Input {
     HandedBack {
         /// The delivery's token.
         token: ConsumeToken,
+    },
+    /// Handlers were called with these deliveries, each at its time. May come late, when there is something
+    /// else to tell, but before a deadline is looked at.
+    Begun {
+        /// The deliveries' tokens, and when.
+        tokens: Vec<(ConsumeToken, Instant)>,
     },
     /// User code has answered. A second answer, and one that nobody waits for any more, changes nothing.
     Answered {
@@ -151,6 +158,32 @@ pub enum Command {
         consumer: ConsumerId,
         /// How long handlers and commits may take.
         timeout: Duration,
+    },
+    /// Fetch nothing for now; what is cached is consumed on.
+    SuspendConsumer {
+        /// Who waits.
+        operation: OperationId,
+        /// Which.
+        consumer: ConsumerId,
+    },
+    /// Fetch again.
+    ResumeConsumer {
+        /// Who waits.
+        operation: OperationId,
+        /// Which.
+        consumer: ConsumerId,
+    },
+    /// Tell how a consumer is and what it has done.
+    InspectConsumer {
+        /// Who waits.
+        operation: OperationId,
+        /// Which.
+        consumer: ConsumerId,
+    },
+    /// Tell what the client has done.
+    Statistics {
+        /// Who waits.
+        operation: OperationId,
     },
     /// Close all consumers, then all producers, then the connections.
     Close {

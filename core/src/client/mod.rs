@@ -15,6 +15,7 @@ mod output;
 mod peer_request;
 mod routing;
 mod shared;
+mod statistics;
 
 use alloc::sync::Arc;
 
@@ -31,6 +32,7 @@ pub use heartbeat::Heartbeats;
 pub use input::{Command, Input, OutboundMessage, QueueChoice};
 pub use output::{Chunks, Outcome, Output};
 pub use shared::{Purpose, Shared, TimerKey};
+pub use statistics::{ClientStatistics, ConnectionStatistics};
 
 pub(crate) use ask::Asker;
 
@@ -113,6 +115,7 @@ impl Client {
             Input::Command(command) => self.handle_command(now, command),
             Input::Settled { token, ack } => self.consumers.handle_settled(&mut self.shared, now, token, ack),
             Input::HandedBack { token } => self.consumers.handle_handed_back(&mut self.shared, now, token),
+            Input::Begun { tokens } => self.consumers.handle_begun(&tokens),
             Input::Answered { token, answer } => self.handle_answered(now, token, answer),
         }
         self.settle(now);
@@ -179,6 +182,16 @@ impl Client {
             Command::CloseConsumer { operation, consumer, timeout } => {
                 consumers.close(shared, now, consumer, (Some(operation), now + timeout));
             }
+            Command::SuspendConsumer { operation, consumer } => {
+                consumers.suspend(shared, now, operation, consumer, true);
+            }
+            Command::ResumeConsumer { operation, consumer } => {
+                consumers.suspend(shared, now, operation, consumer, false);
+            }
+            Command::InspectConsumer { operation, consumer } => {
+                consumers.inspect(shared, now, operation, consumer);
+            }
+            Command::Statistics { operation } => self.tell_statistics(operation),
             Command::Close { operation, timeout } => self.close(now, operation, now + timeout),
         }
     }
@@ -200,7 +213,13 @@ impl Client {
             Command::Connect { operation }
             | Command::Send { operation, .. }
             | Command::SendOneway { operation, .. }
-            | Command::StartConsumer { operation, .. } => failed(self, operation),
+            | Command::StartConsumer { operation, .. }
+            | Command::SuspendConsumer { operation, .. }
+            | Command::ResumeConsumer { operation, .. } => failed(self, operation),
+            Command::InspectConsumer { operation, consumer } => {
+                self.consumers.inspect(&mut self.shared, now, operation, consumer);
+            }
+            Command::Statistics { operation } => self.tell_statistics(operation),
         }
     }
 
@@ -235,6 +254,9 @@ impl Client {
                 }
                 if let Some(ok) = heard.round {
                     consumers.handle_heartbeat_done(shared, now, ok);
+                }
+                for group in heard.left.iter().filter(|group| !consumers.has_group(group)) {
+                    shared.unregister_consumer(now, &address, group);
                 }
             }
             Purpose::Farewell => shared.farewells -= 1,

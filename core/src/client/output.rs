@@ -1,5 +1,6 @@
 //! Everything that can leave a [`Client`](super::Client), as plain values.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -7,13 +8,13 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::consumer::{CloseReport, Delivery};
+use crate::consumer::{CloseReport, ConsumerHealth, ConsumerStatistics, Delivery};
 use crate::error::Error;
 use crate::id::{AskToken, ChannelId, ConsumerId, OperationId, ProcessQueueId, ProducerId, ResolveToken};
 use crate::producer::SendReceipt;
 use crate::time::Instant;
 
-use super::{Owner, Question};
+use super::{ClientStatistics, Owner, Question};
 
 /// One wish of the core. Hosts match it without a wildcard, so that none can be lost.
 #[derive(Clone, Debug)]
@@ -111,6 +112,10 @@ pub enum Outcome {
     Done,
     /// A consumer was closed.
     ConsumerClosed(CloseReport),
+    /// How a consumer is, and what it has done.
+    Inspected(Box<(ConsumerHealth, ConsumerStatistics)>),
+    /// What the client has done.
+    Statistics(Box<ClientStatistics>),
     /// It did not work.
     Failed(Error),
 }

@@ -17,8 +17,7 @@ use crate::message::id::UniqKeyGenerator;
 use crate::message::names;
 use crate::namesrv::NameServers;
 use crate::remoting::{
-    GetRouteInfoRequestHeader, NoHeader, RequestCode, RequestHeader, RpcRequestHeader,
-    UnregisterClientRequestHeader,
+    GetRouteInfoRequestHeader, RequestCode, RequestHeader, RpcRequestHeader, UnregisterClientRequestHeader,
 };
 use crate::rng::Rng;
 use crate::route::{Lookup, LookupStep, RouteOutcome, Routes};
@@ -148,8 +147,9 @@ impl Shared {
         self.channels.request(now, address, header, body, deadline, purpose);
     }
 
-    /// As [`request`](Self::request), for a request without header fields.
-    pub fn request_with_code(
+    /// As [`request`](Self::request), for a request without header fields, ahead of what waits for its
+    /// connection to come up.
+    pub fn request_ahead(
         &mut self,
         now: Instant,
         address: &Arc<str>,
@@ -158,7 +158,7 @@ impl Shared {
         deadline: Instant,
         purpose: Purpose,
     ) {
-        self.channels.request_with_code(now, address, code, &NoHeader, body, deadline, purpose);
+        self.channels.request_ahead(now, address, code, body, deadline, purpose);
     }
 
     /// Queues a request whose answer nobody wants.
@@ -227,6 +227,22 @@ impl Shared {
             self.farewells += 1;
             self.channels.request(now, &address, &header, Bytes::new(), deadline, Purpose::Farewell);
         }
+    }
+
+    /// Tells a broker once more that a consumer group has left this client, if the connection is still up.
+    pub(super) fn unregister_consumer(&mut self, now: Instant, address: &Arc<str>, group: &str) {
+        if !self.channels.is_open(address) {
+            return;
+        }
+        let client_id = self.client_id.clone();
+        let header = UnregisterClientRequestHeader {
+            client_id: Cow::Borrowed(&client_id),
+            consumer_group: Some(Cow::Borrowed(group)),
+            ..UnregisterClientRequestHeader::default()
+        };
+        self.farewells += 1;
+        let deadline = now + self.config.request_timeout;
+        self.channels.request(now, address, &header, Bytes::new(), deadline, Purpose::Farewell);
     }
 
     pub(crate) fn ask_for_route(&mut self, now: Instant, topic: &Arc<str>, step: LookupStep) {

@@ -1,5 +1,6 @@
 //! [`Consumers`]: all consumers of a client, and which of them an event is for.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -93,6 +94,11 @@ impl Consumers {
     /// The topics that are subscribed to.
     pub fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
         self.push.values().flat_map(PushConsumer::topics)
+    }
+
+    /// Whether a consumer of this group is there that means to stay.
+    pub(crate) fn has_group(&self, group: &str) -> bool {
+        self.push.values().any(|consumer| !consumer.is_closing() && *consumer.config().group == *group)
     }
 
     /// Whether there is none.
@@ -191,6 +197,51 @@ impl Consumers {
             consumer.handle_settled(shared, now, token, ack);
         }
         self.forget_closed();
+    }
+
+    /// Handlers were called with these messages.
+    pub fn handle_begun(&mut self, tokens: &[(ConsumeToken, Instant)]) {
+        let same = tokens.chunk_by(|(one, _), (other, _)| one.consumer == other.consumer);
+        for tokens in same {
+            let consumer = tokens.first().and_then(|(token, _)| self.push.get_mut(&token.consumer));
+            if let Some(consumer) = consumer {
+                consumer.handle_begun(tokens);
+            }
+        }
+    }
+
+    /// Lets a consumer fetch nothing for now, or go on; `operation` hears when that is so.
+    pub fn suspend(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        operation: OperationId,
+        id: ConsumerId,
+        suspended: bool,
+    ) {
+        let outcome = match self.push.get_mut(&id) {
+            Some(consumer) if suspended => {
+                consumer.suspend(shared);
+                Outcome::Done
+            }
+            Some(consumer) => {
+                consumer.resume(shared, now);
+                Outcome::Done
+            }
+            None => Outcome::Failed(Error::Closed),
+        };
+        shared.complete(operation, outcome);
+    }
+
+    /// Tells how a consumer is and what it has done.
+    pub fn inspect(&self, shared: &mut Shared, now: Instant, operation: OperationId, id: ConsumerId) {
+        let outcome = match self.push.get(&id) {
+            Some(consumer) => {
+                Outcome::Inspected(Box::new((consumer.health(shared, now), consumer.statistics())))
+            }
+            None => Outcome::Failed(Error::Closed),
+        };
+        shared.complete(operation, outcome);
     }
 
     /// A delivery comes back that no handler began.

@@ -1,6 +1,7 @@
 //! What a consumer hands to user code, and what user code answers.
 
 use alloc::sync::Arc;
+use core::fmt;
 use core::time::Duration;
 
 use crate::id::{ConsumerId, ProcessQueueId};
@@ -15,6 +16,9 @@ pub struct ConsumeToken {
     pub queue: ProcessQueueId,
     /// The message's offset in the queue.
     pub queue_offset: i64,
+    /// How often the message had been handed out in this stay before: the answer to a former hand-out
+    /// settles nothing.
+    pub hand_out: u32,
 }
 
 /// One message, or one record that can't be read, on its way to user code.
@@ -52,12 +56,35 @@ pub struct CloseReport {
     pub settled: u64,
     /// Messages that were sent back for another try or to the dead letters in its life.
     pub sent_back: u64,
+    /// Messages that handlers had for longer than `consume_timeout` in its life. They were sent back.
+    pub timed_out: u64,
+    /// Records that could not be read and that no broker took back: they were skipped in its life, so that
+    /// the messages behind them could be consumed.
+    pub passed_over: u64,
     /// Messages that had been fetched but not begun; the next owner gets them.
     pub handed_back: u64,
     /// Handlers that were still running at the deadline; their messages come again.
     pub abandoned: u64,
-    /// Queues whose offset the broker confirmed.
+    /// Queues of the subscribed topics whose offset the broker confirmed.
     pub queues_committed: u32,
-    /// Queues whose offset could not be confirmed; messages since the last commit come again.
+    /// Queues, those of the retry topic among them, whose offset could not be confirmed; messages since
+    /// the last commit come again.
     pub queues_uncommitted: u32,
+}
+
+impl fmt::Display for CloseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { settled, sent_back, handed_back, abandoned, queues_committed, .. } = self;
+        write!(f, "{settled} messages settled, {sent_back} sent back, {handed_back} handed back")?;
+        for (count, what) in [(self.timed_out, "timed out"), (*abandoned, "abandoned in handlers")] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        write!(f, "; {queues_committed} queues committed")?;
+        if self.queues_uncommitted > 0 {
+            write!(f, ", {} not", self.queues_uncommitted)?;
+        }
+        Ok(())
+    }
 }

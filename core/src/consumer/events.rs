@@ -69,6 +69,8 @@ pub enum ConsumerTimer {
         /// Its offset.
         queue_offset: i64,
     },
+    /// A handler may have had a message for too long.
+    ConsumeTimeout,
     /// Whoever waits for the start has waited long enough.
     StartPatience,
     /// Handlers have had their time.

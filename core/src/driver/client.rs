@@ -16,7 +16,7 @@ use super::record::{Start, Tap};
 use super::resolve::{Resolver, SystemResolver};
 use super::shared::{Alive, Shared, Turn};
 use super::transform::TransformFactory;
-use crate::client::{Client as ClientMachine, Command};
+use crate::client::{Client as ClientMachine, ClientStatistics, Command};
 use crate::config::{ClientConfig, HostFacts};
 use crate::error::UsageError;
 use crate::time::{Instant, Timestamp};
@@ -100,7 +100,7 @@ pub fn start_machine<H: Host, M: Machine>(
 
 impl Client {
     /// Reaches one of the name servers, so that a wrong address is told at once and not by the first
-    /// send. Not needed otherwise.
+    /// send. Not needed otherwise. Cancel safe: dropped, it is an attempt that nobody hears of.
     pub fn connect(&self) -> Operation<()> {
         let submitted = self.alive.0.submit(Turn::Now, |operation| Command::Connect { operation });
         Operation::new(&self.alive, submitted)
@@ -119,17 +119,23 @@ impl Client {
     /// Ends everything in order, within 30 s: consumers finish what their handlers began and commit,
     /// then producers finish their sends, then the connections go.
     ///
-    /// Begins at once; dropping the operation does not stop it.
+    /// Cancel safe: it begins at once, and dropping the operation does not stop it.
     pub fn close(&self) -> Operation<()> {
         self.close_within(CLOSE_TIMEOUT)
     }
 
-    /// As [`close`](Self::close), within `timeout`.
+    /// As [`close`](Self::close), within `timeout`. Cancel safe.
     pub fn close_within(&self, timeout: Duration) -> Operation<()> {
         Operation::closing(
             &self.alive,
             self.alive.0.submit_urgent(|operation| Command::Close { operation, timeout }),
         )
+    }
+
+    /// What the client and its consumers have done so far. Cancel safe.
+    pub fn statistics(&self) -> Operation<ClientStatistics> {
+        let submitted = self.alive.0.submit_urgent(|operation| Command::Statistics { operation });
+        Operation::new(&self.alive, submitted)
     }
 
     /// How operations ended that nobody waited for.

@@ -23,6 +23,7 @@ use crate::message::sys_flag;
 pub use crate::message::sys_flag::CompressionType as Compression;
 
 /// How large an inflated body may be by default, in bytes.
+/// See [`PushConsumerConfig::inflated_bytes_max`](crate::config::PushConsumerConfig::inflated_bytes_max).
 pub const INFLATED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many bytes one stored byte may become, beyond [`RATIO_FREE_BYTES`]. Zlib can't do more.
 pub const INFLATE_RATIO_MAX: usize = 1_100;
@@ -132,17 +133,43 @@ pub fn inflate(sys_flag: i32, body: &Bytes, max_bytes: usize) -> Result<Bytes, I
     }
 }
 
-/// Entry point for fuzzing: the first byte chooses the type, the rest is the body.
+/// Entry point for fuzzing: the first byte chooses the type, the second the cap, the rest is the body; with
+/// its top bit set, the first byte has the rest compressed first.
 ///
 /// # Panics
-/// When more than the cap comes out.
+/// When more than the cap comes out, another cap changes what comes out, or what was compressed doesn't come back.
 #[doc(hidden)]
+#[allow(clippy::expect_used, reason = "it is there to panic")]
 pub fn fuzz_inflate(bytes: &[u8]) {
-    let Some((first, body)) = bytes.split_first() else { return };
-    let cap = 256 * 1024;
+    let Some((&[first, second], body)) = bytes.split_first_chunk() else { return };
+    let body = Bytes::copy_from_slice(body);
     let flags = sys_flag::COMPRESSED | (i32::from(first & 7) << 8);
-    if let Ok(inflated) = inflate(flags, &Bytes::copy_from_slice(body), cap) {
-        assert!(inflated.len() <= cap, "{} bytes came out", inflated.len());
+    let Some(kind) = sys_flag::compression_type(flags).filter(|_| first >= 0x80) else {
+        return check_caps(flags, &body, 1 << (second % 19));
+    };
+    let packed =
+        Bytes::from(compress(kind, i32::from(second % 10), &body).expect("any body can be compressed"));
+    assert_eq!(
+        inflate(flags, &packed, body.len().max(1)).as_ref(),
+        Ok(&body),
+        "what was compressed comes back"
+    );
+    check_caps(flags, &packed, body.len() / 2);
+}
+
+/// Inflates to at most `cap` bytes, and to twice as many.
+fn check_caps(flags: i32, body: &Bytes, cap: usize) {
+    let more = inflate(flags, body, cap * 2);
+    match inflate(flags, body, cap) {
+        Ok(inflated) => {
+            assert!(inflated.len() <= cap, "{} bytes came out, the cap is {cap}", inflated.len());
+            assert_eq!(more, Ok(inflated), "the cap changes what comes out");
+        }
+        Err(InflateError::TooLarge { max, .. }) => {
+            assert_eq!(max, cap);
+            assert!(more.is_err() || more.is_ok_and(|more| more.len() > cap), "it isn't too large");
+        }
+        Err(error) => assert!(more.is_err(), "{error}, but not with a larger cap"),
     }
 }
 
@@ -273,6 +300,7 @@ const ZSTD_NO_ROOM: &str = "Destination buffer is too small";
 mod tests {
     use super::*;
     use crate::message::{StoredMessage, body_crc};
+    use crate::remoting::{RegisterBrokerBody, VERSION};
     use alloc::vec;
     use proptest::prelude::*;
     use serde_json::Value;
@@ -317,6 +345,19 @@ mod tests {
     }
 
     #[test]
+    fn a_registration_that_java_deflated_is_read_and_one_of_ours_inflates_to_the_same() {
+        let file = include_str!("../../../tests/golden/bodies.jsonl");
+        let vectors = file.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let vector = vectors.into_iter().find(|vector| vector["hex"].is_string()).unwrap();
+        let inflated = inflate(flags(Compression::Zlib), &hex(&vector["hex"]), 1 << 20).unwrap();
+        let body = RegisterBrokerBody::decode_inflated(&inflated, VERSION).unwrap();
+        assert_eq!(body.topic_config_serialize_wrapper.topic_config_table.len(), 2);
+        assert_eq!(body.encode_inflated(), inflated);
+        let ours = packed(Compression::Zlib, &body.encode_inflated());
+        assert_eq!(inflate(flags(Compression::Zlib), &ours, 1 << 20).unwrap(), inflated);
+    }
+
+    #[test]
     fn lz4_is_a_frame_of_independent_blocks_because_java_reads_no_other() {
         let packed = packed(Compression::Lz4, &[7; 300_000]);
         assert_eq!(packed[..4], [0x04, 0x22, 0x4D, 0x18]);
@@ -335,6 +376,42 @@ mod tests {
         assert!(body.len() * INFLATE_RATIO_MAX < zeros.len());
         let error = inflate(flags(Compression::Zstd), &body, INFLATED_BYTES_MAX).unwrap_err();
         assert!(matches!(error, InflateError::Ratio { max: RATIO_FREE_BYTES, .. }), "{error}");
+    }
+
+    /// A zlib stream of `mib` MiB of zeros: a block that is flushed depends on none before it, so one is enough.
+    fn zlib_bomb(mib: usize) -> Bytes {
+        let mut encoder = ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.flush().unwrap();
+        let start = encoder.get_ref().len();
+        encoder.write_all(&vec![0; 1 << 20]).unwrap();
+        encoder.flush().unwrap();
+        let flushed = encoder.get_ref().clone();
+        encoder.flush().unwrap();
+        let mut bomb = flushed[..start].to_vec();
+        bomb.extend(flushed[start..].repeat(mib));
+        // The last block, which is empty, and the sum of zeros: their number in the high half, one in the low.
+        let sum = u32::try_from((mib << 20) % 65_521 << 16 | 1).unwrap();
+        bomb.extend([3, 0]);
+        bomb.extend(sum.to_be_bytes());
+        Bytes::from(bomb)
+    }
+
+    #[test]
+    fn a_quarter_of_a_mebibyte_that_inflates_to_256_mib_stays_within_the_cap() {
+        let whole = zlib_bomb(3);
+        assert_eq!(inflate(flags(Compression::Zlib), &whole, INFLATED_BYTES_MAX).unwrap().len(), 3 << 20);
+        let bomb = zlib_bomb(256);
+        assert!((250_000..300_000).contains(&bomb.len()), "{}", bomb.len());
+        for max in [100_000, INFLATED_BYTES_MAX] {
+            let error = inflate(flags(Compression::Zlib), &bomb, max).unwrap_err();
+            assert_eq!(error, InflateError::TooLarge { len: bomb.len(), max });
+        }
+    }
+
+    #[test]
+    fn the_seeds_are_harmless() {
+        let seeds = crate::message::fuzz::tests::seeds("inflate");
+        crate::message::fuzz::tests::run_over(&seeds, fuzz_inflate);
     }
 
     #[test]
@@ -407,6 +484,14 @@ mod tests {
         #[test]
         fn any_bytes_inflate_to_no_more_than_the_cap(bytes: Vec<u8>) {
             fuzz_inflate(&bytes);
+        }
+
+        #[test]
+        fn no_cap_changes_what_inflates(kind in 0..3_usize, body: Vec<u8>, cap: u8) {
+            let packed = packed(KINDS[kind], &body.repeat(9));
+            let kind = u8::try_from(KINDS[kind].bits() >> 8).unwrap();
+            fuzz_inflate(&[&[kind, cap][..], &packed].concat());
+            fuzz_inflate(&[&[kind | 0x80, cap][..], &body].concat());
         }
 
         #[test]

@@ -49,7 +49,8 @@ pub use park::{Parker, block_on};
 pub use permits::Limits;
 pub use producer::{Producer, ProducerBuilder};
 pub use push_consumer::{
-    Delivered, MessageStream, Next, PushConsumer, PushConsumerBuilder, ReceivedMessage, Run, UndecodableBody,
+    Batch, ConsumerControl, Delivered, MessageStream, Next, PushConsumer, PushConsumerBuilder,
+    ReceivedMessage, Run, UndecodableBody,
 };
 pub use queue_selector::MessageView;
 pub use record::{Malformed, Recorder, Start, Tap};

@@ -8,8 +8,8 @@ use core::task::{Context, Poll};
 
 use super::park;
 use super::shared::{Alive, Shared, Submitted};
-use crate::client::Outcome;
-use crate::consumer::CloseReport;
+use crate::client::{ClientStatistics, Outcome};
+use crate::consumer::{CloseReport, ConsumerHealth, ConsumerStatistics};
 use crate::error::{Error, Result};
 use crate::producer::SendReceipt;
 
@@ -77,6 +77,33 @@ impl FromOutcome for CloseReport {
             Outcome::ConsumerClosed(report) => Ok(report),
             // It had been closed before, and that told the report.
             Outcome::Done => Ok(Self::default()),
+            other => Err(unexpected(other)),
+        }
+    }
+}
+
+impl FromOutcome for ConsumerHealth {
+    fn from_outcome(outcome: Outcome) -> Result<Self> {
+        match outcome {
+            Outcome::Inspected(told) => Ok(told.0),
+            other => Err(unexpected(other)),
+        }
+    }
+}
+
+impl FromOutcome for ConsumerStatistics {
+    fn from_outcome(outcome: Outcome) -> Result<Self> {
+        match outcome {
+            Outcome::Inspected(told) => Ok(told.1),
+            other => Err(unexpected(other)),
+        }
+    }
+}
+
+impl FromOutcome for ClientStatistics {
+    fn from_outcome(outcome: Outcome) -> Result<Self> {
+        match outcome {
+            Outcome::Statistics(statistics) => Ok(*statistics),
             other => Err(unexpected(other)),
         }
     }

@@ -51,6 +51,9 @@ impl Producer {
     /// operation only waits. When [too much](super::Limits) is under way it queues, first come first
     /// served; that wait is part of its [budget](ProducerBuilder::send_timeout).
     ///
+    /// Cancel safe: dropped before the client has taken the message, it is never sent; dropped later, it
+    /// is sent all the same, and how that ended is [counted](super::Client::detached_counts).
+    ///
     /// ```no_run
     /// # async fn send(producer: rocketmq_client_core::driver::Producer) -> rocketmq_client_core::error::Result<()> {
     /// # use rocketmq_client_core::message::Message;
@@ -63,20 +66,22 @@ impl Producer {
         self.submit(message, QueueChoice::RoundRobin)
     }
 
-    /// Sends a message to this queue and no other; there is no second attempt.
+    /// Sends a message to this queue and no other; there is no second attempt. Cancel safe, as
+    /// [`send`](Self::send).
     pub fn send_to(&self, message: Message, queue: MessageQueue) -> Operation<SendReceipt> {
         self.submit(message, QueueChoice::Queue(queue))
     }
 
     /// Sends messages of the same key to the same queue, while the topic's queues stay the same;
-    /// there is no second attempt. Java: `SelectMessageQueueByHash`.
+    /// there is no second attempt. Cancel safe, as [`send`](Self::send). Java: `SelectMessageQueueByHash`.
     pub fn send_hashed(&self, message: Message, key: impl AsRef<str>) -> Operation<SendReceipt> {
         self.submit(message, QueueChoice::Hash(java_string_hash(key.as_ref())))
     }
 
     /// Sends a message to the queue that the producer's [selector](ProducerBuilder::queue_selector)
     /// chooses; there is no second attempt. A choice that is not in its list, or a panic, is
-    /// [`Error::Usage`], and nothing was sent then. Java: `send(Message, MessageQueueSelector, Object)`.
+    /// [`Error::Usage`], and nothing was sent then. Cancel safe, as [`send`](Self::send).
+    /// Java: `send(Message, MessageQueueSelector, Object)`.
     pub fn send_selected(&self, message: Message) -> Operation<SendReceipt> {
         if !self.inner.has_selector {
             let group = self.inner.config.group.clone();
@@ -85,7 +90,7 @@ impl Producer {
         self.submit(message, QueueChoice::Select)
     }
 
-    /// Sends a message if there is room for it now.
+    /// Sends a message if there is room for it now. What it gives is cancel safe, as [`send`](Self::send).
     ///
     /// # Errors
     /// [`Error::Full`] hands the message back.
@@ -110,6 +115,7 @@ impl Producer {
     }
 
     /// Sends a message and ends when the socket has taken it; no broker says that it is stored.
+    /// Cancel safe, as [`send`](Self::send).
     pub fn send_oneway(&self, message: Message) -> Operation<()> {
         let (producer, choice) = (self.inner.id, QueueChoice::RoundRobin);
         let submitted = self.prepare(message).and_then(|(turn, message)| {
@@ -125,6 +131,8 @@ impl Producer {
 
     /// Lets the sends that are under way end, for as long as a send may take, and forgets the
     /// producer. Dropping the last clone does the same without telling when it is done.
+    ///
+    /// Cancel safe: dropped before the client has taken it, the producer stays as it was.
     pub fn close(&self) -> Operation<()> {
         let (producer, timeout) = (self.inner.id, self.inner.config.send_timeout);
         let command = |operation| Command::CloseProducer { operation, producer, timeout };
@@ -181,15 +189,17 @@ impl Producer {
     /// Java: `DefaultMQProducerImpl#tryToCompressMessage`, which sends the larger body if compressing
     /// made it so; we send the smaller.
     fn compress(&self, body: Bytes) -> Result<(Bytes, i32)> {
-        if body.len() < self.inner.config.compress_bytes_min {
+        let config = &self.inner.config;
+        if body.len() < config.compress_bytes_min {
             return Ok((body, 0));
         }
-        let compressed = compress::compress(Compression::Zlib, compress::LEVEL_DEFAULT, &body)
+        let kind = config.compress_type;
+        let compressed = compress::compress(kind, config.compress_level, &body)
             .map_err(|error| UsageError::Compress(error.to_string()))?;
         if compressed.len() >= body.len() {
             return Ok((body, 0));
         }
-        Ok((Bytes::from(compressed), sys_flag::COMPRESSED | Compression::Zlib.bits()))
+        Ok((Bytes::from(compressed), sys_flag::COMPRESSED | kind.bits()))
     }
 }
 
@@ -252,6 +262,20 @@ impl ProducerBuilder {
     /// Bodies of this size and more are compressed. Default 4,096 bytes.
     pub fn compress_bytes_min(mut self, bytes: usize) -> Self {
         self.config.compress_bytes_min = bytes;
+        self
+    }
+
+    /// How they are compressed. Default zlib, which consumers of every age can inflate; LZ4 and zstd need
+    /// consumers from 5.0 on. Java: `rocketmq.message.compressType`.
+    pub fn compression(mut self, kind: Compression) -> Self {
+        self.config.compress_type = kind;
+        self
+    }
+
+    /// How hard compression tries: 0 to 9 for zlib, -7 to 22 for zstd; LZ4 has no levels. Default 5.
+    /// Java: `rocketmq.message.compressLevel`.
+    pub fn compress_level(mut self, level: i32) -> Self {
+        self.config.compress_level = level;
         self
     }
 

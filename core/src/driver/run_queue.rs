@@ -4,6 +4,7 @@
 use super::std;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 
 use std::sync::Mutex;
@@ -11,11 +12,13 @@ use std::sync::Mutex;
 use super::lock;
 use crate::consumer::{ConsumeToken, Delivery};
 use crate::id::ProcessQueueId;
+use crate::time::Instant;
 
 /// Where the engine puts deliveries and workers find them.
 #[derive(Debug, Default)]
 pub(crate) struct RunQueue {
     state: Mutex<State>,
+    given_up: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -24,6 +27,8 @@ struct State {
     waiters: VecDeque<(WaiterId, Waker)>,
     next_waiter: u64,
     end: End,
+    /// Deliveries that were taken since the engine looked, and when.
+    begun: Vec<(ConsumeToken, Instant)>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,6 +108,16 @@ impl RunQueue {
         left.iter().map(|delivery| delivery.token).collect()
     }
 
+    /// The handlers are gone with what they had; the consumer closes next.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the handlers are gone.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
     /// Nobody takes anything any more; returns the tokens of what was left.
     pub(crate) fn abandon(&self) -> Vec<ConsumeToken> {
         let (left, waiters) = {
@@ -114,25 +129,56 @@ impl RunQueue {
         left.iter().map(|delivery| delivery.token).collect()
     }
 
-    /// Takes the next delivery; `None` when the queue has ended.
-    pub(crate) fn poll_next(&self, waiter: WaiterId, cx: &Context<'_>) -> Poll<Option<Delivery>> {
-        self.poll(waiter, cx, VecDeque::pop_front).map(Option::flatten)
+    /// Takes the next delivery, at `now`; `None` when the queue has ended.
+    pub(crate) fn poll_next(
+        &self,
+        waiter: WaiterId,
+        cx: &Context<'_>,
+        now: Instant,
+    ) -> Poll<Option<Delivery>> {
+        self.poll(waiter, cx, |state| {
+            let delivery = state.deliveries.pop_front();
+            state.begun.extend(delivery.iter().map(|delivery| (delivery.token, now)));
+            delivery
+        })
+        .map(Option::flatten)
     }
 
-    /// Moves up to `count` deliveries into `batch`; pending when there was none, ready with false
-    /// when the queue has ended.
+    /// Moves up to `count` deliveries into `batch`, at `now`; pending when there was none, ready with
+    /// false when the queue has ended.
     pub(crate) fn poll_batch(
         &self,
         waiter: WaiterId,
         cx: &Context<'_>,
-        count: usize,
+        (now, count): (Instant, usize),
         batch: &mut VecDeque<Delivery>,
     ) -> Poll<bool> {
-        let polled = self.poll(waiter, cx, |deliveries| {
-            let taken = deliveries.len().min(count);
-            batch.extend(deliveries.drain(..taken));
+        let polled = self.poll(waiter, cx, |state| state.take(now, count, batch));
+        polled.map(|taken| taken.is_some())
+    }
+
+    /// As [`poll_batch`](Self::poll_batch), but deliveries of one queue only, whose offsets rise.
+    /// Java: the messages of one call of a listener are of one queue.
+    pub(crate) fn poll_batch_of_one_queue(
+        &self,
+        waiter: WaiterId,
+        cx: &Context<'_>,
+        (now, count): (Instant, usize),
+        batch: &mut VecDeque<Delivery>,
+    ) -> Poll<bool> {
+        let polled = self.poll(waiter, cx, |state| {
+            let mut deliveries = state.deliveries.iter().map(|delivery| delivery.token.queue);
+            let first = deliveries.next();
+            let same = 1 + deliveries.take_while(|queue| Some(*queue) == first).count();
+            state.take(now, count.min(same), batch);
         });
         polled.map(|taken| taken.is_some())
+    }
+
+    /// Moves what was taken since the last call into `begun`. Nobody is woken for it: it matters only
+    /// when the engine has something else to do, or a deadline.
+    pub(crate) fn take_begun(&self, begun: &mut Vec<(ConsumeToken, Instant)>) {
+        begun.append(&mut lock(&self.state).begun);
     }
 
     /// Takes from the deliveries what `take` wants; `None` when there are none and the queue has ended.
@@ -140,13 +186,13 @@ impl RunQueue {
         &self,
         waiter: WaiterId,
         cx: &Context<'_>,
-        take: impl FnOnce(&mut VecDeque<Delivery>) -> T,
+        take: impl FnOnce(&mut State) -> T,
     ) -> Poll<Option<T>> {
         // Cloned before the lock and dropped after it: both may run code of an executor.
         let (mut waker, mut former) = (Some(cx.waker().clone()), None);
         let mut state = lock(&self.state);
         let polled = if !state.deliveries.is_empty() {
-            let taken = take(&mut state.deliveries);
+            let taken = take(&mut state);
             // A wake-up that comes from now on is for others.
             former = state.forget(waiter);
             Poll::Ready(Some(taken))
@@ -179,6 +225,12 @@ impl RunQueue {
 }
 
 impl State {
+    fn take(&mut self, now: Instant, count: usize, batch: &mut VecDeque<Delivery>) {
+        let taken = self.deliveries.len().min(count);
+        self.begun.extend(self.deliveries.iter().take(taken).map(|delivery| (delivery.token, now)));
+        batch.extend(self.deliveries.drain(..taken));
+    }
+
     /// Takes the waker out of `new` unless it is known; what is in there afterwards is to be dropped
     /// after the lock.
     fn wait(&mut self, waiter: WaiterId, new: &mut Option<Waker>) {

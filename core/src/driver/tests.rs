@@ -1,6 +1,7 @@
 //! A scripted host and machine: everything in memory, in virtual time, in one thread.
 
 mod asking;
+mod cancel;
 mod consumer;
 mod engine;
 mod operations;

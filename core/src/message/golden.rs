@@ -11,26 +11,8 @@ use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
 use super::*;
+use crate::golden::each_vector;
 use crate::time::Timestamp;
-
-/// Runs `check` on every line of a file and tells how many there were; an empty file fails.
-fn each(name: &str, text: &str, mut check: impl FnMut(&Value)) {
-    use std::io::Write as _;
-    let mut count = 0;
-    for line in text.lines().filter(|line| !line.is_empty()) {
-        let vector: Value = serde_json::from_str(line).unwrap();
-        check(&vector);
-        count += 1;
-    }
-    assert!(count > 0, "{name} gave no vectors");
-    writeln!(std::io::stderr(), "{name}: {count} vectors").unwrap();
-}
-
-macro_rules! each {
-    ($name:literal, $check:expr) => {
-        each($name, include_str!(concat!("../../../tests/golden/", $name)), $check)
-    };
-}
 
 fn text<'a>(vector: &'a Value, field: &str) -> &'a str {
     vector[field].as_str().unwrap_or_else(|| panic!("{field} of {vector}"))
@@ -61,7 +43,7 @@ fn collected(properties: &Properties) -> BTreeMap<String, String> {
 
 #[test]
 fn properties_decode_and_encode_as_in_java() {
-    each!("properties.jsonl", |vector| {
+    each_vector!("properties.jsonl", |vector| {
         let wire = text(vector, "string");
         let (decoded, given) = match text(vector, "kind") {
             "encode" => (&vector["decoded_back"], Some(vector["map"].as_object().unwrap())),
@@ -94,7 +76,7 @@ fn properties_decode_and_encode_as_in_java() {
 
 #[test]
 fn string_hashes_and_tag_codes_are_javas() {
-    each!("string_hash.jsonl", |vector| {
+    each_vector!("string_hash.jsonl", |vector| {
         let string = String::from_utf8(hex(vector, "utf8_hex").to_vec()).unwrap();
         assert_eq!(java_string_hash(&string), number::<i32>(vector, "hash"), "{vector}");
         assert_eq!(tags_code(&string), number::<i64>(vector, "tags_code"), "{vector}");
@@ -103,7 +85,7 @@ fn string_hashes_and_tag_codes_are_javas() {
 
 #[test]
 fn batch_bodies_are_byte_for_byte_javas() {
-    each!("batch_bodies.jsonl", |vector| {
+    each_vector!("batch_bodies.jsonl", |vector| {
         let body = hex(vector, "body_hex");
         let expected = vector["messages"].as_array().unwrap();
         let items: Vec<_> = decode_batch(body.clone()).map(Result::unwrap).collect();
@@ -186,7 +168,7 @@ fn reencoded(message: &StoredMessage) -> BytesMut {
 
 #[test]
 fn stored_messages_decode_and_encode_as_in_java() {
-    each!("messages.jsonl", |vector| {
+    each_vector!("messages.jsonl", |vector| {
         let encoded = hex(vector, "encoded_hex");
         if let Some(count) = vector["count"].as_u64() {
             let ids: Vec<_> =
@@ -223,7 +205,7 @@ fn stored_messages_decode_and_encode_as_in_java() {
 #[test]
 fn ids_and_handles_are_javas() {
     let mut kinds = BTreeSet::new();
-    each!("message_ids.jsonl", |vector| {
+    each_vector!("message_ids.jsonl", |vector| {
         kinds.insert(text(vector, "kind").to_string());
         match text(vector, "kind") {
             "offset_msg_id" => {
@@ -322,7 +304,7 @@ fn count_key(key: pop::OrderCountKey) -> String {
 
 #[test]
 fn namespaces_and_names_are_javas() {
-    each!("names.jsonl", |vector| {
+    each_vector!("names.jsonl", |vector| {
         if text(vector, "kind") == "namespace" {
             let (namespace, resource) = (text(vector, "namespace"), text(vector, "resource"));
             assert_eq!(names::wrap_namespace(namespace, resource), text(vector, "wrap"), "{vector}");
@@ -423,7 +405,7 @@ fn trace_records(vector: &Value) -> Vec<trace::TraceRecord> {
 #[test]
 fn trace_records_are_byte_for_byte_javas() {
     let mut types = BTreeSet::new();
-    each!("trace.jsonl", |vector| {
+    each_vector!("trace.jsonl", |vector| {
         types.insert(text(vector, "type").to_string());
         let records = trace_records(vector);
         let mut body = String::new();

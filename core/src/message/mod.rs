@@ -34,8 +34,8 @@ pub use message::Message;
 pub use properties::Properties;
 pub use queue::MessageQueue;
 pub use stored::{
-    RecordError, RecordErrorKind, ScannedRecord, StoredMessage, StoredMessages, StoredRecord, encode_stored,
-    scan_stored,
+    CrcMismatch, RecordError, RecordErrorKind, ScannedRecord, StoredMessage, StoredMessages, StoredRecord,
+    encode_stored, scan_stored,
 };
 pub use sys_flag::perm;
 pub use validate::{InvalidMessage, InvalidName, check_client_group, check_group, check_topic};

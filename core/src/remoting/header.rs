@@ -217,10 +217,9 @@ macro_rules! super_header {
             }
         }
 
-        #[cfg(test)]
-        impl super::headers::Generate for $name<'_> {
-            fn generate(rng: &mut crate::rng::Rng) -> Self {
-                Self { $($field: super::headers::Generate::generate(rng),)* }
+        impl super::fuzz::Generate for $name<'_> {
+            fn generate(source: &mut super::fuzz::Source<'_>) -> Self {
+                Self { $($field: super::fuzz::Generate::generate(source),)* }
             }
         }
     };
@@ -331,33 +330,54 @@ macro_rules! headers {
 
             $crate::remoting::header::header_field!(@code [$name $(<$life>)?] $($code)?);
 
-            #[cfg(test)]
-            impl $(<$life>)? $crate::remoting::headers::Generate for $name $(<$life>)? {
-                fn generate(rng: &mut $crate::rng::Rng) -> Self {
+            impl $(<$life>)? $crate::remoting::fuzz::Generate for $name $(<$life>)? {
+                #[allow(unused_variables, reason = "some headers have no fields of their own")]
+                fn generate(source: &mut $crate::remoting::fuzz::Source<'_>) -> Self {
                     Self {
-                        $($field: $crate::remoting::headers::Generate::generate(rng),)*
-                        $(rpc: <$crate::remoting::header::$super<'_> as $crate::remoting::headers::Generate>::generate(rng),)?
+                        $($field: $crate::remoting::fuzz::Generate::generate(source),)*
+                        $(rpc: <$crate::remoting::header::$super<'_> as $crate::remoting::fuzz::Generate>::generate(source),)?
                     }
                 }
             }
         )*
 
+        /// How the headers declared here are tried on any fields and any values.
+        pub(super) const PROBES: &[$crate::remoting::fuzz::HeaderProbe] = &[$(
+            $crate::remoting::fuzz::HeaderProbe {
+                code: $crate::remoting::header::header_field!(@probe $($code)?),
+                read: |ext| <$name as $crate::remoting::Header>::read_fields(ext).is_ok(),
+                rewrite: |ext| {
+                    if let Ok(header) = <$name as $crate::remoting::Header>::read_fields(ext) {
+                        $crate::remoting::header::header_field!(@check header $name);
+                    }
+                },
+                generate: |source| {
+                    let header: $name = $crate::remoting::fuzz::Generate::generate(source);
+                    $crate::remoting::header::header_field!(@check header $name);
+                },
+            },
+        )*];
+
         #[cfg(test)]
-        mod round_trips {
-            extern crate std;
+        mod declared {
             use super::*;
             $(
-                proptest::proptest! {
-                    #![proptest_config(proptest::test_runner::Config::with_cases(32))]
-                    #[test]
-                    #[allow(non_snake_case, reason = "the header's name")]
-                    fn $name(seed: u64) {
-                        for serialize in $crate::remoting::headers::BOTH {
-                            let header: $name = $crate::remoting::headers::generate(seed);
-                            let command = $crate::remoting::headers::through_the_wire(&header, serialize);
-                            proptest::prop_assert_eq!(command.header::<$name>(), Ok(header));
+                #[test]
+                #[allow(non_snake_case, reason = "the header's name")]
+                fn $name() {
+                    use $crate::remoting::{generate::generate, headers::checks};
+                    const FIELDS: &[checks::Field] =
+                        &[$((stringify!($mode), $wire, stringify!($type))),*];
+                    checks::each_seed(|seed| {
+                        let header: $name = generate(seed);
+                        for serialize in checks::BOTH {
+                            let command = checks::through_the_wire(&header, serialize);
+                            assert_eq!(command.header::<$name>(), Ok(generate(seed)));
                         }
-                    }
+                        checks::check_absent_and_wrong(stringify!($name), FIELDS, &header, |ext| {
+                            <$name as $crate::remoting::Header<'_>>::read_fields(ext).map(|_| ())
+                        });
+                    });
                 }
             )*
         }
@@ -365,6 +385,15 @@ macro_rules! headers {
 }
 
 macro_rules! header_field {
+    (@probe) => { None };
+    (@probe $code:ident) => { Some($crate::remoting::RequestCode::$code) };
+    (@check $header:ident $name:ident) => {
+        for serialize in [$crate::remoting::SerializeType::Json, $crate::remoting::SerializeType::Rocketmq] {
+            if let Some(command) = $crate::remoting::fuzz::through_the_wire(&$header, serialize) {
+                assert_eq!(command.header::<$name>().as_ref(), Ok(&$header), "{serialize:?}: what was written reads back");
+            }
+        }
+    };
     (@code [$($target:tt)*]) => {};
     (@code [$($target:tt)*] $code:ident) => {
         impl<'a> $crate::remoting::RequestHeader<'a> for $($target)* {

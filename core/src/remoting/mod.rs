@@ -11,6 +11,7 @@ mod encode;
 mod ext_fields;
 mod frame;
 mod fuzz;
+mod generate;
 mod header;
 mod headers;
 mod json;
@@ -46,11 +47,5 @@ mod tests {
 
     pub(super) fn unhex(hex: &str) -> Vec<u8> {
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
-    }
-
-    /// Says how many vectors of a golden file were held against this code.
-    #[expect(clippy::disallowed_macros, reason = "the count is for whoever reads the run")]
-    pub(super) fn report(file: &str, count: usize) {
-        std::println!("{file}: {count} vectors");
     }
 }

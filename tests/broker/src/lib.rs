@@ -12,6 +12,7 @@ mod asker;
 mod broker;
 mod client;
 mod config;
+mod damage;
 mod delay;
 mod fault;
 mod group;

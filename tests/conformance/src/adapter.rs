@@ -36,14 +36,16 @@ impl Adapter {
         (self == Self::Simulator) == matches!(place, Place::Simulated { .. })
     }
 
-    /// Runs a scenario to its end on this thread, at a place that it [reaches](Self::reaches).
+    /// Those that go by the sockets of this machine.
+    pub fn with_sockets() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|adapter| *adapter != Self::Simulator)
+    }
+
+    /// Runs a scenario to its end on this thread. See [`Place::run`] for one in a simulated world.
     ///
     /// # Errors
     /// The runtime could not be built.
-    pub fn run<F: Future>(self, place: &Place, scenario: F) -> Verdict<F::Output> {
-        if let Place::Simulated { seed } = place {
-            return simulated::run(*seed, scenario);
-        }
+    pub fn run<F: Future>(self, scenario: F) -> Verdict<F::Output> {
         let mut builder = match self {
             Self::TokioCurrentThread => tokio::runtime::Builder::new_current_thread(),
             Self::TokioMultiThread => {
@@ -53,7 +55,7 @@ impl Adapter {
             }
             // The engine runs on threads of async-std's, wherever its clients are awaited.
             Self::AsyncStd | Self::Blocking => return Ok(block_on(scenario)),
-            Self::Simulator => return Err("the simulator reaches no broker outside of it".into()),
+            Self::Simulator => return Err("a simulator is nothing without its world".into()),
         };
         Ok(builder.enable_all().build()?.block_on(scenario))
     }

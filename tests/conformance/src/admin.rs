@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rocketmq_client_core::message::{StoredMessage, StoredMessages, sys_flag};
+use rocketmq_client_core::message::{StoredMessage, StoredMessages};
 use rocketmq_client_core::remoting::{
     CreateTopicRequestHeader, Encoder, FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupRequestHeader,
     GetConsumerListByGroupResponseBody, GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader,
@@ -88,27 +88,6 @@ impl Admin {
         self.ask_broker("the topic", &header).map(drop)
     }
 
-    /// Stores a message in queue 0 whose body says that it is compressed, and is not.
-    ///
-    /// # Errors
-    /// The broker refuses.
-    pub fn store_undecodable(&self, topic: &str) -> Verdict {
-        let header = SendMessageRequestHeaderV2 {
-            producer_group: "conformance-admin".into(),
-            topic: topic.into(),
-            default_topic: TEMPLATE_TOPIC.into(),
-            default_topic_queue_nums: 1,
-            sys_flag: sys_flag::COMPRESSED,
-            properties: Some("".into()),
-            ..Default::default()
-        };
-        let answer = ask_with(&self.broker()?.1, &header, b"not compressed")?;
-        match answer.response_code() {
-            ResponseCode::SUCCESS => Ok(()),
-            _ => Err(refused("a place for a message", &answer)),
-        }
-    }
-
     /// How many messages were ever put into a queue.
     ///
     /// # Errors
@@ -171,6 +150,27 @@ impl Admin {
             }
         }
         Ok(messages)
+    }
+
+    /// Puts a message into the first queue of a topic, with this system flag, whatever the body is.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn put(&self, topic: &str, sys_flag: i32, body: &[u8]) -> Verdict {
+        let header = SendMessageRequestHeaderV2 {
+            producer_group: "conformance-admin".into(),
+            topic: topic.into(),
+            default_topic: TEMPLATE_TOPIC.into(),
+            default_topic_queue_nums: 4,
+            sys_flag,
+            properties: Some("".into()),
+            ..Default::default()
+        };
+        let answer = ask_with(&self.broker()?.1, &header, body)?;
+        match answer.response_code() {
+            ResponseCode::SUCCESS => Ok(()),
+            _ => Err(refused("room for a message", &answer)),
+        }
     }
 
     fn pull(&self, topic: &str, queue_id: i32, queue_offset: i64) -> Verdict<Vec<StoredMessage>> {

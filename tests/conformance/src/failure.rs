@@ -10,7 +10,9 @@ pub type Verdict<T = ()> = Result<T, Failure>;
 pub enum Failure {
     /// Something was not as it has to be.
     Failed(String),
-    /// It says nothing about this broker or adapter; the reason is counted and shown.
+    /// It says nothing about this broker or adapter, and never will; the table shows the reason.
+    DoesNotApply(&'static str),
+    /// Something that it needs was missing this time; it is counted, and the table shows the reason.
     Skipped(&'static str),
 }
 

@@ -7,6 +7,7 @@
 
 mod adapter;
 mod admin;
+pub mod cycles;
 mod detour;
 mod failure;
 mod gate;

@@ -2,13 +2,14 @@
 
 use std::env;
 use std::fmt;
+use std::future::Future;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocketmq_dev_broker::{DelayLevels, DevBroker};
+use rocketmq_dev_broker::{Broker, DelayLevels, DevBroker};
 
-use crate::{Verdict, simulated};
+use crate::{Adapter, Verdict, simulated};
 
 /// The seed of the worlds to be tried, instead of one for each scenario.
 const SEED_VARIABLE: &str = "RMQ_SIM_SEED";
@@ -58,6 +59,26 @@ impl Place {
                 Arc::new(Self::Simulated { seed: simulated::seed_of(scenario) })
             }
             _ => self.clone(),
+        }
+    }
+
+    /// Runs a scenario here to its end, on this thread, by an adapter that [reaches](Adapter::reaches) it.
+    ///
+    /// # Errors
+    /// The adapter's runtime could not be built.
+    pub fn run<F: Future>(&self, adapter: Adapter, scenario: F) -> Verdict<F::Output> {
+        match self {
+            Self::Simulated { seed } => simulated::run(*seed, scenario),
+            Self::Dev(_) | Self::Apache { .. } => adapter.run(scenario),
+        }
+    }
+
+    /// Lets `look` see the broker from inside, where that can be.
+    pub fn with_broker<R>(&self, look: impl FnOnce(&mut Broker) -> R) -> Option<R> {
+        match self {
+            Self::Dev(broker) => Some(broker.with_broker(look)),
+            Self::Simulated { .. } => Some(simulated::world()?.with_broker(0, look)),
+            Self::Apache { .. } => None,
         }
     }
 

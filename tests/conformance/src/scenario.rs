@@ -9,7 +9,7 @@ use rocketmq_client_core::config::ConsumeFrom;
 use rocketmq_client_core::consumer::Ack;
 use rocketmq_client_core::driver::{Client, ClientBuilder, Producer, PushConsumer, PushConsumerBuilder};
 use rocketmq_client_core::error::Result;
-use rocketmq_client_core::message::Message;
+use rocketmq_client_core::message::{Message, StoredMessage};
 use rocketmq_client_core::producer::SendReceipt;
 
 use crate::adapter::Command;
@@ -231,6 +231,22 @@ impl Scenario {
     /// It took longer.
     pub(crate) async fn end<C: Command>(&self, what: &str, command: C) -> Verdict<Result<C::Ended>> {
         self.within(what, self.adapter.end(command)).await
+    }
+
+    /// All messages of a topic, once there are as many as `count`: a broker says that a message is stored a
+    /// little before it shows it.
+    ///
+    /// # Errors
+    /// There were fewer for half a minute, or a look failed.
+    pub async fn stored(&self, topic: &str, count: usize) -> Verdict<Vec<StoredMessage>> {
+        let admin = self.admin();
+        let mut stored = Vec::new();
+        self.eventually("the messages to show", || {
+            stored = admin.messages(topic)?;
+            Ok(stored.len() >= count)
+        })
+        .await?;
+        Ok(stored)
     }
 
     /// Looks at the broker's state until it fits.

@@ -89,7 +89,7 @@ fn run_one(index: usize, entry: Entry, scenario: Scenario) -> Cell {
     let began = Instant::now();
     thread::spawn(move || {
         let verdict = catch_unwind(AssertUnwindSafe(|| {
-            scenario.adapter().run(scenario.place(), async {
+            scenario.place().run(scenario.adapter(), async {
                 let verdict = (entry.run)(&scenario).await;
                 let closed = scenario.close().await;
                 verdict.and(closed)
@@ -123,6 +123,7 @@ fn line(name: &str, adapter: Adapter, place: &Place, cell: &Cell) -> String {
     let took = cell.took.as_millis();
     match &cell.verdict {
         Ok(()) => format!("ok    {name} ({adapter}, {place}) {took} ms"),
+        Err(Failure::DoesNotApply(why)) => format!("n/a   {name} ({adapter}, {place}): {why}"),
         Err(Failure::Skipped(why)) => format!("skip  {name} ({adapter}, {place}): {why}"),
         Err(Failure::Failed(why)) => format!("FAIL  {name} ({adapter}, {place}) {took} ms: {why}"),
     }
@@ -134,7 +135,7 @@ impl Report {
     pub fn failures(&self) -> Vec<String> {
         self.not_ok(|failure| match failure {
             Failure::Failed(why) => Some(why.clone()),
-            Failure::Skipped(_) => None,
+            Failure::DoesNotApply(_) | Failure::Skipped(_) => None,
         })
     }
 
@@ -143,7 +144,7 @@ impl Report {
     pub fn skips(&self) -> Vec<String> {
         self.not_ok(|failure| match failure {
             Failure::Skipped(why) => Some((*why).to_owned()),
-            Failure::Failed(_) => None,
+            Failure::Failed(_) | Failure::DoesNotApply(_) => None,
         })
     }
 
@@ -160,11 +161,12 @@ impl Report {
         told
     }
 
-    /// Scenario by scenario, milliseconds or what became of it under each adapter and broker.
+    /// Scenario by scenario, what became of it with each adapter on each broker: `ok` and milliseconds,
+    /// `FAILED`, or the number of the reason why it says nothing there; the reasons follow.
     #[must_use]
     pub fn table(&self) -> String {
         let name_width = self.names.iter().map(|name| name.len()).max().unwrap_or_default();
-        let mut table = String::new();
+        let (mut table, mut reasons) = (String::new(), Vec::new());
         for (number, column) in self.columns.iter().enumerate() {
             let _ = writeln!(table, "[{}] {} on {}", number + 1, column.adapter, column.place);
         }
@@ -173,13 +175,18 @@ impl Report {
             for column in &self.columns {
                 let cell = &column.cells[row];
                 let word = match &cell.verdict {
-                    Ok(()) => format!("{} ms", cell.took.as_millis()),
-                    Err(Failure::Skipped(_)) => "skipped".to_owned(),
+                    Ok(()) => format!("ok {} ms", cell.took.as_millis()),
+                    Err(Failure::DoesNotApply(why) | Failure::Skipped(why)) => {
+                        format!("({})", number_of(&mut reasons, why))
+                    }
                     Err(Failure::Failed(_)) => "FAILED".to_owned(),
                 };
-                let _ = write!(table, " {word:>9}");
+                let _ = write!(table, " {word:>11}");
             }
             table.push('\n');
+        }
+        for (number, reason) in (1..).zip(&reasons) {
+            let _ = writeln!(table, "({number}) {reason}");
         }
         table
     }
@@ -189,5 +196,47 @@ impl Report {
     pub fn summary(&self) -> String {
         let (scenarios, adapters) = (self.names.len(), Adapter::ALL.len());
         format!("{scenarios} scenarios x {adapters} adapters, {} skipped", self.skips().len())
+    }
+}
+
+/// The number of a reason, from one; a new one goes to the end.
+fn number_of(reasons: &mut Vec<&'static str>, reason: &'static str) -> usize {
+    let known = reasons.iter().position(|known| *known == reason);
+    let index = known.unwrap_or_else(|| {
+        reasons.push(reason);
+        reasons.len() - 1
+    });
+    index + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hole_in_the_table_has_its_reason_below() {
+        let cell = |entry, verdict| Cell { entry, verdict, took: Duration::from_millis(7) };
+        let column = |adapter, cells| Column { adapter, place: "a broker".to_owned(), cells };
+        let hole = |why| Err(Failure::DoesNotApply(why));
+        let report = Report {
+            names: vec!["a::one", "a::two"],
+            columns: vec![
+                column(Adapter::AsyncStd, vec![cell(0, Ok(())), cell(1, hole("no threads here"))]),
+                column(
+                    Adapter::Blocking,
+                    vec![cell(0, hole("no threads here")), cell(1, Err(Failure::Skipped("other")))],
+                ),
+                column(Adapter::TokioMultiThread, vec![cell(0, Err("broken".into())), cell(1, Ok(()))]),
+            ],
+        };
+        let table = report.table();
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines[0], "[1] async-std on a broker");
+        assert_eq!(lines[3], "a::one     ok 7 ms         (1)      FAILED");
+        assert_eq!(
+            lines[4..],
+            ["a::two         (1)         (2)     ok 7 ms", "(1) no threads here", "(2) other"]
+        );
+        assert!(report.summary().ends_with(" 1 skipped"));
     }
 }

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let report = match suite::run(scenarios::ALL, &filters, |line| println!("{line}")) {
         Ok(report) => report,
         Err(Failure::Failed(why)) => return gave_up(&why),
-        Err(Failure::Skipped(why)) => return gave_up(why),
+        Err(Failure::DoesNotApply(why) | Failure::Skipped(why)) => return gave_up(why),
     };
     println!("\n{}", report.table());
     report.skips().iter().for_each(|skip| println!("skipped: {skip}"));

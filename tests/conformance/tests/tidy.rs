@@ -102,6 +102,37 @@ fn faults(source: &Source) -> Vec<String> {
     faults
 }
 
+/// The public functions of handles that can be awaited, and whether their documentation says "cancel safe".
+fn async_functions(source: &Source) -> Vec<(String, bool)> {
+    let mut functions = Vec::new();
+    let mut docs = String::new();
+    let mut lines = (1..).zip(source.text.lines().map(str::trim));
+    while let Some((number, line)) = lines.next() {
+        if let Some(doc) = line.strip_prefix("///") {
+            docs.push_str(&doc.to_lowercase());
+        } else if line.starts_with("pub fn ") || line.starts_with("pub async fn ") {
+            let mut signature = line.to_owned();
+            while !signature.contains('{') && !signature.ends_with(';') {
+                let Some((_, more)) = lines.next() else { break };
+                signature.push_str(more);
+            }
+            let gives = signature.split_once(") -> ").map_or("", |(_, gives)| gives);
+            // A method that gives its own type back changes a setting.
+            let awaited =
+                AWAITED.iter().any(|word| gives.starts_with(word)) || signature.contains("async fn");
+            let setting = gives.starts_with("Self");
+            if awaited && !setting {
+                let place = format!("{}:{number}: {line}", source.path.display());
+                functions.push((place, docs.contains("cancel safe")));
+            }
+            docs.clear();
+        } else if !line.starts_with("#[") {
+            docs.clear();
+        }
+    }
+    functions
+}
+
 /// The first block that is too long to stand in both files; blank lines are passed over.
 fn shared_block(one: &Source, other: &Source) -> Option<String> {
     let lines = |source: &Source| -> Vec<(usize, String)> {
@@ -177,6 +208,20 @@ fn the_driver_names_no_runtime() {
     assert!(named.is_empty(), "{}", named.join("\n"));
 }
 
+/// What a public function gives that can be awaited.
+const AWAITED: &[&str] = &["Operation<", "Starting<", "Next<", "Run<", "impl Future"];
+
+#[test]
+fn every_async_function_says_whether_it_is_cancel_safe() {
+    let mut folders = vec![root().join("core/src/driver")];
+    folders.extend(ADAPTERS.iter().map(|name| root().join(name).join("src")));
+    let all: Vec<Source> = folders.iter().flat_map(|folder| sources(folder)).collect();
+    let functions: Vec<_> = all.iter().flat_map(async_functions).collect();
+    assert!(functions.len() > 20, "the handles were not found");
+    let silent: Vec<_> = functions.iter().filter(|(_, says)| !says).map(|(place, _)| &**place).collect();
+    assert!(silent.is_empty(), "not a word on cancelling:\n{}", silent.join("\n"));
+}
+
 #[test]
 fn only_the_agreed_entries_lie_at_the_top() {
     let mut strangers = Vec::new();
@@ -217,6 +262,16 @@ mod the_rules_see {
         let files =
             [source("src/lib.rs", "//! A\n\nfn a() {}\n".into()), source("src/tests.rs", "a\n".repeat(9))];
         assert_eq!(adapter_lines(&files), 3);
+    }
+
+    #[test]
+    fn an_async_function_without_a_word_on_cancelling() {
+        let told =
+            "/// Sends. Cancel\n/// safe.\n#[must_use]\npub fn send(\n&self,\n) -> Operation<u8> {\n}\n";
+        let silent = "/// Waits.\npub async fn wait() {}\npub fn plain(self) -> Self {}\n";
+        let functions = async_functions(&source("a.rs", format!("{told}{silent}")));
+        assert_eq!(functions.iter().map(|(_, says)| *says).collect::<Vec<_>>(), [true, false]);
+        assert!(functions[1].0.contains("a.rs:9: pub async fn wait"), "{functions:?}");
     }
 
     #[test]

@@ -95,6 +95,7 @@ impl PushConsumer {
     fn stop(&mut self, shared: &mut Shared) {
         self.stop_rounds(shared);
         self.stop_looking_for_routes(shared);
+        self.stop_watching_handlers(shared);
         if let Some(timer) = self.persist_timer.take() {
             shared.cancel(timer);
         }
@@ -190,6 +191,7 @@ impl PushConsumer {
             ..UnregisterClientRequestHeader::default()
         };
         for address in &open {
+            shared.heartbeats.leaves(address, &self.config.group);
             let purpose = self.purpose(ConsumerRequest::Unregister(address.clone()));
             shared.request(now, address, &header, Bytes::new(), deadline, purpose);
         }
@@ -213,7 +215,8 @@ impl PushConsumer {
     pub(super) fn finish_close(&mut self, shared: &mut Shared) {
         let Phase::Closing(closing) = core::mem::replace(&mut self.phase, Phase::Closed) else { return };
         closing.timers.into_iter().for_each(|timer| shared.cancel(timer));
-        (self.report.queues_committed, self.report.queues_uncommitted) = self.offsets.settled_count();
+        (self.report.queues_committed, self.report.queues_uncommitted) =
+            self.offsets.settled_count(|queue| queue.topic != self.retry_topic);
         tracing::debug!(group = %self.config.group, report = ?self.report, "consumer closed");
         for operation in closing.operations {
             shared.complete(operation, Outcome::ConsumerClosed(self.report.clone()));

@@ -2,10 +2,13 @@
 
 use alloc::sync::Arc;
 
-use super::queue::Fate;
+use super::queue::{Fate, OwnedQueue};
 use super::{Fetch, PushConsumer};
+use crate::client::Shared;
+use crate::consumer::{ConsumerHealth, ConsumerStatistics, QueueHealth, Standing, TopicHealth};
 use crate::id::{ConsumerId, ProcessQueueId};
 use crate::message::MessageQueue;
+use crate::time::Instant;
 
 /// One owned queue, as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub struct QueueView {
     pub cached_count: usize,
     /// Bytes that are cached.
     pub cached_bytes: usize,
-    /// Of the cached messages, those that are with user code.
+    /// Of the cached messages, those that are with user code, begun or not.
     pub in_hand: usize,
     /// What fetching waits for.
     pub fetch: Fetch,
@@ -56,6 +59,86 @@ impl PushConsumer {
                 failures: owned.failures,
             })
         })
+    }
+
+    /// Why messages come, or why they don't.
+    #[must_use]
+    pub fn health(&self, shared: &Shared, now: Instant) -> ConsumerHealth {
+        let topics = self.subscriptions.keys().map(|topic| TopicHealth {
+            topic: topic.clone(),
+            queues: (!self.lacks_route(shared, topic))
+                .then(|| shared.routes.get(topic).map_or(0, |route| route.subscribe_queues().len())),
+            owned: self.by_queue.keys().filter(|queue| queue.topic == *topic).count(),
+        });
+        ConsumerHealth {
+            group: self.config.group.clone(),
+            suspended: self.suspended,
+            brokers: self.registered.keys().cloned().collect(),
+            topics: topics.collect(),
+            queues: self.by_queue.values().filter_map(|id| self.queue_health(now, *id)).collect(),
+            cached_bytes: self.cached_bytes,
+            cached_bytes_max: self.config.cached_bytes_max,
+        }
+    }
+
+    fn queue_health(&self, now: Instant, id: ProcessQueueId) -> Option<QueueHealth> {
+        let owned = self.owned.get(id)?;
+        let since = |at: Option<Instant>| at.map(|at| now.saturating_since(at));
+        let begun = owned.cache.iter().filter_map(|(offset, cached)| match (cached.fate, cached.begun) {
+            (Fate::InHand, Some(begun)) => Some((begun, offset)),
+            _ => None,
+        });
+        let (in_hand, oldest) = begun.fold((0, None), |(count, oldest), one| {
+            (count + 1, Some(oldest.map_or(one, |oldest: (Instant, i64)| oldest.min(one))))
+        });
+        Some(QueueHealth {
+            queue: owned.queue.clone(),
+            standing: match owned.fetch {
+                Fetch::Asking => Standing::Asking,
+                Fetch::Pulling(begun) => Standing::Pulling(now.saturating_since(begun)),
+                Fetch::Pausing(timer, why) => Standing::Paused(why, timer.deadline().saturating_since(now)),
+                Fetch::Full(full) => Standing::Full(full),
+                Fetch::Suspended => Standing::Suspended,
+                Fetch::Stopped => Standing::Closing,
+            },
+            next_offset: owned.next_offset,
+            max_offset: owned.max_offset,
+            consumed_offset: owned.cache.committable().or_else(|| self.offsets.get(&owned.queue)),
+            committed_offset: self.offsets.confirmed(&owned.queue),
+            cached: owned.cache.count(),
+            cached_bytes: owned.cache.bytes(),
+            in_hand,
+            oldest_in_hand: oldest.map(|(begun, offset)| (offset, now.saturating_since(begun))),
+            going_back: owned.count(|fate| matches!(fate, Fate::SendingBack(_) | Fate::Resting(_))),
+            failures: owned.failures,
+            last_pull: since(owned.last_pull),
+            last_consume: since(owned.last_consume),
+        })
+    }
+
+    /// What it has done so far, and has now.
+    #[must_use]
+    pub fn statistics(&self) -> ConsumerStatistics {
+        let topics = self.subscriptions.keys().cloned().zip(self.statistics.iter().cloned());
+        let begun = |owned: &OwnedQueue| {
+            let in_hand = owned.cache.iter();
+            in_hand.filter(|(_, cached)| cached.fate == Fate::InHand && cached.begun.is_some()).count()
+        };
+        ConsumerStatistics {
+            group: self.config.group.clone(),
+            topics: topics.collect(),
+            late_answers: self.late,
+            queues: self.owned.len(),
+            cached: self.owned.iter().map(|(_, owned)| owned.cache.count()).sum(),
+            cached_bytes: self.cached_bytes,
+            in_hand: self.owned.iter().map(|(_, owned)| begun(owned)).sum(),
+        }
+    }
+
+    /// Bytes that are cached of all queues.
+    #[must_use]
+    pub fn cached_bytes(&self) -> usize {
+        self.cached_bytes
     }
 
     /// The offsets of unsettled messages of a stay, ascending.

@@ -14,6 +14,7 @@
 mod close;
 mod introspect;
 mod offsets;
+mod overdue;
 mod pull;
 mod queue;
 mod rebalance;
@@ -22,13 +23,15 @@ mod settle;
 mod start;
 mod start_offset;
 mod subscription;
+mod suspend;
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use super::{CloseReport, ConsumerRequest, ConsumerTimer, FlowControl, OffsetStore};
+use super::{CloseReport, ConsumerRequest, ConsumerTimer, FlowControl, OffsetStore, TopicStatistics};
 use crate::channel::Reply;
 use crate::client::{Purpose, Shared, TimerKey};
 use crate::config::PushConsumerConfig;
@@ -57,8 +60,8 @@ pub struct PushConsumer {
     flow: FlowControl,
     phase: Phase,
     missing: MissingRoutes,
-    /// Brokers that know of this member.
-    registered: BTreeSet<Arc<str>>,
+    /// Brokers that know of this member, and since when.
+    registered: BTreeMap<Arc<str>, Instant>,
     rounds: Rounds,
     owned: Arena<ProcessQueueId, OwnedQueue>,
     by_queue: BTreeMap<Arc<MessageQueue>, ProcessQueueId>,
@@ -68,6 +71,13 @@ pub struct PushConsumer {
     persist_rounds: u32,
     report: CloseReport,
     late: u64,
+    suspended: bool,
+    /// Armed while user code has messages.
+    overdue_timer: Option<TimerId>,
+    /// Bytes that are cached of all queues.
+    cached_bytes: usize,
+    /// In the order of `subscriptions`.
+    statistics: Vec<TopicStatistics>,
 }
 
 #[derive(Clone, Debug)]
@@ -96,10 +106,11 @@ impl PushConsumer {
             flow: FlowControl::new(&config),
             config,
             retry_topic,
+            statistics: subscriptions.values().map(|_| TopicStatistics::default()).collect(),
             subscriptions,
             phase: Phase::Starting(Starting::new(operation)),
             missing: MissingRoutes::default(),
-            registered: BTreeSet::new(),
+            registered: BTreeMap::new(),
             rounds: Rounds::default(),
             owned: Arena::default(),
             by_queue: BTreeMap::new(),
@@ -108,6 +119,9 @@ impl PushConsumer {
             persist_rounds: 0,
             report: CloseReport::default(),
             late: 0,
+            suspended: false,
+            overdue_timer: None,
+            cached_bytes: 0,
         })
     }
 
@@ -147,7 +161,8 @@ impl PushConsumer {
             ConsumerTimer::Routes => self.look_for_routes(shared, now),
             ConsumerTimer::Heartbeat => self.heartbeat_again(shared, now),
             ConsumerTimer::Fetch(queue) => self.proceed(shared, now, queue),
-            ConsumerTimer::Reoffer { queue, queue_offset } => self.reoffer(shared, queue, queue_offset),
+            ConsumerTimer::Reoffer { queue, queue_offset } => self.reoffer(shared, now, queue, queue_offset),
+            ConsumerTimer::ConsumeTimeout => self.look_for_overdue(shared, now),
             ConsumerTimer::StartPatience => self.start_waited_long_enough(shared),
             ConsumerTimer::CloseHandlers => self.handlers_waited_long_enough(shared, now),
             ConsumerTimer::Close => self.finish_close(shared),

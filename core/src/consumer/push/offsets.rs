@@ -103,6 +103,10 @@ impl PushConsumer {
         reply: Reply,
     ) {
         let ok = matches!(&reply, Ok(command) if command.code == ResponseCode::SUCCESS.0);
+        if let Some(index) = self.subscriptions.keys().position(|topic| *topic == queue.topic) {
+            let statistics = &mut self.statistics[index];
+            *(if ok { &mut statistics.commits } else { &mut statistics.commit_failures }) += 1;
+        }
         if !ok {
             let cause = super::pull::cause_of(reply);
             tracing::debug!(group = %self.config.group, %queue, offset, %cause, "commit failed");

@@ -13,7 +13,7 @@ use super::queue::{Cached, Fate, Fetch, OwnedQueue, Pause};
 use super::subscription::wants;
 use crate::channel::Reply;
 use crate::client::{Output, Shared};
-use crate::consumer::{ConsumeToken, ConsumerRequest, Delivery};
+use crate::consumer::{ConsumeToken, ConsumerRequest, Delivery, Full};
 use crate::error::Cause;
 use crate::id::ProcessQueueId;
 use crate::message::sys_flag::pull as pull_flag;
@@ -74,7 +74,7 @@ impl PushConsumer {
     ) {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let Fetch::Pulling(begun) = owned.fetch else { return };
-        let Ok(command) = &reply else { return self.pull_refused(shared, now, id, reply) };
+        let Ok(command) = &reply else { return self.pull_refused(shared, now, id, begun, reply) };
         let code = ResponseCode(command.code);
         if !matches!(
             code,
@@ -83,7 +83,7 @@ impl PushConsumer {
                 | ResponseCode::PULL_RETRY_IMMEDIATELY
                 | ResponseCode::PULL_OFFSET_MOVED
         ) {
-            return self.pull_refused(shared, now, id, reply);
+            return self.pull_refused(shared, now, id, begun, reply);
         }
         let header = match command.header::<PullMessageResponseHeader>() {
             Ok(header) => header,
@@ -92,11 +92,16 @@ impl PushConsumer {
                 return self.back_off(shared, now, id, Pause::BadAnswer);
             }
         };
+        owned.last_pull = Some(now);
+        owned.max_offset = Some(header.max_offset);
+        let topic_index = owned.topic_index;
         let other_broker = owned.broker_id != header.suggest_which_broker_id;
         owned.broker_id = header.suggest_which_broker_id;
+        self.statistics[topic_index].pulls += 1;
         if code == ResponseCode::PULL_OFFSET_MOVED {
             return self.offset_moved(shared, now, id, header.next_begin_offset);
         }
+        let Some(owned) = self.owned.get_mut(id) else { return };
         let at = owned.next_offset.unwrap_or_default();
         let next = header.next_begin_offset;
         if next < at || (code == ResponseCode::SUCCESS && next == at) {
@@ -105,7 +110,8 @@ impl PushConsumer {
         }
         if code == ResponseCode::SUCCESS {
             let (body, delta) = (command.body.clone(), header.offset_delta.unwrap_or(0));
-            if !self.take_messages(shared, id, body, next, delta) {
+            self.statistics[topic_index].pull_time.record(now.saturating_since(begun));
+            if !self.take_messages(shared, now, id, body, next, delta) {
                 return self.back_off(shared, now, id, Pause::BadAnswer);
             }
         } else {
@@ -124,6 +130,7 @@ impl PushConsumer {
     fn take_messages(
         &mut self,
         shared: &mut Shared,
+        now: Instant,
         id: ProcessQueueId,
         body: Bytes,
         next: i64,
@@ -132,6 +139,8 @@ impl PushConsumer {
         let Some(owned) = self.owned.get_mut(id) else { return true };
         let begin = owned.next_offset.unwrap_or_default();
         let subscription = self.subscriptions.get(&owned.queue.topic);
+        let statistics = &mut self.statistics[owned.topic_index];
+        let bytes_before = owned.cache.bytes();
         let mut expected = begin;
         let mut deliveries = Vec::new();
         let mut broken = false;
@@ -153,15 +162,18 @@ impl PushConsumer {
             if let Ok(message) = &record
                 && subscription.is_some_and(|subscription| !wants(subscription, message.tags()))
             {
+                statistics.filtered += 1;
                 continue;
             }
             if let Err(error) = &record {
+                statistics.undecodable += 1;
                 tracing::warn!(queue = %owned.queue, offset, %error, "undecodable message");
             }
             let bytes = record.as_ref().map_or_else(|error| error.lost_bytes, StoredMessage::record_bytes);
-            let cached = Cached { message: record.clone(), fate: Fate::InHand };
+            let cached =
+                Cached { message: record.clone(), fate: Fate::InHand, hand_out: 0, begun: None, refusals: 0 };
             if owned.cache.put(offset, bytes, cached) {
-                let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset };
+                let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset, hand_out: 0 };
                 deliveries.push(delivery(owned, token, record, &self.retry_topic));
             }
         }
@@ -170,9 +182,14 @@ impl PushConsumer {
         owned.broken = if broken && seen == begin { owned.broken + 1 } else { 0 };
         owned.next_offset = Some(seen);
         owned.cache.see(seen);
+        let new_bytes = owned.cache.bytes() - bytes_before;
+        self.cached_bytes += new_bytes;
+        statistics.pulled += deliveries.len() as u64;
+        statistics.pulled_bytes += new_bytes as u64;
         if !deliveries.is_empty() {
             tracing::trace!(queue = %owned.queue, count = deliveries.len(), next = seen, "pulled");
             shared.outputs.push_back(Output::Deliver { consumer: self.id, deliveries });
+            self.watch_handlers(shared, now);
         }
         !broken
     }
@@ -192,17 +209,26 @@ impl PushConsumer {
             return self.back_off(shared, now, id, Pause::BadAnswer);
         }
         let Some(queue) = self.forget_queue(shared, id) else { return };
+        self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
         self.offsets.update_and_freeze(&queue, next);
         self.commit(shared, now, &queue);
         self.offsets.thaw(&queue);
         self.acquire_at(shared, now, &queue, Some(next), super::queue::RETRY_DELAY_MIN);
     }
 
-    fn pull_refused(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, reply: Reply) {
+    fn pull_refused(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        begun: Instant,
+        reply: Reply,
+    ) {
         let why = refusal(&reply);
         let Some(owned) = self.owned.get(id) else { return };
-        let (queue, first) = (owned.queue.clone(), owned.failures == 0);
+        let (queue, first, broker_id) = (owned.queue.clone(), owned.failures == 0, owned.broker_id);
         let cause = cause_of(reply);
+        self.stats_of(id).pull_failures += 1;
         if first && why == Pause::Refused && !names::is_retry_topic(&queue.topic) {
             tracing::warn!(%queue, %cause, "a broker refuses pulls; trying on");
         } else {
@@ -211,6 +237,12 @@ impl PushConsumer {
         match why {
             Pause::FlowControl => self.pause(shared, now, id, FLOW_CONTROL_DELAY, why),
             Pause::NotRegistered => {
+                // Brokers answer heartbeats and pulls in different threads: it may know of us by now.
+                let address = shared.routes.address(&queue.broker_name, broker_id);
+                let since = address.and_then(|(address, _)| self.registered.get(address));
+                if since.is_some_and(|since| *since > begun) {
+                    return self.proceed(shared, now, id);
+                }
                 shared.heartbeat_soon(now);
                 self.back_off(shared, now, id, why);
             }

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use super::PushConsumer;
@@ -29,6 +30,8 @@ pub enum Fetch {
     Pausing(TimerId, Pause),
     /// For settlements that make room.
     Full(Full),
+    /// For the consumer to be resumed.
+    Suspended,
     /// For nothing: the consumer is being closed.
     Stopped,
 }
@@ -50,6 +53,19 @@ pub enum Pause {
     BadAnswer,
 }
 
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoAddress => "no route names an address of the broker",
+            Self::Unreachable => "the broker can't be reached or doesn't answer",
+            Self::NotRegistered => "the broker doesn't know the group or its subscription yet",
+            Self::FlowControl => "the broker sheds load",
+            Self::Refused => "the broker refuses pulls",
+            Self::BadAnswer => "the broker's answer makes no sense",
+        })
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct OwnedQueue {
     pub(super) queue: Arc<MessageQueue>,
@@ -63,6 +79,14 @@ pub(super) struct OwnedQueue {
     pub(super) failures: u32,
     /// Answers in a row that broke off in the middle.
     pub(super) broken: u32,
+    /// Its topic's place in the statistics.
+    pub(super) topic_index: usize,
+    /// Where the broker said that the queue ends.
+    pub(super) max_offset: Option<i64>,
+    /// When the last pull was answered.
+    pub(super) last_pull: Option<Instant>,
+    /// When a message was last finished with.
+    pub(super) last_consume: Option<Instant>,
 }
 
 /// A message that was fetched and isn't settled.
@@ -70,6 +94,12 @@ pub(super) struct OwnedQueue {
 pub(super) struct Cached {
     pub(super) message: Result<StoredMessage, RecordError>,
     pub(super) fate: Fate,
+    /// Of the last time it was handed out.
+    pub(super) hand_out: u32,
+    /// When a handler was called with it, if one was since.
+    pub(super) begun: Option<Instant>,
+    /// How often a broker has refused to take it back.
+    pub(super) refusals: u32,
 }
 
 /// Where an unsettled message is.
@@ -86,7 +116,7 @@ pub(super) enum Fate {
 }
 
 impl OwnedQueue {
-    fn new(queue: Arc<MessageQueue>, timer: TimerId) -> Self {
+    fn new(queue: Arc<MessageQueue>, timer: TimerId, topic_index: usize) -> Self {
         Self {
             queue,
             cache: ProcessQueue::default(),
@@ -95,6 +125,10 @@ impl OwnedQueue {
             broker_id: MASTER_ID,
             failures: 0,
             broken: 0,
+            topic_index,
+            max_offset: None,
+            last_pull: None,
+            last_consume: None,
         }
     }
 
@@ -119,9 +153,11 @@ impl PushConsumer {
         delay: Duration,
     ) {
         let consumer = self.id;
+        let topic_index = self.subscriptions.keys().position(|topic| *topic == queue.topic).unwrap_or(0);
         let id = self.owned.insert_with(|id| {
             let key = crate::client::TimerKey::Consumer(consumer, ConsumerTimer::Fetch(id));
-            OwnedQueue { next_offset, ..OwnedQueue::new(queue.clone(), shared.arm(now + delay, key)) }
+            let timer = shared.arm(now + delay, key);
+            OwnedQueue { next_offset, ..OwnedQueue::new(queue.clone(), timer, topic_index) }
         });
         tracing::debug!(group = %self.config.group, %queue, ?id, "queue acquired");
         self.by_queue.insert(queue.clone(), id);
@@ -148,6 +184,7 @@ impl PushConsumer {
     ) -> Option<Arc<MessageQueue>> {
         let gone = self.owned.remove(id)?;
         self.by_queue.remove(&gone.queue);
+        self.cached_bytes -= gone.cache.bytes();
         if let Fetch::Pausing(timer, _) = gone.fetch {
             shared.cancel(timer);
         }
@@ -165,11 +202,16 @@ impl PushConsumer {
         if self.is_closing() {
             return;
         }
+        let queues = self.owned.len();
         let Some(owned) = self.owned.get_mut(id) else { return };
         if let Fetch::Pausing(timer, _) = owned.fetch {
             shared.cancel(timer);
         }
-        let full = self.flow.check(&owned.cache);
+        if self.suspended {
+            owned.fetch = Fetch::Suspended;
+            return;
+        }
+        let full = self.flow.check(&owned.cache, queues, self.cached_bytes);
         match (owned.next_offset, full) {
             (None, _) => self.ask_stored_offset(shared, now, id),
             (Some(_), Some(full)) => owned.fetch = Fetch::Full(full),
@@ -200,6 +242,12 @@ impl PushConsumer {
         if self.is_closing() {
             return;
         }
+        if self.suspended
+            && let Some(owned) = self.owned.get_mut(id)
+        {
+            owned.fetch = Fetch::Suspended;
+            return;
+        }
         let timer = shared.arm(now + delay, self.timer(ConsumerTimer::Fetch(id)));
         match self.owned.get_mut(id) {
             Some(owned) => owned.fetch = Fetch::Pausing(timer, why),
@@ -212,7 +260,7 @@ impl PushConsumer {
         let waits = |owned: &OwnedQueue| match owned.fetch {
             Fetch::Pausing(_, Pause::NoAddress | Pause::Unreachable | Pause::NotRegistered) => shared
                 .routes
-                .address(&owned.queue.broker_name, MASTER_ID)
+                .address(&owned.queue.broker_name, owned.broker_id)
                 .is_some_and(|(known, _)| known == address),
             _ => false,
         };

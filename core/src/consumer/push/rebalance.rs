@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::PushConsumer;
 use super::pull::cause_of;
+use super::queue::Fetch;
 use crate::channel::Reply;
 use crate::client::Shared;
 use crate::consumer::rebalance::{allocate, sort_members};
@@ -109,7 +110,7 @@ impl PushConsumer {
             .take(brokers.len())
             .filter_map(|broker| shared.routes.address(&broker.broker_name, MASTER_ID))
             .map(|(address, _)| address)
-            .find(|address| self.registered.contains(*address))
+            .find(|address| self.registered.contains_key(*address))
             .cloned()
     }
 
@@ -197,6 +198,7 @@ impl PushConsumer {
             .filter(|(queue, _)| queue.topic == *topic && !target.contains(*queue))
             .map(|(_, id)| *id)
             .collect();
+        let fewer = !gone.is_empty();
         for id in gone {
             self.release(shared, now, id);
         }
@@ -204,6 +206,10 @@ impl PushConsumer {
             if !self.by_queue.contains_key(queue) {
                 self.acquire(shared, now, queue);
             }
+        }
+        if fewer {
+            // Those that are left share what the others had.
+            self.proceed_where(shared, now, |fetch| matches!(fetch, Fetch::Full(_)));
         }
     }
 

@@ -21,6 +21,8 @@ use crate::time::Instant;
 
 /// How long each of the two ways may take. Java: 5,000 ms.
 const SEND_BACK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often brokers may refuse a record that can't be read here before it is passed over.
+const UNREADABLE_REFUSALS_MAX: u32 = 3;
 /// The first delay level of a retried message; each try adds one.
 const RETRY_LEVEL_FIRST: i32 = 3;
 
@@ -44,10 +46,9 @@ impl PushConsumer {
             Err(error) => match error.commit_log_offset {
                 Some(at) => (at, None, error.topic.clone()),
                 None => {
-                    // Not even its place is known, so no broker can find it. Holding the queue for
-                    // ever would lose all that follow as well.
+                    // Not even its place is known, so no broker can find it.
                     tracing::warn!(queue = %owned.queue, offset, %error, "an unreadable record is passed over");
-                    return self.sent_back(shared, now, id, offset);
+                    return self.pass_over(shared, now, id, offset);
                 }
             },
         };
@@ -79,12 +80,14 @@ impl PushConsumer {
         offset: i64,
         reply: Reply,
     ) {
-        let Some(owned) = self.owned.get(id) else { return };
+        let Some(queue) = self.owned.get(id).map(|owned| owned.queue.clone()) else { return };
         if matches!(&reply, Ok(command) if command.code == ResponseCode::SUCCESS.0) {
             self.sent_back(shared, now, id, offset);
+        } else if reply.is_ok() && self.is_refused_for_good(id, offset) {
+            self.pass_over(shared, now, id, offset);
         } else {
             let cause = cause_of(reply);
-            tracing::warn!(queue = %owned.queue, offset, %cause, "a message was not taken back; sending it anew");
+            tracing::warn!(%queue, offset, %cause, "a message was not taken back; sending it anew");
             self.send_retry(shared, now, id, offset);
         }
         self.closing_message_settled(shared, now);
@@ -153,6 +156,7 @@ impl PushConsumer {
         let Some(owned) = self.owned.get(id) else { return };
         let stored = matches!(&reply, Ok(command) if is_stored(ResponseCode(command.code)));
         if stored {
+            self.stats_of(id).sent_anew += 1;
             self.sent_back(shared, now, id, offset);
         } else {
             let cause = cause_of(reply);
@@ -164,7 +168,28 @@ impl PushConsumer {
 
     fn sent_back(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, offset: i64) {
         self.report.sent_back += 1;
+        self.stats_of(id).sent_back += 1;
         self.settled(shared, now, id, offset);
+    }
+
+    /// Nobody can read the record, here or there. Holding the queue for ever would lose all that follow as
+    /// well.
+    fn pass_over(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, offset: i64) {
+        self.report.passed_over += 1;
+        self.settled(shared, now, id, offset);
+    }
+
+    /// Counts a broker's refusal of a record that can't be read; true when there were enough.
+    fn is_refused_for_good(&mut self, id: ProcessQueueId, offset: i64) -> bool {
+        let Some(owned) = self.owned.get_mut(id) else { return false };
+        let Some(cached) = owned.cache.get_mut(offset) else { return false };
+        let Err(error) = &cached.message else { return false };
+        cached.refusals += 1;
+        let enough = cached.refusals >= UNREADABLE_REFUSALS_MAX;
+        if enough {
+            tracing::warn!(queue = %owned.queue, offset, %error, "an unreadable record that its broker refuses is passed over");
+        }
+        enough
     }
 
     fn send_back_deadline(&self, now: Instant) -> Instant {

@@ -7,7 +7,7 @@ use super::PushConsumer;
 use super::pull::delivery;
 use super::queue::{Cached, Fate, Fetch};
 use crate::client::{Output, Shared};
-use crate::consumer::{Ack, ConsumeToken, ConsumerTimer};
+use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, Full, TopicStatistics};
 use crate::id::ProcessQueueId;
 use crate::message::DELAY_LEVELS;
 use crate::time::Instant;
@@ -21,12 +21,12 @@ impl PushConsumer {
     /// User code has finished with a delivery.
     pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken, ack: Ack) {
         let (id, offset) = (token.queue, token.queue_offset);
-        let in_hand = self.cached(id, offset).is_some_and(|cached| cached.fate == Fate::InHand);
-        if !in_hand {
-            // The queue went to another member meanwhile, who gets the message again.
+        if !self.is_in_hand(token) {
+            // Its queue went to another member meanwhile, or the message was handed out again.
             self.late += 1;
             return;
         }
+        self.count_answer(now, token, ack);
         match ack {
             Ack::Done => {
                 self.report.settled += 1;
@@ -43,7 +43,7 @@ impl PushConsumer {
     /// nobody would, so it is offered here again.
     pub fn handle_handed_back(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken) {
         let (id, offset) = (token.queue, token.queue_offset);
-        if self.cached(id, offset).is_some_and(|cached| cached.fate == Fate::InHand) {
+        if self.is_in_hand(token) {
             self.rest(shared, now, id, offset);
             self.closing_message_settled(shared, now);
         }
@@ -52,10 +52,41 @@ impl PushConsumer {
     /// A message is done with: it no longer holds the offset back, and there may be room again.
     pub(super) fn settled(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, offset: i64) {
         let Some(owned) = self.owned.get_mut(id) else { return };
+        let before = owned.cache.bytes();
         owned.cache.settle(offset);
-        if matches!(owned.fetch, Fetch::Full(_)) {
+        owned.last_consume = Some(now);
+        let freed = before - owned.cache.bytes();
+        self.free_bytes(shared, now, freed);
+        if self.owned.get(id).is_some_and(|owned| matches!(owned.fetch, Fetch::Full(_))) {
             self.proceed(shared, now, id);
         }
+    }
+
+    /// Fewer bytes are cached; queues that waited for that go on.
+    pub(super) fn free_bytes(&mut self, shared: &mut Shared, now: Instant, freed: usize) {
+        let was_over = self.flow.is_over(self.cached_bytes);
+        self.cached_bytes -= freed;
+        if was_over && !self.flow.is_over(self.cached_bytes) {
+            self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
+        }
+    }
+
+    fn count_answer(&mut self, now: Instant, token: ConsumeToken, ack: Ack) {
+        let begun = self.cached(token.queue, token.queue_offset).and_then(|cached| cached.begun);
+        let statistics = self.stats_of(token.queue);
+        match ack {
+            Ack::Done => statistics.consumed += 1,
+            Ack::Retry | Ack::RetryAfter(_) | Ack::DeadLetter => statistics.failed += 1,
+        }
+        if let Some(begun) = begun {
+            statistics.consume_time.record(now.saturating_since(begun));
+        }
+    }
+
+    /// The counters of a queue's topic.
+    pub(super) fn stats_of(&mut self, id: ProcessQueueId) -> &mut TopicStatistics {
+        let index = self.owned.get(id).map_or(0, |owned| owned.topic_index);
+        &mut self.statistics[index]
     }
 
     /// The message can't be settled now: it is offered again later. Its offset is not passed.
@@ -69,20 +100,30 @@ impl PushConsumer {
     }
 
     /// The message is offered again, as one that was consumed once more.
-    pub(super) fn reoffer(&mut self, shared: &mut Shared, id: ProcessQueueId, offset: i64) {
+    pub(super) fn reoffer(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, offset: i64) {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let Some(cached) = owned.cache.get_mut(offset) else { return };
         if !matches!(cached.fate, Fate::Resting(_)) {
             return;
         }
         cached.fate = Fate::InHand;
+        cached.hand_out = cached.hand_out.wrapping_add(1);
+        cached.begun = None;
         if let Ok(message) = &mut cached.message {
             message.reconsume_times = message.reconsume_times.saturating_add(1);
         }
-        let message = cached.message.clone();
-        let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset };
+        let (message, hand_out) = (cached.message.clone(), cached.hand_out);
+        let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset, hand_out };
         let deliveries = vec![delivery(owned, token, message, &self.retry_topic)];
         shared.outputs.push_back(Output::Deliver { consumer: self.id, deliveries });
+        self.stats_of(id).offered_again += 1;
+        self.watch_handlers(shared, now);
+    }
+
+    /// Whether this hand-out of a message is the last one and has no answer yet.
+    pub(super) fn is_in_hand(&self, token: ConsumeToken) -> bool {
+        self.cached(token.queue, token.queue_offset)
+            .is_some_and(|cached| cached.fate == Fate::InHand && cached.hand_out == token.hand_out)
     }
 
     pub(super) fn cached(&self, id: ProcessQueueId, offset: i64) -> Option<&Cached> {

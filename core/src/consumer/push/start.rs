@@ -91,7 +91,7 @@ impl PushConsumer {
         if self.is_closing() {
             return;
         }
-        if self.registered.insert(address.clone()) {
+        if self.registered.insert(address.clone(), now).is_none() {
             tracing::debug!(group = %self.config.group, %address, "registered");
             // The first heartbeat makes the broker create the retry topic.
             self.missing.tries = 0;

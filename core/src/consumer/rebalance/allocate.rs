@@ -175,10 +175,9 @@ mod tests {
     extern crate std;
 
     use super::*;
+    use crate::golden::each_vector;
     use proptest::prelude::*;
     use serde_json::Value;
-
-    const GOLDEN: &str = include_str!("../../../../tests/golden/allocation.jsonl");
 
     fn text(value: &Value) -> &str {
         value.as_str().expect("a string")
@@ -225,10 +224,9 @@ mod tests {
     #[test]
     fn java_divides_the_same_way() {
         let mut lines: BTreeMap<String, usize> = BTreeMap::new();
-        for line in GOLDEN.lines() {
-            let line: Value = serde_json::from_str(line).expect("JSON");
-            let strategy = golden_strategy(&line);
-            let queues = golden_queues(&line);
+        each_vector!("allocation.jsonl", |line: &Value| {
+            let strategy = golden_strategy(line);
+            let queues = golden_queues(line);
             *lines.entry(text(&line["strategy"]).into()).or_default() += 1;
             let members: Vec<Arc<str>> =
                 array(&line["client_ids"]).iter().map(|id| Arc::from(text(id))).collect();
@@ -238,7 +236,7 @@ mod tests {
             if line["result_size"] == 0 {
                 let outsider = text(&line["current"]);
                 assert_eq!(allocate(&strategy, outsider, &queues, &members), Ok(Vec::new()), "{line}");
-                continue;
+                return;
             }
             for (own, expected) in line["result"].as_object().expect("a result") {
                 let index =
@@ -247,7 +245,7 @@ mod tests {
                     array(expected).iter().map(|value| queues[index(value)].clone()).collect();
                 assert_eq!(allocate(&strategy, own, &queues, &members), Ok(expected), "{own} in {line}");
             }
-        }
+        });
         let expected = [("AVG", 64), ("AVG_BY_CIRCLE", 64), ("CONSISTENT_HASH", 127), ("MACHINE_ROOM", 9)];
         assert_eq!(lines, expected.map(|(name, count)| (name.into(), count)).into(), "all vectors were seen");
     }

@@ -230,6 +230,7 @@ impl<H: Host, M: Machine> Core<H, M> {
         let now = self.host.now();
         self.check_wall(now);
         self.take_ready(now);
+        self.take_begun(now);
         let more = self.take_mailbox(now);
         if now >= self.deadline {
             self.handle(now, Input::Timeout);
@@ -346,6 +347,15 @@ impl<H: Host, M: Machine> Core<H, M> {
     }
 
     // In: users.
+
+    /// Tells what handlers were called with, before what they answered.
+    fn take_begun(&mut self, now: Instant) {
+        let mut tokens = Vec::new();
+        self.run_queues.values().for_each(|queue| queue.take_begun(&mut tokens));
+        if !tokens.is_empty() {
+            self.handle(now, Input::Begun { tokens });
+        }
+    }
 
     /// True when more is left than one drain takes.
     fn take_mailbox(&mut self, now: Instant) -> bool {

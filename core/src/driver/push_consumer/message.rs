@@ -6,9 +6,9 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::super::compress::{INFLATED_BYTES_MAX, InflateError, inflate};
+use super::super::compress::{InflateError, inflate};
 use crate::consumer::{ConsumeToken, Delivery};
-use crate::message::{MessageQueue, RecordError, StoredMessage};
+use crate::message::{CrcMismatch, MessageQueue, RecordError, StoredMessage};
 use crate::time::Timestamp;
 
 /// Characters of a body that `Display` shows.
@@ -30,18 +30,20 @@ pub enum UndecodableBody {
     /// The record as the broker keeps it can't be read.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The body isn't the one that was stored. Java doesn't look.
+    #[error(transparent)]
+    Crc(#[from] CrcMismatch),
     /// The body can't be inflated.
     #[error(transparent)]
     Inflate(#[from] InflateError),
 }
 
 impl ReceivedMessage {
-    /// Inflates the body where it is compressed; that happens on the consumer's side.
-    pub(super) fn new(delivery: Delivery) -> Self {
+    /// Checks the body and inflates it, to at most `inflated_bytes_max`, where it is compressed; that
+    /// happens on the consumer's side.
+    pub(super) fn new(delivery: Delivery, inflated_bytes_max: usize) -> Self {
         let body = match &delivery.message {
-            Ok(message) => {
-                inflate(message.sys_flag, message.raw_body(), INFLATED_BYTES_MAX).map_err(Into::into)
-            }
+            Ok(message) => decoded(message, inflated_bytes_max),
             Err(error) => Err(error.clone().into()),
         };
         Self { delivery, body }
@@ -51,7 +53,7 @@ impl ReceivedMessage {
     ///
     /// # Errors
     /// The record or its body can't be decoded. Handlers never see such a message: it goes to the
-    /// dead letters. A stream shows it.
+    /// dead letters, or to [`on_undecodable`](super::PushConsumerBuilder::on_undecodable). A stream shows it.
     pub fn body(&self) -> Result<&Bytes, &UndecodableBody> {
         self.body.as_ref()
     }
@@ -138,6 +140,14 @@ impl ReceivedMessage {
     pub(super) fn token(&self) -> ConsumeToken {
         self.delivery.token
     }
+}
+
+fn decoded(message: &StoredMessage, inflated_bytes_max: usize) -> Result<Bytes, UndecodableBody> {
+    // Whoever writes no CRC writes zero.
+    if message.body_crc != 0 {
+        message.check_crc()?;
+    }
+    Ok(inflate(message.sys_flag, message.raw_body(), inflated_bytes_max)?)
 }
 
 impl fmt::Display for ReceivedMessage {

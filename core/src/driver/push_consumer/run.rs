@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
@@ -21,11 +21,15 @@ use super::super::ready::{self, Owner, ReadySet};
 use super::super::run_queue::WaiterId;
 use super::super::signal::Signal;
 use super::PushConsumerBuilder;
+use super::batch::Batch;
+use super::control::{Concurrency, ConsumerControl};
+use super::handler::{Each, Handler, Several, panicked};
 use super::message::ReceivedMessage;
 use super::subscription::{CLOSE_TIMEOUT, Subscription};
 use crate::client::Input;
 use crate::consumer::{Ack, CloseReport, ConsumeToken, Delivery};
 use crate::error::Result;
+use crate::id::ConsumerId;
 
 /// Handlers that run at a time unless told otherwise. Java: `consumeThreadMin`.
 const CONCURRENCY: usize = 20;
@@ -41,7 +45,8 @@ pub struct Run<F> {
 
 #[derive(Debug)]
 struct Control {
-    concurrency: AtomicUsize,
+    steering: ConsumerControl,
+    concurrency: Arc<Concurrency>,
     stop: AtomicBool,
     close_timeout: Mutex<Duration>,
 }
@@ -60,27 +65,63 @@ impl Run<()> {
     where
         F: AsyncFn(ReceivedMessage) -> Ack,
     {
-        let control = Arc::new(Control {
-            concurrency: AtomicUsize::new(CONCURRENCY),
-            stop: AtomicBool::new(false),
-            close_timeout: Mutex::new(CLOSE_TIMEOUT),
-        });
+        let (id, control) = Control::new(&builder);
         let future = {
             let control = control.clone();
             async move {
                 let handler = &handler;
-                drive(builder, &control, |message| handler(message)).await
+                drive(builder, id, &control, Each(|message| handler(message))).await
+            }
+        };
+        Run { future: Box::pin(future), control }
+    }
+
+    pub(super) fn in_batches<F>(
+        builder: PushConsumerBuilder,
+        messages_max: usize,
+        handler: F,
+    ) -> Run<impl Future<Output = Result<CloseReport>> + use<F>>
+    where
+        F: AsyncFn(Batch),
+    {
+        let (id, control) = Control::new(&builder);
+        let future = {
+            let control = control.clone();
+            async move {
+                let handler = &handler;
+                let several = Several { messages_max, handler: |batch| handler(batch) };
+                drive(builder, id, &control, several).await
             }
         };
         Run { future: Box::pin(future), control }
     }
 }
 
+impl Control {
+    fn new(builder: &PushConsumerBuilder) -> (ConsumerId, Arc<Self>) {
+        let id = ConsumerId(builder.alive.0.next_consumer());
+        let concurrency = Concurrency::new(CONCURRENCY);
+        let control = Self {
+            steering: ConsumerControl::new(builder.alive.clone(), id, concurrency.clone()),
+            concurrency,
+            stop: AtomicBool::new(false),
+            close_timeout: Mutex::new(CLOSE_TIMEOUT),
+        };
+        (id, Arc::new(control))
+    }
+}
+
 impl<F: Future<Output = Result<CloseReport>>> Run<F> {
     /// How many handlers may run at a time. Default 20.
     pub fn concurrency(self, handlers: usize) -> Self {
-        self.control.concurrency.store(handlers.max(1), Ordering::Relaxed);
+        self.control.concurrency.set(handlers);
         self
+    }
+
+    /// Steers the consumer and looks at it while it runs.
+    #[must_use]
+    pub fn control(&self) -> ConsumerControl {
+        self.control.steering.clone()
     }
 
     /// How long closing may take: handlers that run, and commits. Default 30 s.
@@ -91,6 +132,9 @@ impl<F: Future<Output = Result<CloseReport>>> Run<F> {
 
     /// Consumes until `stop` ends, then closes: nothing more is begun, handlers that run may end,
     /// offsets are committed.
+    ///
+    /// Cancel safe: dropped, it ends as the run itself does, with deadline zero; messages whose handlers
+    /// run then come again.
     ///
     /// # Errors
     /// The consumer could not start, or the client was closed or broke.
@@ -114,15 +158,16 @@ impl<F: Future<Output = Result<CloseReport>>> Future for Run<F> {
     }
 }
 
-async fn drive<H, Fut>(builder: PushConsumerBuilder, control: &Control, handler: H) -> Result<CloseReport>
-where
-    H: FnMut(ReceivedMessage) -> Fut,
-    Fut: Future<Output = Ack>,
-{
-    let (subscription, starting) = Subscription::start(builder.alive, builder.config)?;
+async fn drive<H: Handler>(
+    builder: PushConsumerBuilder,
+    id: ConsumerId,
+    control: &Control,
+    handler: H,
+) -> Result<CloseReport> {
+    let (subscription, starting) = builder.start(Some(id))?;
     let mut starting = Some(starting);
     let mut closing: Option<Operation<CloseReport>> = None;
-    let mut handlers = Handlers::new(&subscription, control.concurrency.load(Ordering::Relaxed), handler);
+    let mut handlers = Handlers::new(&subscription, &control.concurrency, handler);
     poll_fn(|cx| {
         if let Some(operation) = &mut starting
             && let Poll::Ready(started) = Pin::new(operation).poll(cx)
@@ -144,12 +189,12 @@ where
 }
 
 /// The handlers that run. Boxes are used again: no allocation a message.
-pub(super) struct Handlers<'a, H, Fut> {
+pub(super) struct Handlers<'a, H: Handler> {
     subscription: &'a Subscription,
     handler: H,
-    concurrency: usize,
+    concurrency: &'a Concurrency,
     waiter: WaiterId,
-    slots: Vec<Slot<Fut>>,
+    slots: Vec<Slot<H::Call>>,
     free: Vec<usize>,
     batch: VecDeque<Delivery>,
     settled: Vec<Input>,
@@ -158,6 +203,7 @@ pub(super) struct Handlers<'a, H, Fut> {
 
 struct Slot<Fut> {
     future: Pin<Box<Option<Fut>>>,
+    /// What the end of the call answers.
     token: Option<ConsumeToken>,
     waker: Waker,
 }
@@ -174,12 +220,11 @@ impl Owner for Woken {
     }
 }
 
-impl<'a, H, Fut> Handlers<'a, H, Fut>
-where
-    H: FnMut(ReceivedMessage) -> Fut,
-    Fut: Future<Output = Ack>,
-{
-    pub(super) fn new(subscription: &'a Subscription, concurrency: usize, handler: H) -> Self {
+impl<'a, H: Handler> Handlers<'a, H> {
+    fn new(subscription: &'a Subscription, concurrency: &'a Concurrency, handler: H) -> Self {
+        let woken = Arc::new(Woken::default());
+        let changed = woken.clone();
+        concurrency.on_change(Box::new(move || changed.signal.raise()));
         Self {
             subscription,
             handler,
@@ -189,7 +234,7 @@ where
             free: Vec::new(),
             batch: VecDeque::new(),
             settled: Vec::new(),
-            woken: Arc::new(Woken::default()),
+            woken,
         }
     }
 
@@ -212,20 +257,21 @@ where
     fn begin(&mut self, cx: &mut Context<'_>) -> bool {
         let mut budget = TURN_MESSAGES_MAX;
         loop {
-            let room = (self.concurrency - self.running()).min(budget);
+            let room = self.concurrency.get().saturating_sub(self.running()).min(budget);
             if room == 0 {
                 if budget == 0 {
                     self.woken.signal.raise();
                 }
                 return true;
             }
-            match self.subscription.queue.poll_batch(self.waiter, cx, room, &mut self.batch) {
+            let source = self.subscription.source();
+            match self.handler.take(&source, self.waiter, cx, room, &mut self.batch) {
                 Poll::Pending => return true,
                 Poll::Ready(false) => return false,
-                Poll::Ready(true) => budget -= self.batch.len(),
+                Poll::Ready(true) => budget = budget.saturating_sub(self.batch.len()),
             }
-            while let Some(delivery) = self.batch.pop_front() {
-                self.begin_one(delivery);
+            while !self.batch.is_empty() {
+                self.begin_one();
             }
         }
     }
@@ -234,17 +280,10 @@ where
         self.slots.len() - self.free.len()
     }
 
-    fn begin_one(&mut self, delivery: Delivery) {
-        let token = delivery.token;
-        let Some(message) = decodable(&self.subscription.group, delivery) else {
-            self.settled.push(Input::Settled { token, ack: Ack::DeadLetter });
-            return;
-        };
-        let handler = &mut self.handler;
-        let Ok(future) = catch_unwind(AssertUnwindSafe(|| handler(message))) else {
-            self.settled.push(Input::Settled { token, ack: panicked(&self.subscription.group, token) });
-            return;
-        };
+    fn begin_one(&mut self) {
+        let source = self.subscription.source();
+        let begun = self.handler.begin(&source, &mut self.batch, &mut self.settled);
+        let Some((token, future)) = begun else { return };
         let index = self.free.pop().unwrap_or_else(|| {
             let index = self.slots.len();
             let bit = u32::try_from(index).unwrap_or(u32::MAX);
@@ -254,58 +293,41 @@ where
         });
         let slot = &mut self.slots[index];
         slot.future.set(Some(future));
-        slot.token = Some(token);
+        slot.token = token;
         self.poll_slot(index);
     }
 
     fn poll_slot(&mut self, index: usize) {
         let slot = &mut self.slots[index];
-        let (Some(token), Some(future)) = (slot.token, slot.future.as_mut().as_pin_mut()) else { return };
+        let Some(future) = slot.future.as_mut().as_pin_mut() else { return };
         let mut cx = Context::from_waker(&slot.waker);
         let ack = match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
             Ok(Poll::Pending) => return,
-            Ok(Poll::Ready(ack)) => ack,
-            Err(_) => panicked(&self.subscription.group, token),
+            Ok(Poll::Ready(output)) => H::answer(output),
+            Err(_) => panicked(&self.subscription.decoding.group, slot.token),
         };
-        slot.token = None;
+        let answer = slot.token.take().map(|token| Input::Settled { token, ack });
         if catch_unwind(AssertUnwindSafe(|| slot.future.set(None))).is_err() {
             tracing::warn!(
-                group = &*self.subscription.group,
+                group = &*self.subscription.decoding.group,
                 "a handler's future panicked when it was dropped"
             );
         }
         self.free.push(index);
-        self.settled.push(Input::Settled { token, ack });
+        self.settled.extend(answer);
     }
 }
 
-impl<H, Fut> Drop for Handlers<'_, H, Fut> {
+impl<H: Handler> Drop for Handlers<'_, H> {
     /// What runs now will not be answered for by anybody else. The consumer closes next, so a retry,
     /// which the broker is asked for, would come too late and bring the message a second time.
     fn drop(&mut self) {
+        self.concurrency.forget();
+        self.subscription.queue.give_up();
         self.subscription.queue.leave(self.waiter);
         let begun = self.slots.iter_mut().filter_map(|slot| slot.token.take());
         let taken = self.batch.iter().map(|delivery| delivery.token);
         self.settled.extend(begun.chain(taken).map(|token| Input::HandedBack { token }));
         self.subscription.alive.0.push_inputs(&mut self.settled);
     }
-}
-
-/// The message, unless its body can't be decoded: then a word for the operator.
-pub(super) fn decodable(group: &str, delivery: Delivery) -> Option<ReceivedMessage> {
-    let message = ReceivedMessage::new(delivery);
-    match message.body() {
-        Ok(_) => Some(message),
-        Err(error) => {
-            let (topic, offset) = (&**message.topic(), message.queue_offset());
-            tracing::warn!(group, topic, offset, %error, "message can't be decoded; it goes to the dead letters");
-            None
-        }
-    }
-}
-
-/// A panic of a handler means that the message comes again.
-pub(super) fn panicked(group: &str, token: ConsumeToken) -> Ack {
-    tracing::warn!(group, offset = token.queue_offset, "a handler panicked; its message comes again later");
-    Ack::Retry
 }

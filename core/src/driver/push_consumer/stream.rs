@@ -9,12 +9,15 @@ use core::time::Duration;
 
 use futures_core::Stream;
 
+use super::super::mailbox::Urgent;
 use super::super::operation::Operation;
 use super::super::park;
-use super::super::run_queue::WaiterId;
+use super::super::run_queue::{RunQueue, WaiterId};
 use super::super::shared::Alive;
+use super::control::ConsumerControl;
 use super::message::ReceivedMessage;
 use super::subscription::{CLOSE_TIMEOUT, Subscription, settle};
+use crate::client::Input;
 use crate::consumer::{Ack, CloseReport, ConsumeToken};
 
 /// The messages of a consumer. Clones take from the same consumer, each message once; dropping the
@@ -41,13 +44,19 @@ impl MessageStream {
         Next { stream: self, waits: false }
     }
 
+    /// Steers the consumer and looks at it.
+    #[must_use]
+    pub fn control(&self) -> ConsumerControl {
+        self.subscription.control()
+    }
+
     /// Closes the consumer within 30 s: nothing more comes, messages that were taken may be answered,
-    /// offsets are committed. Begins at once; dropping the operation does not stop it.
+    /// offsets are committed. Cancel safe: it begins at once, and dropping the operation does not stop it.
     pub fn close(&self) -> Operation<CloseReport> {
         self.close_within(CLOSE_TIMEOUT)
     }
 
-    /// As [`close`](Self::close), within `timeout`.
+    /// As [`close`](Self::close), within `timeout`. Cancel safe.
     pub fn close_within(&self, timeout: Duration) -> Operation<CloseReport> {
         self.subscription.close(timeout)
     }
@@ -69,11 +78,11 @@ impl Stream for MessageStream {
     type Item = Delivered;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivered>> {
-        let polled = self.subscription.queue.poll_next(self.waiter, cx);
+        let now = self.subscription.alive.0.spawn.now();
+        let polled = self.subscription.queue.poll_next(self.waiter, cx, now);
         polled.map(|delivery| {
-            let message = ReceivedMessage::new(delivery?);
-            let token = Some(message.token());
-            Some(Delivered { message, token, alive: self.subscription.alive.clone() })
+            let message = self.subscription.decoding.message(delivery?);
+            Some(Delivered::new(message, &self.subscription.alive, &self.subscription.queue))
         })
     }
 }
@@ -122,9 +131,15 @@ pub struct Delivered {
     message: ReceivedMessage,
     token: Option<ConsumeToken>,
     alive: Arc<Alive>,
+    queue: Arc<RunQueue>,
 }
 
 impl Delivered {
+    pub(super) fn new(message: ReceivedMessage, alive: &Arc<Alive>, queue: &Arc<RunQueue>) -> Self {
+        let token = Some(message.token());
+        Self { message, token, alive: alive.clone(), queue: queue.clone() }
+    }
+
     /// It has been dealt with.
     pub fn ack(self) {
         self.settle(Ack::Done);
@@ -158,8 +173,16 @@ impl Delivered {
 }
 
 impl Drop for Delivered {
+    /// A consumer that was dropped closes next: a retry, which the broker is asked for, would come too
+    /// late and bring the message a second time.
     fn drop(&mut self) {
-        self.answer(Ack::Retry);
+        match self.token.take() {
+            Some(token) if self.queue.is_given_up() => {
+                self.alive.0.push_urgent(Urgent::Input(Input::HandedBack { token }));
+            }
+            Some(token) => settle(&self.alive, token, Ack::Retry),
+            None => {}
+        }
     }
 }
 

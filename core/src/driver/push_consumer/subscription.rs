@@ -9,6 +9,9 @@ use super::super::mailbox::Urgent;
 use super::super::operation::Operation;
 use super::super::run_queue::RunQueue;
 use super::super::shared::Alive;
+use super::control::{Concurrency, ConsumerControl};
+use super::decoding::Decoding;
+use super::handler::Source;
 use crate::client::{Command, Input};
 use crate::config::PushConsumerConfig;
 use crate::consumer::{Ack, CloseReport, ConsumeToken};
@@ -23,25 +26,43 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Subscription {
     pub(super) alive: Arc<Alive>,
     pub(super) queue: Arc<RunQueue>,
-    pub(super) group: Arc<str>,
+    pub(super) decoding: Arc<Decoding>,
     id: ConsumerId,
+    concurrency: Arc<Concurrency>,
     closed: AtomicBool,
 }
 
 impl Subscription {
-    pub(super) fn start(alive: Arc<Alive>, config: PushConsumerConfig) -> Result<(Arc<Self>, Operation<()>)> {
+    pub(super) fn start(
+        consumer: ConsumerId,
+        alive: Arc<Alive>,
+        config: PushConsumerConfig,
+        decoding: Decoding,
+    ) -> Result<(Arc<Self>, Operation<()>)> {
         config.validate()?;
-        let consumer = ConsumerId(alive.0.next_consumer());
         let queue = Arc::new(RunQueue::default());
-        let group = config.group.clone();
         let config = Arc::new(config);
         // The queue goes ahead of the command, so that no delivery comes before it.
         alive.0.push_urgent(Urgent::RunQueue(consumer, queue.clone()));
         let submitted =
             alive.0.submit_urgent(|operation| Command::StartConsumer { operation, consumer, config });
         let starting = Operation::new(&alive, submitted);
-        let closed = AtomicBool::new(false);
-        Ok((Arc::new(Self { alive, queue, group, id: consumer, closed }), starting))
+        let (closed, concurrency) = (AtomicBool::new(false), Concurrency::new(1));
+        let decoding = Arc::new(decoding);
+        Ok((Arc::new(Self { alive, queue, decoding, id: consumer, concurrency, closed }), starting))
+    }
+
+    pub(super) fn source(&self) -> Source<'_> {
+        Source { alive: &self.alive, queue: &self.queue, decoding: &self.decoding }
+    }
+
+    /// How many workers there are to be.
+    pub(super) fn concurrency(&self) -> &Arc<Concurrency> {
+        &self.concurrency
+    }
+
+    pub(super) fn control(&self) -> ConsumerControl {
+        ConsumerControl::new(self.alive.clone(), self.id, self.concurrency.clone())
     }
 
     pub(super) fn close(&self, timeout: Duration) -> Operation<CloseReport> {
@@ -55,6 +76,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        self.concurrency.forget();
         // Answered before the close, whose deadline is at once.
         let tokens = self.queue.abandon();
         let mut inputs: Vec<Input> = tokens.into_iter().map(|token| Input::HandedBack { token }).collect();

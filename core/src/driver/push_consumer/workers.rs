@@ -2,22 +2,29 @@
 
 use super::super::std;
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::future::{Future, poll_fn, ready};
 use core::pin::Pin;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll};
 use core::time::Duration;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::super::host::Spawn;
 use super::super::operation::Operation;
 use super::super::park;
 use super::super::run_queue::{RunQueue, WaiterId};
 use super::super::shared::Alive;
+use super::batch::Batch;
+use super::control::{Concurrency, ConsumerControl};
+use super::decoding::Decoding;
+use super::handler::{Source, panicked};
 use super::message::ReceivedMessage;
-use super::run::{decodable, panicked};
 use super::subscription::{CLOSE_TIMEOUT, Subscription, settle};
-use crate::consumer::{Ack, CloseReport, ConsumeToken, Delivery};
+use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerHealth, ConsumerStatistics, Delivery};
 
 /// A consumer whose handlers run by themselves. Dropping it closes the consumer with deadline zero.
 #[derive(Debug)]
@@ -31,41 +38,114 @@ impl PushConsumer {
         Self { subscription }
     }
 
+    /// Steers the consumer and looks at it, from anywhere.
+    #[must_use]
+    pub fn control(&self) -> ConsumerControl {
+        self.subscription.control()
+    }
+
+    /// As [`ConsumerControl::set_concurrency`].
+    pub fn set_concurrency(&self, handlers: usize) {
+        self.subscription.concurrency().set(handlers);
+    }
+
+    /// As [`ConsumerControl::suspend`]. Cancel safe.
+    pub fn suspend(&self) -> Operation<()> {
+        self.control().suspend()
+    }
+
+    /// As [`ConsumerControl::resume`]. Cancel safe.
+    pub fn resume(&self) -> Operation<()> {
+        self.control().resume()
+    }
+
+    /// As [`ConsumerControl::health`]. Cancel safe.
+    pub fn health(&self) -> Operation<ConsumerHealth> {
+        self.control().health()
+    }
+
+    /// As [`ConsumerControl::statistics`]. Cancel safe.
+    pub fn statistics(&self) -> Operation<ConsumerStatistics> {
+        self.control().statistics()
+    }
+
     /// Closes the consumer within 30 s: nothing more is begun, handlers that run may end, offsets are
-    /// committed. Begins at once; dropping the operation does not stop it.
+    /// committed. Cancel safe: it begins at once, and dropping the operation does not stop it.
     pub fn close(&self) -> Operation<CloseReport> {
         self.close_within(CLOSE_TIMEOUT)
     }
 
-    /// As [`close`](Self::close), within `timeout`.
+    /// As [`close`](Self::close), within `timeout`. Cancel safe.
     pub fn close_within(&self, timeout: Duration) -> Operation<CloseReport> {
         self.subscription.close(timeout)
     }
 }
 
-/// What a worker needs: not the consumer itself, which ends when its handle goes.
-struct Worker {
+/// The workers of a consumer: not the consumer itself, which ends when its handle goes.
+struct Pool {
     alive: Weak<Alive>,
     queue: Arc<RunQueue>,
-    group: Arc<str>,
+    decoding: Arc<Decoding>,
+    spawn: Arc<dyn Spawn>,
+    concurrency: Arc<Concurrency>,
+    running: AtomicUsize,
+}
+
+impl Pool {
+    /// Begins `start` as often as workers are missing, now and whenever more are wanted.
+    fn fill(subscription: &Subscription, count: usize, start: impl Fn(Worker) + Send + Sync + 'static) {
+        let concurrency = subscription.concurrency().clone();
+        let pool = Arc::new(Self {
+            alive: Arc::downgrade(&subscription.alive),
+            queue: subscription.queue.clone(),
+            decoding: subscription.decoding.clone(),
+            spawn: subscription.alive.0.spawn.clone(),
+            concurrency: concurrency.clone(),
+            running: AtomicUsize::new(0),
+        });
+        concurrency.on_change(Box::new(move || {
+            while pool.change(|running, wanted| (running < wanted).then_some(running + 1)) {
+                start(Worker::new(&pool));
+            }
+        }));
+        concurrency.set(count);
+    }
+
+    /// Changes the number of workers by `next` if that gives one.
+    fn change(&self, next: impl Fn(usize, usize) -> Option<usize>) -> bool {
+        let change = |running| next(running, self.concurrency.get());
+        self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change).is_ok()
+    }
+}
+
+/// One task or thread.
+struct Worker {
+    pool: Arc<Pool>,
     waiter: WaiterId,
     /// The delivery in hand.
     token: Option<ConsumeToken>,
+    /// It has left the pool, which has too many.
+    retired: bool,
 }
 
 impl Worker {
-    fn new(subscription: &Subscription) -> Self {
-        Self {
-            alive: Arc::downgrade(&subscription.alive),
-            queue: subscription.queue.clone(),
-            group: subscription.group.clone(),
-            waiter: subscription.queue.waiter(),
-            token: None,
-        }
+    fn new(pool: &Arc<Pool>) -> Self {
+        Self { pool: pool.clone(), waiter: pool.queue.waiter(), token: None, retired: false }
+    }
+
+    /// Whether it is one too many. One that waits for messages learns it when it is woken for one, which
+    /// the next one then takes.
+    fn retires(&mut self) -> bool {
+        self.retired = self.retired
+            || self.pool.change(|running, wanted| running.checked_sub(1).filter(|left| *left >= wanted));
+        self.retired
     }
 
     fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Delivery>> {
-        let polled = self.queue.poll_next(self.waiter, cx);
+        if self.retires() {
+            return Poll::Ready(None);
+        }
+        let polled = self.pool.queue.poll_next(self.waiter, cx, self.pool.spawn.now());
         if let Poll::Ready(Some(delivery)) = &polled {
             self.token = Some(delivery.token);
         }
@@ -76,30 +156,58 @@ impl Worker {
     async fn next(&mut self) -> Option<ReceivedMessage> {
         loop {
             let delivery = poll_fn(|cx| self.poll_next(cx)).await?;
-            match decodable(&self.group, delivery) {
-                Some(message) => return Some(message),
-                None => self.settle(Ack::DeadLetter),
+            match self.pool.decoding.for_handler(delivery) {
+                Ok(message) => return Some(message),
+                Err(ack) => self.settle(ack),
+            }
+        }
+    }
+
+    /// The next messages of one queue that can be decoded, at most so many.
+    async fn next_batch(&mut self, messages_max: usize) -> Option<Batch> {
+        loop {
+            let mut batch = VecDeque::new();
+            let open = poll_fn(|cx| {
+                if self.retires() {
+                    return Poll::Ready(false);
+                }
+                let count = (self.pool.spawn.now(), messages_max);
+                self.pool.queue.poll_batch_of_one_queue(self.waiter, cx, count, &mut batch)
+            });
+            if !open.await {
+                return None;
+            }
+            let alive = self.pool.alive.upgrade()?;
+            let source = Source { alive: &alive, queue: &self.pool.queue, decoding: &self.pool.decoding };
+            let mut settled = Vec::new();
+            let batch = source.batch(&mut batch, &mut settled);
+            alive.0.push_inputs(&mut settled);
+            if batch.is_some() {
+                return batch;
             }
         }
     }
 
     fn settle(&mut self, ack: Ack) {
-        if let (Some(token), Some(alive)) = (self.token.take(), self.alive.upgrade()) {
+        if let (Some(token), Some(alive)) = (self.token.take(), self.pool.alive.upgrade()) {
             settle(&alive, token, ack);
         }
     }
 
     /// Says what a panic means.
     fn panicked(&self) -> Ack {
-        self.token.map_or(Ack::Retry, |token| panicked(&self.group, token))
+        panicked(&self.pool.decoding.group, self.token)
     }
 }
 
 impl Drop for Worker {
     /// The host dropped the task, perhaps with a message in hand.
     fn drop(&mut self) {
-        self.queue.leave(self.waiter);
+        self.pool.queue.leave(self.waiter);
         self.settle(Ack::Retry);
+        if !self.retired {
+            self.pool.running.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -108,9 +216,9 @@ where
     F: Fn(ReceivedMessage) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Ack> + Send + 'static,
 {
-    for _ in 0..count {
-        let (mut worker, handler) = (Worker::new(subscription), handler.clone());
-        subscription.alive.0.spawn.spawn(Box::pin(async move {
+    Pool::fill(subscription, count, move |mut worker| {
+        let (spawn, handler) = (worker.pool.spawn.clone(), handler.clone());
+        spawn.spawn(Box::pin(async move {
             while let Some(message) = worker.next().await {
                 let ack = match catch_unwind(AssertUnwindSafe(|| handler(message))) {
                     Ok(future) => caught(future).await,
@@ -120,11 +228,36 @@ where
                 worker.settle(ack);
             }
         }));
-    }
+    });
+}
+
+pub(super) fn spawn_batches<F, Fut>(
+    subscription: &Subscription,
+    count: usize,
+    messages_max: usize,
+    handler: Arc<F>,
+) where
+    F: Fn(Batch) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    Pool::fill(subscription, count, move |mut worker| {
+        let (spawn, handler) = (worker.pool.spawn.clone(), handler.clone());
+        spawn.spawn(Box::pin(async move {
+            while let Some(batch) = worker.next_batch(messages_max).await {
+                let ended = match catch_unwind(AssertUnwindSafe(|| handler(batch))) {
+                    Ok(future) => caught(future).await,
+                    Err(_) => None,
+                };
+                if ended.is_none() {
+                    worker.panicked();
+                }
+            }
+        }));
+    });
 }
 
 /// What the future gives, or `None` when it panics.
-async fn caught<Fut: Future<Output = Ack>>(future: Fut) -> Option<Ack> {
+async fn caught<Fut: Future>(future: Fut) -> Option<Fut::Output> {
     let mut future = core::pin::pin!(future);
     poll_fn(|cx| {
         let future: Pin<&mut Fut> = future.as_mut();
@@ -144,15 +277,40 @@ where
         let handler = Arc::new(move |message| ready(handler(message)));
         return spawn(subscription, count, handler);
     }
-    for _ in 0..count {
-        let (mut worker, handler) = (Worker::new(subscription), handler.clone());
-        let shared = subscription.alive.0.clone();
-        subscription.alive.0.spawn.spawn_blocking(Box::new(move || {
+    let shared = subscription.alive.0.clone();
+    Pool::fill(subscription, count, move |mut worker| {
+        let (spawn, handler, shared) = (worker.pool.spawn.clone(), handler.clone(), shared.clone());
+        spawn.spawn_blocking(Box::new(move || {
             while let Some(message) = park::wait_for(Some(&shared), worker.next()) {
                 let ack = catch_unwind(AssertUnwindSafe(|| handler(message)));
                 let ack = ack.unwrap_or_else(|_| worker.panicked());
                 worker.settle(ack);
             }
         }));
+    });
+}
+
+pub(super) fn spawn_batch_threads<F>(
+    subscription: &Subscription,
+    count: usize,
+    messages_max: usize,
+    handler: Arc<F>,
+) where
+    F: Fn(Batch) + Send + Sync + 'static,
+{
+    if !subscription.alive.0.spawn.may_wait() {
+        let handler = Arc::new(move |batch| ready(handler(batch)));
+        return spawn_batches(subscription, count, messages_max, handler);
     }
+    let shared = subscription.alive.0.clone();
+    Pool::fill(subscription, count, move |mut worker| {
+        let (spawn, handler, shared) = (worker.pool.spawn.clone(), handler.clone(), shared.clone());
+        spawn.spawn_blocking(Box::new(move || {
+            while let Some(batch) = park::wait_for(Some(&shared), worker.next_batch(messages_max)) {
+                if catch_unwind(AssertUnwindSafe(|| handler(batch))).is_err() {
+                    worker.panicked();
+                }
+            }
+        }));
+    });
 }

@@ -256,6 +256,17 @@ collections! {
     SmallVec<[T; 4]>, T, [T: Recorded];
 }
 
+impl<A: Recorded, B: Recorded> Recorded for (A, B) {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+        self.1.write(out);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok((A::read(input)?, B::read(input)?))
+    }
+}
+
 impl<K: Recorded + Ord, V: Recorded> Recorded for BTreeMap<K, V> {
     fn write(&self, out: &mut Vec<u8>) {
         self.len().write(out);

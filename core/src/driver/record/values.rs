@@ -18,6 +18,7 @@ use crate::id::{
     AskToken, ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId, ProducerId, ResolveToken,
 };
 use crate::message::MessageQueue;
+use crate::message::sys_flag::CompressionType;
 use crate::remoting::{RemotingCommand, SerializeType};
 
 macro_rules! ids {
@@ -60,6 +61,8 @@ recorded_struct!(ProducerConfig {
     default_topic_queue_nums,
     message_bytes_max,
     compress_bytes_min,
+    compress_type,
+    compress_level,
     latency_fault_tolerance,
 });
 recorded_struct!(PushConsumerConfig {
@@ -69,7 +72,11 @@ recorded_struct!(PushConsumerConfig {
     consume_from,
     pull_threshold_for_queue,
     pull_threshold_bytes_for_queue,
+    pull_threshold_for_topic,
+    pull_threshold_bytes_for_topic,
     consume_concurrently_max_span,
+    cached_bytes_max,
+    consume_timeout,
     pull_batch_size,
     pull_batch_bytes,
     broker_suspend_max,
@@ -79,7 +86,9 @@ recorded_struct!(PushConsumerConfig {
     send_back_retry_delay,
     rebalance_interval,
     allocate_strategy,
+    inflated_bytes_max,
 });
+recorded_enum!(CompressionType { 0 => Zlib, 1 => Lz4, 2 => Zstd });
 recorded_enum!(MessageModel { 0 => Clustering });
 recorded_enum!(ConsumeFrom { 0 => LastOffset, 1 => FirstOffset, 2 => Timestamp(millis) });
 recorded_enum!(AllocateStrategy {
@@ -92,7 +101,7 @@ recorded_enum!(AllocateStrategy {
 });
 recorded_enum!(RoomRule { 0 => Before(separator), 1 => Table(table) });
 recorded_struct!(MessageQueue { topic, broker_name, queue_id });
-recorded_struct!(ConsumeToken { consumer, queue, queue_offset });
+recorded_struct!(ConsumeToken { consumer, queue, queue_offset, hand_out });
 recorded_enum!(Ack { 0 => Done, 1 => Retry, 2 => RetryAfter(delay), 3 => DeadLetter });
 recorded_enum!(QueueChoice { 0 => RoundRobin, 1 => Queue(queue), 2 => Hash(hash), 3 => Select });
 recorded_enum!(Answer { 0 => Queue(index), 1 => Failed(reason) });
@@ -105,6 +114,10 @@ recorded_enum!(Command {
     5 => StartConsumer { operation, consumer, config },
     6 => CloseConsumer { operation, consumer, timeout },
     7 => Close { operation, timeout },
+    8 => SuspendConsumer { operation, consumer },
+    9 => ResumeConsumer { operation, consumer },
+    10 => InspectConsumer { operation, consumer },
+    11 => Statistics { operation },
 });
 recorded_enum!(Input {
     0 => Resolved { token, result },
@@ -118,6 +131,7 @@ recorded_enum!(Input {
     8 => Settled { token, ack },
     9 => HandedBack { token },
     10 => Answered { token, answer },
+    11 => Begun { tokens },
 });
 
 /// The body's length; zeros when read.

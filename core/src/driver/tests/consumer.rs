@@ -154,6 +154,76 @@ fn an_undecodable_body_goes_to_the_dead_letters_without_a_call_and_its_neighbour
     assert_eq!(*seen.borrow(), [0, 2]);
 }
 
+/// Ten messages, whose second can't be decoded, for each reason there is.
+fn ten_with_a_bad_second() -> [Vec<Delivery>; 3] {
+    let batch = |bad| [messages(0..1), alloc::vec![bad], messages(2..10)].concat();
+    let flags = sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB;
+    let mut damaged = delivery(0, 1, 0, b"body");
+    let mut unreadable = damaged.clone();
+    damaged.message.as_mut().expect("readable").body_crc ^= 1;
+    let torn = bytes::Bytes::from_static(&[0; 100]);
+    unreadable.message = Err(crate::message::StoredMessage::decode(&torn).expect_err("no record"));
+    [batch(delivery(0, 1, flags, b"no zlib stream")), batch(damaged), batch(unreadable)]
+}
+
+#[test]
+fn the_user_decides_about_what_can_not_be_decoded_and_its_neighbours_arrive() {
+    let reasons = Arc::new(Mutex::new(Vec::new()));
+    for batch in ten_with_a_bad_second() {
+        let mut fixture = Fixture::new();
+        let told = reasons.clone();
+        let builder = fixture.builder().on_undecodable(move |message| {
+            lock(&told).push((message.queue_offset(), message.body().expect_err("bad").clone()));
+            Ack::Done
+        });
+        let seen = Cell::new(0);
+        let mut run = pin!(builder.run(async |message: crate::driver::ReceivedMessage| {
+            assert!(message.body().is_ok());
+            seen.set(seen.get() + 1);
+            Ack::Done
+        }));
+        assert!(turn(run.as_mut()).is_pending());
+        fixture.deliver(batch);
+        assert!(turn(run.as_mut()).is_pending());
+        assert_eq!((seen.get(), fixture.settled().len()), (9, 10));
+    }
+    use crate::driver::UndecodableBody as Why;
+    let reasons = lock(&reasons);
+    let kinds = reasons.iter().map(|(offset, _)| offset).collect::<Vec<_>>();
+    assert_eq!(kinds, [&1, &1, &1]);
+    assert!(matches!(reasons[0].1, Why::Inflate(_)), "{reasons:?}");
+    assert!(matches!(reasons[1].1, Why::Crc(_)), "{reasons:?}");
+    assert!(matches!(reasons[2].1, Why::Record(_)), "{reasons:?}");
+}
+
+#[test]
+fn a_decision_that_panics_means_the_dead_letters() {
+    let mut fixture = Fixture::new();
+    let builder = fixture.builder().on_undecodable(|_| panic!("the user's own fault"));
+    let mut starting = builder.workers(1, |_| ready(Ack::Done));
+    fixture.world.settle();
+    let Poll::Ready(Ok(_consumer)) = poll_once(&mut starting) else { panic!("the consumer starts") };
+    let [batch, ..] = ten_with_a_bad_second();
+    fixture.deliver(batch);
+    fixture.run_tasks();
+    assert_eq!(fixture.settled()[..3], ["settled 0 Done", "settled 1 DeadLetter", "settled 2 Done"]);
+}
+
+#[test]
+fn how_large_an_inflated_body_may_be_is_the_users_to_say() {
+    let zeros = crate::driver::compress::compress(crate::driver::compress::Compression::Zlib, 5, &[0; 5_000]);
+    let body: &'static [u8] = Box::leak(zeros.expect("zeros").into_boxed_slice());
+    for (max, expected) in [(5_000, "settled 0 Done"), (4_999, "settled 0 DeadLetter")] {
+        let mut fixture = Fixture::new();
+        let mut run = pin!(fixture.builder().inflated_bytes_max(max).run(async |_| Ack::Done));
+        assert!(turn(run.as_mut()).is_pending());
+        let flags = sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB;
+        fixture.deliver(alloc::vec![delivery(0, 0, flags, body)]);
+        assert!(turn(run.as_mut()).is_pending());
+        assert_eq!(fixture.settled(), [expected]);
+    }
+}
+
 #[test]
 fn a_run_that_is_dropped_hands_back_what_it_began_so_that_each_comes_again_once() {
     let mut fixture = Fixture::new();
@@ -376,4 +446,146 @@ fn who_takes_a_message_without_having_been_woken_waits_no_more() {
     fixture.deliver(messages(1..2));
     assert_eq!(woken.count(), 1, "the one that waits is woken, not the one that has its message");
     first.ack();
+}
+
+#[test]
+fn a_batch_is_of_one_queue_and_each_of_its_messages_is_answered_by_itself() {
+    let mut fixture = Fixture::new();
+    let sizes = RefCell::new(Vec::new());
+    let mut run = pin!(fixture.builder().run_batch(3, async |batch| {
+        sizes.borrow_mut().push(batch.len());
+        for (index, message) in batch.into_iter().enumerate() {
+            match index {
+                0 => message.ack(),
+                1 => message.dead_letter(),
+                _ => drop(message),
+            }
+        }
+    }));
+    assert!(turn(run.as_mut()).is_pending());
+    let mut deliveries = messages(0..4);
+    deliveries.push(delivery(1, 7, 0, b"body"));
+    deliveries.push(delivery(1, 8, sys_flag::COMPRESSED, b"no zlib"));
+    fixture.deliver(deliveries);
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(*sizes.borrow(), [3, 1, 1]);
+    let mut answers = fixture.settled();
+    answers.sort_unstable();
+    let expected = [
+        "settled 0 Done",
+        "settled 1 DeadLetter",
+        "settled 2 Retry",
+        "settled 3 Done",
+        "settled 7 Done",
+        "settled 8 DeadLetter",
+    ];
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn a_batch_whose_handler_panics_keeps_the_answers_it_had() {
+    let mut fixture = Fixture::new();
+    let mut run = pin!(fixture.builder().run_batch(8, async |batch| {
+        let mut messages = batch.into_iter();
+        messages.next().expect("one").ack();
+        panic!("the handler's own fault");
+    }));
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.deliver(messages(0..3));
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(fixture.settled(), ["settled 0 Done", "settled 1 Retry", "settled 2 Retry"]);
+}
+
+#[test]
+fn a_run_of_batches_that_is_dropped_hands_back_what_it_had() {
+    let mut fixture = Fixture::new();
+    {
+        let mut run = pin!(fixture.builder().run_batch(8, async |batch| {
+            pending::<()>().await;
+            drop(batch);
+        }));
+        assert!(turn(run.as_mut()).is_pending());
+        fixture.deliver(messages(0..2));
+        assert!(turn(run.as_mut()).is_pending());
+    }
+    let answers = fixture.settled();
+    assert_eq!(answers[..2], ["handed back 0", "handed back 1"], "{answers:?}");
+}
+
+#[test]
+fn more_handlers_may_run_from_one_moment_to_the_next_and_fewer() {
+    let mut fixture = Fixture::new();
+    let (running, open) = (Cell::new(0), Cell::new(false));
+    let run = fixture
+        .builder()
+        .run(async |_| {
+            running.set(running.get() + 1);
+            poll_fn(|_| if open.get() { Poll::Ready(()) } else { Poll::Pending }).await;
+            Ack::Done
+        })
+        .concurrency(2);
+    let control = run.control();
+    let mut run = pin!(run);
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.deliver(messages(0..9));
+    let (counter, waker) = CountingWaker::pair();
+    assert!(run.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(running.get(), 2);
+    control.set_concurrency(5);
+    assert_eq!((counter.count(), control.concurrency()), (1, 5), "the run is woken");
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(running.get(), 5);
+    control.set_concurrency(1);
+    open.set(true);
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(running.get(), 5, "those that run may end, none begins");
+}
+
+#[test]
+fn workers_come_and_go_as_many_as_are_wanted() {
+    let mut fixture = Fixture::new();
+    let running = Arc::new(Mutex::new(Vec::<i64>::new()));
+    let seen = running.clone();
+    let mut starting = fixture.builder().workers(1, move |message| {
+        lock(&seen).push(message.queue_offset());
+        pending::<Ack>()
+    });
+    fixture.world.settle();
+    let Poll::Ready(Ok(consumer)) = poll_once(&mut starting) else { panic!("it has not started") };
+    fixture.run_tasks();
+    fixture.deliver(messages(0..6));
+    fixture.run_tasks();
+    assert_eq!(lock(&running).len(), 1);
+    consumer.set_concurrency(4);
+    fixture.run_tasks();
+    assert_eq!(lock(&running).len(), 4);
+    assert_eq!(lock(&fixture.world.stage).tasks.len(), 4);
+    drop(consumer);
+}
+
+#[test]
+fn workers_that_are_too_many_end_and_the_others_take_their_messages() {
+    let mut fixture = Fixture::new();
+    let mut starting = fixture.builder().workers(4, |_| ready(Ack::Done));
+    fixture.world.settle();
+    let Poll::Ready(Ok(consumer)) = poll_once(&mut starting) else { panic!("it has not started") };
+    fixture.run_tasks();
+    consumer.set_concurrency(1);
+    fixture.deliver(messages(0..3));
+    fixture.run_tasks();
+    assert_eq!(lock(&fixture.world.stage).tasks.len(), 1);
+    assert_eq!(fixture.settled(), ["settled 0 Done", "settled 1 Done", "settled 2 Done"]);
+    drop(consumer);
+}
+
+#[test]
+fn the_core_learns_when_a_handler_was_called_before_it_learns_the_answer() {
+    let mut fixture = Fixture::new();
+    let mut run = pin!(fixture.builder().run(async |_| Ack::Done));
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.deliver(messages(0..2));
+    fixture.world.forget();
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.world.settle();
+    assert_eq!(fixture.world.told(), ["begun 0 1", "settled 0 Done", "settled 1 Done"]);
 }

@@ -226,6 +226,37 @@ fn large_bodies_are_compressed_where_it_pays() {
     assert_eq!(sent[2], (5_000, 0), "noise grows by compressing");
 }
 
+#[test]
+fn a_producer_compresses_as_it_was_told_and_refuses_levels_that_are_none() {
+    use crate::message::sys_flag::{COMPRESSED, CompressionType as Kind};
+    let (tell, told) = super::super::std::sync::mpsc::channel();
+    let mut world = World::new(move |input, outputs| {
+        if let Input::Command(Command::Send { message, .. }) = input {
+            tell.send((message.sys_flag, message.body.clone())).expect("the test listens");
+        }
+        storing(input, outputs);
+    });
+    let text: Vec<u8> = (0..3_000_u32).flat_map(|number| (number * number).to_be_bytes()).collect();
+    let mut lengths = Vec::new();
+    for (kind, level) in [(Kind::Zlib, 1), (Kind::Zlib, 9), (Kind::Lz4, 5), (Kind::Zstd, 1), (Kind::Zstd, 19)]
+    {
+        let builder = world.client().producer("group").compression(kind).compress_level(level);
+        let producer = builder.compress_bytes_min(100).build().expect("these can work");
+        let mut send = producer.send(Message::new("TopicTest", text.clone()));
+        world.settle();
+        assert!(poll_once(&mut send).is_ready());
+        let (sys_flag, body) = told.try_iter().next().expect("it was sent");
+        assert_eq!(sys_flag, COMPRESSED | kind.bits(), "{kind}");
+        assert_eq!(super::super::compress::inflate(sys_flag, &body, 1 << 20).expect("whole"), text);
+        lengths.push(body.len());
+    }
+    assert!(lengths[1] < lengths[0] && lengths[4] < lengths[3], "the level counts: {lengths:?}");
+    for (kind, level) in [(Kind::Zlib, 10), (Kind::Zlib, -1), (Kind::Zstd, 23), (Kind::Zstd, -8)] {
+        let built = world.client().producer("group").compression(kind).compress_level(level).build();
+        assert!(matches!(built, Err(Error::Usage(_))), "{kind} {level}");
+    }
+}
+
 /// Answers the oldest send that is open at each connect.
 fn answering_at_connect() -> impl FnMut(&Input, &mut VecDeque<Output>) + Send {
     let mut open = VecDeque::new();

@@ -92,6 +92,10 @@ pub(super) type Shared = Arc<Mutex<Stage>>;
 pub(super) struct ScriptHost(Shared);
 
 impl ScriptHost {
+    pub(super) fn new(stage: Shared) -> Self {
+        Self(stage)
+    }
+
     fn with<T>(
         &self,
         channel: ChannelId,
@@ -315,6 +319,10 @@ fn short(input: &Input) -> String {
             alloc::format!("transmitted {channel:?} {bytes_total}")
         }
         Input::Closed { channel, reason } => alloc::format!("closed {channel:?} {reason}"),
+        Input::Begun { tokens } => {
+            let offsets = tokens.iter().map(|(token, _)| alloc::format!(" {}", token.queue_offset));
+            alloc::format!("begun{}", offsets.collect::<String>())
+        }
         Input::Settled { token, ack } => alloc::format!("settled {} {ack:?}", token.queue_offset),
         Input::HandedBack { token } => alloc::format!("handed back {}", token.queue_offset),
         Input::Command(Command::Send { message, .. }) => {
@@ -354,6 +362,10 @@ pub(super) fn operation_of(input: &Input) -> Option<OperationId> {
             | Command::CloseProducer { operation, .. }
             | Command::StartConsumer { operation, .. }
             | Command::CloseConsumer { operation, .. }
+            | Command::SuspendConsumer { operation, .. }
+            | Command::ResumeConsumer { operation, .. }
+            | Command::InspectConsumer { operation, .. }
+            | Command::Statistics { operation }
             | Command::Close { operation, .. },
         ) => Some(*operation),
         _ => None,
@@ -399,7 +411,7 @@ pub(super) fn delivery(queue: u32, queue_offset: i64, sys_flag: i32, body: &'sta
     encode_stored(&mut out, &record).expect("a record that fits");
     let queue = ProcessQueueId::from_parts(queue, 0);
     Delivery {
-        token: ConsumeToken { consumer: ConsumerId(0), queue, queue_offset },
+        token: ConsumeToken { consumer: ConsumerId(0), queue, queue_offset, hand_out: 0 },
         queue: Arc::new(MessageQueue {
             topic: "TopicTest".into(),
             broker_name: "broker-a".into(),

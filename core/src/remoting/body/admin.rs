@@ -4,6 +4,7 @@ use super::bodies;
 use crate::remoting::json::{FromJson, JsonReader, ToJson};
 use crate::remoting::{JsonError, json::JsonWriter};
 use alloc::{sync::Arc, vec::Vec};
+use bytes::Bytes;
 use core::fmt;
 
 bodies! {
@@ -56,6 +57,12 @@ impl UserInfo {
     pub fn decode_list(body: &[u8]) -> Result<Vec<Self>, JsonError> {
         JsonReader::whole(body)
     }
+
+    /// Writes a list of users.
+    #[must_use]
+    pub fn encode_list(list: &[Self]) -> Bytes {
+        encode_list(list)
+    }
 }
 
 impl AclInfo {
@@ -66,6 +73,18 @@ impl AclInfo {
     pub fn decode_list(body: &[u8]) -> Result<Vec<Self>, JsonError> {
         JsonReader::whole(body)
     }
+
+    /// Writes a list of permissions.
+    #[must_use]
+    pub fn encode_list(list: &[Self]) -> Bytes {
+        encode_list(list)
+    }
+}
+
+fn encode_list<T: ToJson>(list: &[T]) -> Bytes {
+    let mut writer = JsonWriter::default();
+    writer.array(|writer| list.iter().for_each(|item| writer.item(item)));
+    writer.into_bytes().freeze()
 }
 
 /// Text that `Debug` doesn't show.
@@ -87,5 +106,21 @@ impl FromJson for Secret {
 impl ToJson for Secret {
     fn to_json(&self, writer: &mut JsonWriter) {
         self.0.to_json(writer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remoting::generate::generate;
+
+    #[test]
+    fn lists_come_back() {
+        for seed in 0..50 {
+            let users: Vec<UserInfo> = generate(seed);
+            assert_eq!(UserInfo::decode_list(&UserInfo::encode_list(&users)), Ok(users));
+            let acls: Vec<AclInfo> = generate(seed);
+            assert_eq!(AclInfo::decode_list(&AclInfo::encode_list(&acls)), Ok(acls));
+        }
     }
 }

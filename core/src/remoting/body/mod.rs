@@ -4,26 +4,46 @@
 //! out, map keys as they are. Unknown fields are skipped, missing ones have their defaults.
 
 mod admin;
+mod config_text;
 mod consumer;
+mod ha;
 mod heartbeat;
 mod lock;
 mod offset;
 mod route;
 mod stats;
 mod subscription;
+mod timer;
 mod topic;
 
 pub use admin::*;
+pub use config_text::*;
 pub use consumer::*;
+pub use ha::*;
 pub use heartbeat::*;
 pub use lock::*;
 pub use offset::*;
 pub use route::*;
 pub use stats::*;
 pub use subscription::*;
+pub use timer::*;
 pub use topic::*;
 
-/// Declares bodies: one declaration gives the struct and both directions. Fields stand in alphabetical order
+/// How every body is tried on any bytes.
+pub(super) const PROBES: [&[fn(&[u8])]; 10] = [
+    admin::PROBES,
+    consumer::PROBES,
+    ha::PROBES,
+    heartbeat::PROBES,
+    lock::PROBES,
+    offset::PROBES,
+    route::PROBES,
+    stats::PROBES,
+    subscription::PROBES,
+    topic::PROBES,
+];
+
+/// Declares bodies: one declaration gives the struct, both directions and their tests. Fields stand in alphabetical order
 /// of their wire names, which is the order Java writes them in; `= value` is a default other than the type's,
 /// `| "name"` another name under which the field is read.
 macro_rules! bodies {
@@ -32,7 +52,20 @@ macro_rules! bodies {
         $name:ident $([$($derive:ident),*])? {
             $($(#[$field_doc:meta])* $field:ident: $wire:literal $(| $alias:literal)? $type:ty $(= $default:expr)?,)*
         }
-    )*) => {$(
+    )*) => {
+    #[cfg(test)]
+    mod declared {
+        use super::*;
+        $(
+            #[test]
+            #[allow(non_snake_case, reason = "the body's name")]
+            fn $name() {
+                $crate::remoting::body::checks::check::<$name>(&[$(($wire, &[$($alias)?])),*]);
+            }
+        )*
+    }
+
+    $(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq $($(, $derive)*)?)]
         pub struct $name {
@@ -103,7 +136,29 @@ macro_rules! bodies {
                 });
             }
         }
-    )*};
+
+        #[cfg(test)]
+        impl $crate::remoting::generate::Generate for $name {
+            fn generate(source: &mut $crate::remoting::generate::Source<'_>) -> Self {
+                Self { $($field: $crate::remoting::generate::Generate::generate(source),)* }
+            }
+        }
+
+        #[cfg(test)]
+        impl $crate::remoting::body::checks::Body for $name {
+            fn read(body: &[u8]) -> Result<Self, $crate::remoting::JsonError> {
+                Self::decode(body)
+            }
+
+            fn written(&self, standard: bool) -> bytes::Bytes {
+                if standard { self.encode_standard() } else { self.encode() }
+            }
+        }
+    )*
+
+        /// How the bodies declared here are tried on any bytes.
+        pub(super) const PROBES: &[fn(&[u8])] = &[$($crate::remoting::fuzz::check_body::<$name>),*];
+    };
 }
 
 macro_rules! default_of {
@@ -171,10 +226,20 @@ macro_rules! names {
                 *self == Self::Unknown
             }
         }
+
+        #[cfg(test)]
+        impl $crate::remoting::generate::Generate for $name {
+            /// Never unknown: what nobody listed is left out and reads as the default.
+            fn generate(source: &mut $crate::remoting::generate::Source<'_>) -> Self {
+                $crate::remoting::generate::pick(source, &[$(Self::$variant),*])
+            }
+        }
     )*};
 }
 
 pub(in crate::remoting) use {bodies, default_of, names};
 
+#[cfg(test)]
+mod checks;
 #[cfg(test)]
 mod golden;

@@ -41,6 +41,8 @@ bodies! {
     TopicConfig [Eq] {
         /// Values by attribute, such as `message.type`.
         attributes: "attributes" BTreeMap<Arc<str>, Arc<str>>,
+        /// The queues of a static topic; only in the answer to `GET_TOPIC_CONFIG`.
+        mapping_detail: "mappingDetail" Option<TopicQueueMappingDetail>,
         /// Whether the topic is ordered across brokers.
         order: "order" bool,
         /// Bits: 4 readable, 2 writable, 1 inherited.
@@ -104,7 +106,7 @@ bodies! {
         /// The group.
         group_name: "groupName" Arc<str>,
         /// How retries are spaced.
-        group_retry_policy: "groupRetryPolicy" Option<GroupRetryPolicy> = Some(GroupRetryPolicy::default()),
+        group_retry_policy: "groupRetryPolicy" GroupRetryPolicy,
         /// The group's system flag.
         group_sys_flag: "groupSysFlag" i32,
         /// Whether members are told of changes.

@@ -15,7 +15,7 @@ headers! {
         optional topic_sys_flag: "topicSysFlag" i32,
         default(false) order: "order" bool,
         optional attributes: "attributes" Cow<'a, str>,
-        optional force: "force" bool,
+        default(false) force: "force" bool,
     }
 
     /// Creates or changes the topics of the body.
@@ -173,6 +173,18 @@ headers! {
     /// Has a broker write its configuration as JSON.
     ExportRocksDBConfigToJsonRequestHeader<'a> = EXPORT_ROCKSDB_CONFIG_TO_JSON {
         required config_type: "configType" Cow<'a, str>,
+    }
+
+    /// Sets how a broker reads its commit log.
+    SetCommitLogReadModeRequestHeader<'a> = SET_COMMITLOG_READ_MODE {
+        /// As `madvise` has it: `0` normal, `1` random.
+        required read_ahead_mode: "READ_AHEAD_MODE" Cow<'a, str>,
+    }
+
+    /// Changes which of its two engines a broker keeps timer messages with.
+    SwitchTimerEngineRequestHeader<'a> = SWITCH_TIMER_ENGINE {
+        /// `R` for the RocksDB timeline, `F` for the file time wheel.
+        required engine_type: "E_T" Cow<'a, str>,
     }
 
     /// Creates the user of the body.

@@ -8,6 +8,14 @@ headers! {
     HeartbeatRequestHeader<'a> = HEART_BEAT + RpcRequestHeader {
     }
 
+    /// What a broker says of a heartbeat.
+    HeartbeatResponseHeader {
+        /// Whether later heartbeats may leave their subscriptions out.
+        default(false) is_support_heart_beat_v2: "IS_SUPPORT_HEART_BEAT_V2" bool,
+        /// Whether the full heartbeat is to be sent next; brokers before 5.1 don't say.
+        default(true) is_sub_change: "IS_SUB_CHANGE" bool,
+    }
+
     /// Takes a client out of its groups.
     UnregisterClientRequestHeader<'a> = UNREGISTER_CLIENT + RpcRequestHeader {
         required client_id: "clientID" Cow<'a, str>,

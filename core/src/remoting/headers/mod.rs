@@ -14,8 +14,15 @@ pub use pop::*;
 pub use pull::*;
 pub use send::*;
 
-use super::header::{FieldType, FieldValue};
+use super::{
+    fuzz::HeaderProbe,
+    header::{FieldType, FieldValue},
+};
 use alloc::borrow::Cow;
+
+/// How every header is tried; see [`HeaderProbe`].
+pub(super) const PROBES: [&[HeaderProbe]; 6] =
+    [admin::PROBES, client::PROBES, namesrv::PROBES, pop::PROBES, pull::PROBES, send::PROBES];
 
 /// Which end of a run of equal times a search by time gives. Java: `BoundaryType`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,102 +49,7 @@ impl<'a> FieldType<'a> for BoundaryType {
 }
 
 #[cfg(test)]
-pub(super) use generate::{BOTH, Generate, generate, through_the_wire};
-
-/// Any value of a header, and its way over the wire, for the round-trip tests that `headers!` declares.
-#[cfg(test)]
-mod generate {
-    use super::{super::*, *};
-    use crate::rng::Rng;
-    use alloc::string::String;
-    use bytes::BytesMut;
-
-    pub(crate) const BOTH: [SerializeType; 2] = [SerializeType::Json, SerializeType::Rocketmq];
-
-    pub(crate) trait Generate {
-        fn generate(rng: &mut Rng) -> Self;
-    }
-
-    pub(crate) fn generate<T: Generate>(seed: u64) -> T {
-        T::generate(&mut Rng::new(seed))
-    }
-
-    pub(crate) fn through_the_wire<'a, H: Header<'a>>(
-        header: &H,
-        serialize: SerializeType,
-    ) -> RemotingCommand {
-        let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
-        let encoder = Encoder { serialize, ..Encoder::default() };
-        let head = Head { code: 1, opaque: -7, flag: FLAG_ONEWAY, remark: Some("why \"not\"\u{1}") };
-        let size = encoder.encode(decoder.buffer_mut(), &head, header, &[("ext\u{2}ra", "\\")], 3);
-        decoder.buffer_mut().extend_from_slice(b"abc");
-        assert_eq!(decoder.buffered(), size);
-        let command = decoder.next_frame().unwrap().unwrap();
-        assert_eq!(decoder.buffer_mut(), &BytesMut::new());
-        assert_eq!((command.code, command.opaque, command.flag), (1, -7, FLAG_ONEWAY));
-        assert_eq!(command.remark.as_deref(), head.remark);
-        assert_eq!((command.language, command.version), (LanguageCode::Rust, VERSION));
-        assert_eq!(command.ext.get("ext\u{2}ra").as_deref(), Some("\\"));
-        assert_eq!(&command.body[..], b"abc");
-        command
-    }
-
-    /// Never empty: the binary form has no empty values.
-    impl Generate for Cow<'_, str> {
-        fn generate(rng: &mut Rng) -> Self {
-            const CHARS: [char; 16] = [
-                'a',
-                'Z',
-                '%',
-                ' ',
-                '"',
-                '\\',
-                '\'',
-                '\u{0}',
-                '\u{1}',
-                '\u{2}',
-                '\n',
-                '{',
-                ',',
-                'é',
-                '中',
-                '\u{1F600}',
-            ];
-            let len = 1 + rng.below(12);
-            (0..len).map(|_| CHARS[rng.below(16) as usize]).collect::<String>().into()
-        }
-    }
-
-    impl Generate for i32 {
-        fn generate(rng: &mut Rng) -> Self {
-            [0, 1, -1, Self::MAX, Self::MIN, rng.next_u32().cast_signed()][rng.below(6) as usize]
-        }
-    }
-
-    impl Generate for i64 {
-        fn generate(rng: &mut Rng) -> Self {
-            [0, 1, -1, Self::MAX, Self::MIN, rng.next_u64().cast_signed()][rng.below(6) as usize]
-        }
-    }
-
-    impl Generate for bool {
-        fn generate(rng: &mut Rng) -> Self {
-            rng.chance(1, 2)
-        }
-    }
-
-    impl Generate for BoundaryType {
-        fn generate(rng: &mut Rng) -> Self {
-            if rng.chance(1, 2) { Self::Lower } else { Self::Upper }
-        }
-    }
-
-    impl<T: Generate> Generate for Option<T> {
-        fn generate(rng: &mut Rng) -> Self {
-            rng.chance(1, 2).then(|| T::generate(rng))
-        }
-    }
-}
+pub(super) mod checks;
 
 #[cfg(test)]
 mod tests {

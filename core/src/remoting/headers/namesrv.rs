@@ -85,7 +85,7 @@ headers! {
         optional heartbeat_timeout_millis: "heartbeatTimeoutMillis" i64,
         optional enable_acting_master: "enableActingMaster" bool,
         default(false) compressed: "compressed" bool,
-        optional body_crc32: "bodyCrc32" i32,
+        default(0) body_crc32: "bodyCrc32" i32,
     }
 
     /// What a slave needs to know of its master.

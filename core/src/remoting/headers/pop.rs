@@ -16,7 +16,7 @@ headers! {
         default(0) init_mode: "initMode" i32,
         optional exp_type: "expType" Cow<'a, str>,
         optional exp: "exp" Cow<'a, str>,
-        optional order: "order" bool,
+        default(false) order: "order" bool,
         optional attempt_id: "attemptId" Cow<'a, str>,
     }
 
@@ -72,7 +72,7 @@ headers! {
         default(0) queue_id: "queueId" i32,
         default(0) poll_time: "pollTime" i64,
         default(0) born_time: "bornTime" i64,
-        optional order: "order" bool,
+        default(false) order: "order" bool,
         optional attempt_id: "attemptId" Cow<'a, str>,
     }
 

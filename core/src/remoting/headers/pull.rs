@@ -109,7 +109,7 @@ headers! {
         required offset: "offset" i64,
     }
 
-    /// Asks for messages by key; a query by unique key also has the ext field `_UNIQUE_KEY_QUERY`=`true`.
+    /// Asks for messages by key; with `unique_key_query` by unique key.
     QueryMessageRequestHeader<'a> = QUERY_MESSAGE + TopicRequestHeader {
         required topic: "topic" Cow<'a, str>,
         required key: "key" Cow<'a, str>,
@@ -118,6 +118,8 @@ headers! {
         required end_timestamp: "endTimestamp" i64,
         optional index_type: "indexType" Cow<'a, str>,
         optional last_key: "lastKey" Cow<'a, str>,
+        /// Whether `key` is a unique key. Not in Java's header class.
+        optional unique_key_query: "_UNIQUE_KEY_QUERY" bool,
     }
 
     /// How far the index reaches.

@@ -49,6 +49,13 @@ headers! {
         optional recall_handle: "recallHandle" Cow<'a, str>,
     }
 
+    /// What a broker says of itself beside the answer to a send, errors included.
+    SendMessageRegionHeader<'a> {
+        optional msg_region: "MSG_REGION" Cow<'a, str>,
+        /// Whether the broker wants messages traced. Java: anything but `false` means yes.
+        optional trace_on: "TRACE_ON" Cow<'a, str>,
+    }
+
     /// Gives a message back, to be delivered again later or to become a dead letter.
     ConsumerSendMsgBackRequestHeader<'a> = CONSUMER_SEND_MSG_BACK + RpcRequestHeader {
         required offset: "offset" i64,
@@ -67,7 +74,7 @@ headers! {
         required tran_state_table_offset: "tranStateTableOffset" i64,
         required commit_log_offset: "commitLogOffset" i64,
         required commit_or_rollback: "commitOrRollback" i32,
-        optional from_transaction_check: "fromTransactionCheck" bool,
+        default(false) from_transaction_check: "fromTransactionCheck" bool,
         required msg_id: "msgId" Cow<'a, str>,
         optional transaction_id: "transactionId" Cow<'a, str>,
     }

@@ -44,7 +44,7 @@ impl FromJson for f64 {
             return Ok(0.0);
         }
         let number: Self = reader.number("a double")?;
-        if number.is_infinite() { Err(reader.error(JsonProblem::Number("a double"))) } else { Ok(number) }
+        if number.is_finite() { Ok(number) } else { Err(reader.error(JsonProblem::Number("a double"))) }
     }
 }
 

@@ -28,7 +28,7 @@ impl NameServer {
     ) -> Handled {
         let header: RegisterBrokerRequestHeader<'_> = command.header()?;
         let failed = |remark: &str| Refusal::new(ResponseCode::SYSTEM_ERROR, remark);
-        let crc = header.body_crc32.unwrap_or(0);
+        let crc = header.body_crc32;
         if crc != 0 && crc != body_crc(&command.body) {
             return Err(failed("crc32 not match"));
         }

@@ -43,6 +43,7 @@ impl Broker {
             topic_sys_flag: header.topic_sys_flag.unwrap_or(0),
             order: header.order,
             attributes,
+            mapping_detail: None,
         };
         let wall = self.wall(now);
         self.topics.put(wall, config);

@@ -3,8 +3,8 @@
 use rocketmq_client_core::message::names;
 use rocketmq_client_core::remoting::{
     CheckClientRequestBody, ConsumerData, GetConsumerListByGroupRequestHeader,
-    GetConsumerListByGroupResponseBody, HeartbeatData, JsonError, NoHeader, RemotingCommand, ResponseCode,
-    UnregisterClientRequestHeader, is_tag_type,
+    GetConsumerListByGroupResponseBody, HeartbeatData, HeartbeatResponseHeader, JsonError, RemotingCommand,
+    ResponseCode, UnregisterClientRequestHeader, is_tag_type,
 };
 use rocketmq_client_core::time::Instant;
 
@@ -43,9 +43,8 @@ impl Broker {
         for data in &heartbeat.producer_data_set {
             self.clients.register_producer(asker.connection, member.clone(), &data.group_name);
         }
-        let changed = if changed { "true" } else { "false" };
-        let extra = [("IS_SUPPORT_HEART_BEAT_V2", "true"), ("IS_SUB_CHANGE", changed)];
-        self.replier.reply(now, asker, Answer { extra: &extra, ..Answer::OK }, &NoHeader, [].iter());
+        let answered = HeartbeatResponseHeader { is_support_heart_beat_v2: true, is_sub_change: changed };
+        self.replier.reply(now, asker, Answer::OK, &answered, [].iter());
         Ok(())
     }
 

@@ -36,7 +36,7 @@ impl Broker {
         command: &RemotingCommand,
     ) -> Handled {
         let header: QueryMessageRequestHeader<'_> = command.header()?;
-        let unique = command.ext.get("_UNIQUE_KEY_QUERY").is_some_and(|flag| flag == "true");
+        let unique = header.unique_key_query == Some(true);
         let count = match unique {
             true => UNIQUE_QUERY_COUNT,
             false => usize::try_from(header.max_num).unwrap_or(0).min(QUERY_COUNT_MAX),

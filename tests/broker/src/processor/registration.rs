@@ -27,7 +27,7 @@ impl Broker {
             heartbeat_timeout_millis: None,
             enable_acting_master: Some(false),
             compressed: false,
-            body_crc32: Some(body_crc(&body)),
+            body_crc32: body_crc(&body),
         };
         self.replier.request(&header, &body)
     }

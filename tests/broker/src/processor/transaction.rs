@@ -36,7 +36,7 @@ impl Broker {
         let Some(Ok(half)) = record.map(|bytes| StoredMessage::decode(&bytes)) else {
             return Err(failed("Find prepared transaction message failed"));
         };
-        if header.from_transaction_check != Some(true)
+        if !header.from_transaction_check
             && immunity_ms(&half).is_some_and(|immunity| self.age_ms(now, &half) > immunity)
         {
             let remark = "the transaction is decided later than its check immunity time; wait for the check";

@@ -95,6 +95,16 @@ impl CommitLog {
         self.records.get(usize::try_from(index).ok()?)
     }
 
+    /// Changes the bytes of a record; false when there is no such record.
+    pub(crate) fn damage(&mut self, number: u64, change: impl FnOnce(&mut [u8])) -> bool {
+        let index = number.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        let Some(record) = index.and_then(|index| self.records.get_mut(index)) else { return false };
+        let mut bytes = record.bytes.to_vec();
+        change(&mut bytes);
+        record.bytes = bytes.into();
+        true
+    }
+
     /// The record that begins exactly at this physical offset.
     pub(crate) fn at(&self, position: u64) -> Option<&Record> {
         let index = self.records.binary_search_by_key(&position, |record| record.position).ok()?;

@@ -265,7 +265,7 @@ fn a_damaged_registration_is_refused() {
         broker_addr: "127.0.0.1:1".into(),
         cluster_name: "c".into(),
         ha_server_addr: "".into(),
-        body_crc32: Some(crc),
+        body_crc32: crc,
         ..Default::default()
     };
     let body = br#"{"topicConfigSerializeWrapper":{"topicConfigTable":{"T":{"topicName":"T"}}}}"#;

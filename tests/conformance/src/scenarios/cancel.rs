@@ -105,7 +105,7 @@ pub(super) async fn a_send(s: &Scenario) -> Verdict {
         "not all are accounted for: {counts:?}"
     );
     ensure_eq!(counts.failed, 0, "sends that failed because they were dropped");
-    let stored = s.admin().messages(&topic)?;
+    let stored = s.stored(&topic, told.len()).await?;
     let cancelled: Vec<_> = stored.iter().filter(|m| m.raw_body().starts_with(b"cancelled")).collect();
     let bodies: BTreeSet<_> = cancelled.iter().map(|message| message.raw_body()).collect();
     ensure_eq!(bodies.len(), cancelled.len(), "distinct bodies among those that were dropped");

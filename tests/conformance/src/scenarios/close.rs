@@ -128,7 +128,7 @@ pub(super) async fn closing_tells_every_send_how_it_ended(s: &Scenario) -> Verdi
             Err(error) => return Err(error.into()),
         }
     }
-    let stored = s.admin().messages(&topic)?;
+    let stored = s.stored(&topic, places.len()).await?;
     let stored: BTreeSet<_> = stored.iter().map(|m| (m.queue_id, m.queue_offset)).collect();
     ensure_eq!(stored, places, "places in the broker");
     Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rocketmq_client_core::config::ConsumeFrom;
 use rocketmq_client_core::consumer::Ack;
 use rocketmq_client_core::driver::UndecodableBody;
-use rocketmq_client_core::message::{Message, names};
+use rocketmq_client_core::message::{Message, sys_flag};
 
 use crate::failure::{ensure, ensure_eq, ensure_matches};
 use crate::scenario::bodies;
@@ -156,33 +156,10 @@ pub(super) async fn a_new_message_ends_the_wait_for_one(s: &Scenario) -> Verdict
     .await?
 }
 
-/// The bytes of a message may be anything: one that can't be decoded costs itself, and nothing else.
-pub(super) async fn an_undecodable_message_is_a_dead_letter_and_its_neighbours_arrive(
-    s: &Scenario,
-) -> Verdict {
-    let (admin, topic, group) = (s.admin(), s.topic(1).await?, s.name("group"));
-    let (client, inbox) = (s.client().await?, Inbox::default());
-    let producer = s.producer(&client)?;
-    s.send(&producer, &topic, "before", 5).await?;
-    admin.store_undecodable(&topic)?;
-    s.send(&producer, &topic, "after", 5).await?;
-    let consumer = s.consume(s.group(&client, &group, &topic), "one", &inbox).await?;
-    s.all_seen(&inbox, bodies("before", 5).chain(bodies("after", 5))).await?;
-    let dlq = names::dlq_topic(&group);
-    s.eventually("the dead letter", || Ok(!admin.messages(&dlq)?.is_empty())).await?;
-    let report = s.end("the consumer to close", consumer.close()).await??;
-    ensure_eq!((report.settled, report.sent_back), (10, 1), "settled and sent back");
-    let letters = admin.messages(&dlq)?;
-    ensure_eq!(letters.len(), 1, "dead letters");
-    ensure_eq!(letters[0].raw_body()[..], b"not compressed"[..], "its body");
-    ensure_eq!(admin.committed_offset(&group, &topic, 0)?, Some(11), "committed offset");
-    Ok(())
-}
-
 pub(super) async fn a_stream_shows_an_undecodable_message(s: &Scenario) -> Verdict {
     let topic = s.topic(1).await?;
     let client = s.client().await?;
-    s.admin().store_undecodable(&topic)?;
+    s.admin().put(&topic, sys_flag::COMPRESSED, b"not compressed")?;
     let starting = s.group(&client, &s.name("group"), &topic).stream();
     let mut stream = s.end("the consumer to start", starting).await??;
     let message = s.within("the message", stream.next()).await?.ok_or("the stream ended")?;

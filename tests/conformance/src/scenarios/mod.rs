@@ -1,5 +1,6 @@
 //! The scenarios, by what they are about.
 
+mod bodies;
 mod cancel;
 mod close;
 mod consume;
@@ -29,7 +30,6 @@ scenarios! {
     send::a_selector_chooses_the_queue,
     send::a_fixed_queue_is_kept,
     send::tags_keys_properties_and_flag_arrive,
-    send::a_large_body_is_compressed_on_the_way,
     send::an_unknown_topic_is_created,
     send::a_dropped_send_disturbs_nobody,
     send::what_finds_no_room_is_handed_back,
@@ -45,9 +45,12 @@ scenarios! {
     consume::handlers_on_threads,
     consume::two_topics_in_one_group,
     consume::a_new_message_ends_the_wait_for_one,
-    consume::an_undecodable_message_is_a_dead_letter_and_its_neighbours_arrive,
     consume::a_stream_shows_an_undecodable_message,
     consume::a_queue_with_enough_unanswered_messages_is_not_pulled,
+    bodies::every_compression_is_written_and_read,
+    bodies::a_body_that_can_not_be_inflated_is_told_and_becomes_a_dead_letter,
+    bodies::a_record_that_can_not_be_read_is_told_and_passed_over,
+    bodies::a_body_with_a_wrong_crc_is_told_and_becomes_a_dead_letter,
     retry::a_message_comes_again_under_its_own_topic,
     retry::a_handler_that_panics_gets_its_message_again,
     retry::a_delivery_without_an_answer_comes_again,

@@ -8,7 +8,7 @@ use rocketmq_client_core::driver::{ClientBuilder, Producer};
 use rocketmq_client_core::error::{Cause, Error};
 use rocketmq_client_core::message::Message;
 
-use crate::failure::{ensure, ensure_matches};
+use crate::failure::{ensure, ensure_eq, ensure_matches};
 use crate::scenario::bodies;
 use crate::timer::pause;
 use crate::{Inbox, ROUTE_INTERVAL, Scenario, Verdict};
@@ -133,7 +133,7 @@ pub(super) async fn a_new_topic_is_found_when_the_name_server_in_use_is_lost(s: 
         lost.remove_name_server();
         s.send(&producer, &unknown, "after", 5).await?;
     }
-    ensure!(s.admin().messages(&unknown)?.len() == 10, "messages are missing");
+    ensure_eq!(s.stored(&unknown, 10).await?.len(), 10, "messages stored");
     Ok(())
 }
 

@@ -5,16 +5,20 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use proptest::prelude::*;
 
 use super::world::{BROKER_A, RETRY, TOPIC, World};
+use crate::client::{Command, Input};
 use crate::consumer::{Ack, ConsumeToken};
+use crate::id::{ConsumerId, GenerationalId, OperationId};
 use crate::remoting::{NotifyConsumerIdsChangedRequestHeader, RequestCode, ResponseCode};
 
 const QUEUES: i32 = 3;
 const THRESHOLD: usize = 6;
 const BATCH: usize = 4;
+const BYTES: usize = 1_000;
 /// Requests that may be refused or left without an answer.
 const CODES: [RequestCode; 8] = [
     RequestCode::PULL_MESSAGE,
@@ -31,6 +35,9 @@ const CODES: [RequestCode; 8] = [
 enum Step {
     Publish(i32, u8),
     Settle(prop::sample::Index, Ack),
+    Begin(prop::sample::Index),
+    HandBack(prop::sample::Index),
+    Suspend(bool),
     Cut,
     Down,
     Up,
@@ -47,6 +54,9 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..QUEUES, 1..6u8).prop_map(|(queue, count)| Step::Publish(queue, count)),
         10 => (any::<prop::sample::Index>(), ack).prop_map(|(index, ack)| Step::Settle(index, ack)),
+        3 => any::<prop::sample::Index>().prop_map(Step::Begin),
+        1 => any::<prop::sample::Index>().prop_map(Step::HandBack),
+        1 => any::<bool>().prop_map(Step::Suspend),
         1 => Just(Step::Cut),
         1 => Just(Step::Down),
         2 => Just(Step::Up),
@@ -64,6 +74,7 @@ struct Run {
     world: World,
     hands: Vec<ConsumeToken>,
     next_id: u32,
+    operations: u32,
 }
 
 impl Run {
@@ -75,9 +86,11 @@ impl Run {
         }
         world.start_with("*", |config| {
             config.pull_threshold_for_queue = THRESHOLD;
+            config.consume_timeout = Duration::from_secs(50);
+            config.cached_bytes_max = BYTES;
             config.pull_batch_size = i32::try_from(BATCH).expect("small");
         });
-        Self { world, hands: Vec::new(), next_id: 0 }
+        Self { world, hands: Vec::new(), next_id: 0, operations: 100 }
     }
 
     fn step(&mut self, step: Step) {
@@ -93,6 +106,20 @@ impl Run {
                     self.settle(token, ack);
                 }
             }
+            Step::Begin(index) => {
+                if !self.hands.is_empty() {
+                    let token = self.hands[index.index(self.hands.len())];
+                    let tokens = vec![(token, self.world.now)];
+                    self.world.input(Input::Begun { tokens });
+                }
+            }
+            Step::HandBack(index) => {
+                if !self.hands.is_empty() {
+                    let token = self.hands.swap_remove(index.index(self.hands.len()));
+                    self.world.hand_back(token);
+                }
+            }
+            Step::Suspend(suspend) => self.suspend(suspend),
             Step::Cut => self.world.cut(BROKER_A),
             Step::Down => {
                 self.world.down.insert(BROKER_A.into());
@@ -127,6 +154,16 @@ impl Run {
         self.world.settle(token, ack);
     }
 
+    fn suspend(&mut self, suspend: bool) {
+        let (operation, consumer) = (OperationId::from_parts(self.operations, 0), ConsumerId(1));
+        self.operations += 1;
+        self.world.input(Input::Command(if suspend {
+            Command::SuspendConsumer { operation, consumer }
+        } else {
+            Command::ResumeConsumer { operation, consumer }
+        }));
+    }
+
     fn notify(&mut self) {
         let header =
             NotifyConsumerIdsChangedRequestHeader { consumer_group: "g".into(), ..Default::default() };
@@ -139,6 +176,8 @@ impl Run {
     }
 
     fn check(&self) {
+        let bytes: usize = self.world.consumer().queues().map(|view| view.cached_bytes).sum();
+        assert_eq!(bytes, self.world.consumer().cached_bytes());
         for view in self.world.consumer().queues() {
             assert!(view.cached_count <= THRESHOLD + BATCH, "{view:?}");
             assert_eq!(view.cached_count == 0, view.cached_bytes == 0, "{view:?}");
@@ -150,6 +189,7 @@ impl Run {
     /// Everything works again; all that was published has to be dealt with and committed.
     fn heal(&mut self) {
         self.relent();
+        self.suspend(false);
         self.world.down.clear();
         self.world.others.clear();
         self.notify();

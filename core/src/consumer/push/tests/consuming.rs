@@ -212,6 +212,19 @@ fn a_queue_that_was_reset_backward_begins_again_there() {
 
 #[test]
 fn a_record_that_cannot_be_read_is_one_delivery_and_its_neighbours_arrive() {
+    let mut world = unreadable_second();
+    let readable: Vec<_> =
+        world.deliveries.iter().map(|one| (one.token.queue_offset, one.message.is_ok())).collect();
+    assert_eq!(readable, [(0, true), (1, false), (2, true)]);
+    let undecodable = world.take()[1];
+    world.settle(undecodable, Ack::DeadLetter);
+    let back = world.last(RequestCode::CONSUMER_SEND_MSG_BACK);
+    let back: ConsumerSendMsgBackRequestHeader<'_> = back.header();
+    assert_eq!((back.offset, back.delay_level), (1_001, -1));
+}
+
+/// A world with three records, of which the second can't be read.
+fn unreadable_second() -> World {
     let mut world = World::new();
     world.start();
     let mut body = records(TOPIC, 0, 0, &vec![alloc::string::String::new(); 3]);
@@ -225,14 +238,51 @@ fn a_record_that_cannot_be_read_is_one_delivery_and_its_neighbours_arrive() {
     world.log(TOPIC, 0).records = vec![alloc::string::String::new(); 3];
     world.answer(&pull, ResponseCode::SUCCESS, &header, &body);
     world.pass(0);
-    let readable: Vec<_> =
-        world.deliveries.iter().map(|one| (one.token.queue_offset, one.message.is_ok())).collect();
-    assert_eq!(readable, [(0, true), (1, false), (2, true)]);
-    let undecodable = world.take()[1];
-    world.settle(undecodable, Ack::DeadLetter);
-    let back = world.last(RequestCode::CONSUMER_SEND_MSG_BACK);
-    let back: ConsumerSendMsgBackRequestHeader<'_> = back.header();
-    assert_eq!((back.offset, back.delay_level), (1_001, -1));
+    world
+}
+
+#[test]
+fn a_record_that_nobody_can_read_does_not_hold_the_queue_for_ever() {
+    let mut world = unreadable_second();
+    world.refuse.insert(RequestCode::CONSUMER_SEND_MSG_BACK.0, ResponseCode::SYSTEM_ERROR);
+    let tokens = world.take();
+    for (token, ack) in tokens.into_iter().zip([Ack::Done, Ack::DeadLetter, Ack::Done]) {
+        world.settle(token, ack);
+    }
+    for refusal in 1..=3 {
+        if refusal < 3 {
+            assert_eq!(world.queue(TOPIC, 0).committable, Some(1), "refused {refusal} times, it is kept");
+            world.pass(5_000);
+            let again = world.take();
+            assert_eq!(offsets(&again), [1]);
+            world.settle(again[0], Ack::DeadLetter);
+        }
+    }
+    assert_eq!(world.queue(TOPIC, 0).committable, Some(3), "then it is passed over");
+    assert!(world.take().is_empty());
+}
+
+#[test]
+fn an_unreadable_record_waits_for_a_broker_that_is_silent() {
+    let mut world = unreadable_second();
+    world.silent.insert(RequestCode::CONSUMER_SEND_MSG_BACK.0);
+    let tokens = world.take();
+    for (token, ack) in tokens.into_iter().zip([Ack::Done, Ack::DeadLetter, Ack::Done]) {
+        world.settle(token, ack);
+    }
+    for _ in 0..6 {
+        world.pass(10_000);
+        for token in world.take() {
+            world.settle(token, Ack::DeadLetter);
+        }
+        assert_eq!(world.queue(TOPIC, 0).committable, Some(1));
+    }
+    world.silent.clear();
+    world.pass(10_000);
+    for token in world.take() {
+        world.settle(token, Ack::DeadLetter);
+    }
+    assert_eq!(world.queue(TOPIC, 0).committable, Some(3));
 }
 
 #[test]
@@ -271,6 +321,28 @@ fn a_lost_connection_is_pulled_over_again_as_soon_as_it_is_back() {
     assert!(waited <= 4_000, "{waited} ms after the broker was back");
     world.publish(0, &["a"]);
     assert_eq!(world.take().len(), 1);
+}
+
+#[test]
+fn a_broker_hears_of_the_group_before_it_is_asked_for_messages() {
+    let mut world = World::with_queues(4);
+    world.start();
+    for round in 0..3 {
+        world.seen.clear();
+        world.cut(BROKER_A);
+        world.pass(5_000);
+        let codes: Vec<i32> = world
+            .seen
+            .iter()
+            .filter(|arrived| arrived.address == BROKER_A)
+            .map(|arrived| arrived.command.code)
+            .collect();
+        assert_eq!(codes.first(), Some(&RequestCode::HEART_BEAT.0), "round {round}: {codes:?}");
+        assert_eq!(world.held.len(), 5, "and no pull was refused");
+        let failures =
+            world.consumer().statistics().topics.iter().map(|topic| topic.1.pull_failures).sum::<u64>();
+        assert_eq!(failures, 5 * (round + 1), "one for each queue and cut: {codes:?}");
+    }
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Closing.
 
+use alloc::sync::Arc;
+
 use super::world::{BROKER_A, TOPIC, World};
 use crate::client::{Command, Input, Outcome};
+use crate::config::PushConsumerConfig;
 use crate::consumer::Ack;
 use crate::error::Error;
-use crate::id::{GenerationalId, OperationId};
+use crate::id::{ConsumerId, GenerationalId, OperationId};
 use crate::remoting::{RequestCode, ResponseCode, UnregisterClientRequestHeader};
 use core::time::Duration;
 
@@ -17,7 +20,11 @@ fn an_idle_consumer_leaves_at_once_and_says_so() {
     let left = world.last(RequestCode::UNREGISTER_CLIENT);
     assert_eq!(left.header::<UnregisterClientRequestHeader<'_>>().consumer_group.as_deref(), Some("g"));
     let report = world.report().expect("over");
-    assert_eq!((report.queues_committed, report.queues_uncommitted), (2, 0));
+    assert_eq!(
+        (report.queues_committed, report.queues_uncommitted),
+        (1, 0),
+        "the retry topic's is nobody's business"
+    );
     assert!(world.client.consumers().is_empty());
 }
 
@@ -127,4 +134,44 @@ fn closing_the_client_closes_its_consumers_first() {
     assert!(world.outcomes.contains_key(&3));
     assert_eq!(world.log(TOPIC, 0).committed, Some(1));
     assert!(!world.requests(RequestCode::UNREGISTER_CLIENT).is_empty());
+}
+
+/// Brokers take up a heartbeat and a farewell side by side: the group would be back after the farewell.
+#[test]
+fn a_broker_that_may_take_up_a_heartbeat_after_the_farewell_is_told_again() {
+    for stays in [false, true] {
+        let mut world = World::new();
+        world.silent.insert(RequestCode::HEART_BEAT.0);
+        world.start_with("*", |_| {});
+        world.close(0);
+        assert!(world.report().is_some());
+        assert_eq!(world.requests(RequestCode::UNREGISTER_CLIENT).len(), 1);
+        if stays {
+            // The next consumer of the group is there before the answer.
+            let config = PushConsumerConfig {
+                subscriptions: [(TOPIC.into(), "*".into())].into(),
+                ..PushConsumerConfig::new("g")
+            };
+            let (operation, consumer) = (OperationId::from_parts(4, 0), ConsumerId(2));
+            world.input(Input::Command(Command::StartConsumer {
+                operation,
+                consumer,
+                config: Arc::new(config),
+            }));
+        }
+        world.silent.clear();
+        for heartbeat in core::mem::take(&mut world.swallowed) {
+            world.serve(heartbeat);
+        }
+        world.pass(10);
+        let told = world.requests(RequestCode::UNREGISTER_CLIENT).len();
+        assert_eq!(told, if stays { 1 } else { 2 });
+        if !stays {
+            let last = world.last(RequestCode::UNREGISTER_CLIENT);
+            assert_eq!(
+                last.header::<UnregisterClientRequestHeader<'_>>().consumer_group.as_deref(),
+                Some("g")
+            );
+        }
+    }
 }

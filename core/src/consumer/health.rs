@@ -1,0 +1,190 @@
+//! [`ConsumerHealth`]: why messages come, or why they don't, queue by queue, for people who ask.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use super::Full;
+use super::push::Pause;
+use crate::message::MessageQueue;
+
+/// A consumer as it was at one moment. `Display` shows a line for each queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsumerHealth {
+    /// The group.
+    pub group: Arc<str>,
+    /// Whether it was told to fetch nothing for now.
+    pub suspended: bool,
+    /// Brokers that know of this member.
+    pub brokers: Vec<Arc<str>>,
+    /// What is subscribed to, the retry topic among it.
+    pub topics: Vec<TopicHealth>,
+    /// The queues that are owned, in order.
+    pub queues: Vec<QueueHealth>,
+    /// Bytes that are cached of all queues.
+    pub cached_bytes: usize,
+    /// How many may be. The setting is `cached_bytes_max`.
+    pub cached_bytes_max: usize,
+}
+
+/// A topic that is subscribed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicHealth {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// How many queues its route has; `None` when no name server knows the topic.
+    pub queues: Option<usize>,
+    /// How many of them this member owns; the others are other members'.
+    pub owned: usize,
+}
+
+/// A queue that is owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueHealth {
+    /// The queue.
+    pub queue: Arc<MessageQueue>,
+    /// What its fetching does or waits for.
+    pub standing: Standing,
+    /// Where the next pull begins, once that is known.
+    pub next_offset: Option<i64>,
+    /// Where the broker's queue ended at the last pull.
+    pub max_offset: Option<i64>,
+    /// What may be committed: no unfinished message lies below.
+    pub consumed_offset: Option<i64>,
+    /// What the broker is known to have.
+    pub committed_offset: Option<i64>,
+    /// Messages that are cached.
+    pub cached: usize,
+    /// Their bytes.
+    pub cached_bytes: usize,
+    /// Of the cached messages, those that handlers have.
+    pub in_hand: usize,
+    /// The offset of the message that a handler has had for the longest time, and that time.
+    pub oldest_in_hand: Option<(i64, Duration)>,
+    /// Of the cached messages, those that are on their way back, or wait to be offered again because no
+    /// broker took them back.
+    pub going_back: usize,
+    /// Attempts to fetch that came to nothing, in a row.
+    pub failures: u32,
+    /// The time since the last pull was answered.
+    pub last_pull: Option<Duration>,
+    /// The time since the last message was finished with.
+    pub last_consume: Option<Duration>,
+}
+
+/// What the fetching of a queue does or waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Standing {
+    /// A broker is being asked where to start.
+    Asking,
+    /// A pull is at the broker, for this long; one that finds no message is held there for
+    /// `broker_suspend_max`.
+    Pulling(Duration),
+    /// Stands still: too much is cached.
+    Full(Full),
+    /// Stands still after something went wrong; it goes on in this time, or when the broker is back.
+    Paused(Pause, Duration),
+    /// Stands still: the consumer was suspended.
+    Suspended,
+    /// Stands still: the consumer is being closed.
+    Closing,
+}
+
+impl Standing {
+    /// Whether nothing is being fetched.
+    #[must_use]
+    pub fn is_still(self) -> bool {
+        !matches!(self, Self::Asking | Self::Pulling(_))
+    }
+}
+
+impl ConsumerHealth {
+    /// Whether every topic has a route, some broker knows of this member, and no queue stands still.
+    #[must_use]
+    pub fn is_flowing(&self) -> bool {
+        !self.suspended
+            && !self.brokers.is_empty()
+            && self.topics.iter().all(|topic| topic.queues.is_some())
+            && self.queues.iter().all(|queue| !queue.standing.is_still())
+    }
+}
+
+impl QueueHealth {
+    /// Messages of the queue that are not finished, as of the last pull.
+    #[must_use]
+    pub fn lag(&self) -> Option<i64> {
+        Some(self.max_offset?.saturating_sub(self.consumed_offset?).max(0))
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asking => f.write_str("asks where to start"),
+            Self::Pulling(time) => write!(f, "waits at the broker for {}", Seconds(*time)),
+            Self::Full(full) => write!(f, "stands still: {full}"),
+            Self::Paused(why, time) => write!(f, "stands still: {why}; again in {}", Seconds(*time)),
+            Self::Suspended => f.write_str("stands still: the consumer is suspended"),
+            Self::Closing => f.write_str("stands still: the consumer is closing"),
+        }
+    }
+}
+
+impl fmt::Display for ConsumerHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "group {}", self.group.escape_debug())?;
+        if self.suspended {
+            f.write_str(" (suspended)")?;
+        }
+        let (bytes, max) = (self.cached_bytes, self.cached_bytes_max);
+        write!(f, ": known to {} brokers, {bytes} of {max} bytes cached", self.brokers.len())?;
+        for topic in &self.topics {
+            let TopicHealth { topic, queues, owned } = topic;
+            match queues {
+                Some(queues) => write!(f, "\n{}: {owned} of {queues} queues", topic.escape_debug())?,
+                None => write!(f, "\n{}: no route, does the topic exist?", topic.escape_debug())?,
+            }
+        }
+        self.queues.iter().try_for_each(|queue| write!(f, "\n  {queue}"))
+    }
+}
+
+impl fmt::Display for QueueHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.queue, self.standing)?;
+        let known = |offset: Option<i64>| offset.map_or_else(|| "?".into(), |at| alloc::format!("{at}"));
+        write!(f, "; next {}", known(self.next_offset))?;
+        write!(f, ", consumed {}", known(self.consumed_offset))?;
+        write!(f, ", committed {}", known(self.committed_offset))?;
+        write!(f, "; {} cached", self.cached)?;
+        if let Some((offset, time)) = self.oldest_in_hand {
+            write!(f, ", {} in hand, offset {offset} for {}", self.in_hand, Seconds(time))?;
+        }
+        if self.going_back > 0 {
+            write!(f, ", {} going back", self.going_back)?;
+        }
+        for (time, what) in [(self.last_pull, "pulled"), (self.last_consume, "consumed")] {
+            if let Some(time) = time {
+                write!(f, "; last {what} {} ago", Seconds(time))?;
+            }
+        }
+        if self.failures > 0 {
+            write!(f, "; {} failures in a row", self.failures)?;
+        }
+        Ok(())
+    }
+}
+
+/// To a tenth of a second.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} s", self.0.as_secs(), self.0.subsec_millis() / 100)
+    }
+}
