@@ -81,6 +81,12 @@ pub trait Spawn: Send + Sync + 'static {
 
     /// Runs a call that may block.
     fn spawn_blocking(&self, task: BoxTask);
+
+    /// Whether a thread may wait while others work: true. Where all runs on one thread, as in a simulation,
+    /// it is false: handlers on threads are tasks then, and a `wait()` panics instead of never ending.
+    fn may_wait(&self) -> bool {
+        true
+    }
 }
 
 /// A runtime's tasks, without its clocks.

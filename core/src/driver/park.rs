@@ -113,6 +113,8 @@ pub(crate) fn wait_for<F: Future>(shared: Option<&Shared>, future: F) -> F::Outp
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
+        let may_wait = shared.is_none_or(|shared| shared.spawn.may_wait());
+        assert!(may_wait, "nothing would happen while this thread waits: use .await instead of .wait()");
         match shared.and_then(|shared| shared.lead.get()) {
             Some(lead) => lead.wait(&parker),
             None => parker.park(),

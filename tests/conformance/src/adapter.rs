@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
 use rocketmq_client_core::driver::{Client, ClientBuilder, FromOutcome, Operation, Parker, Starting};
-use rocketmq_client_core::error::Result;
+use rocketmq_client_core::error::{Error, Result};
+
+use crate::{Place, Verdict, simulated};
 
 /// One way to drive the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,18 +21,31 @@ pub enum Adapter {
     AsyncStd,
     /// No runtime: who waits drives the client, otherwise a thread in the background.
     Blocking,
+    /// Virtual time and a network of its own.
+    Simulator,
 }
 
 impl Adapter {
     /// All of them.
     pub const ALL: &[Self] =
-        &[Self::TokioCurrentThread, Self::TokioMultiThread, Self::AsyncStd, Self::Blocking];
+        &[Self::TokioCurrentThread, Self::TokioMultiThread, Self::AsyncStd, Self::Blocking, Self::Simulator];
 
-    /// Runs a scenario to its end on this thread.
+    /// Whether it can reach this place: a simulated world is reached from within only, and has no way out.
+    #[must_use]
+    pub fn reaches(self, place: &Place) -> bool {
+        (self == Self::Simulator) == matches!(place, Place::Simulated { .. })
+    }
+
+    /// Those that go by the sockets of this machine.
+    pub fn with_sockets() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|adapter| *adapter != Self::Simulator)
+    }
+
+    /// Runs a scenario to its end on this thread. See [`Place::run`] for one in a simulated world.
     ///
     /// # Errors
     /// The runtime could not be built.
-    pub fn run<F: Future>(self, scenario: F) -> io::Result<F::Output> {
+    pub fn run<F: Future>(self, scenario: F) -> Verdict<F::Output> {
         let mut builder = match self {
             Self::TokioCurrentThread => tokio::runtime::Builder::new_current_thread(),
             Self::TokioMultiThread => {
@@ -41,6 +55,7 @@ impl Adapter {
             }
             // The engine runs on threads of async-std's, wherever its clients are awaited.
             Self::AsyncStd | Self::Blocking => return Ok(block_on(scenario)),
+            Self::Simulator => return Err("a simulator is nothing without its world".into()),
         };
         Ok(builder.enable_all().build()?.block_on(scenario))
     }
@@ -48,7 +63,9 @@ impl Adapter {
     /// What `command` ends with; waited for in the adapter's own way, without a bound.
     pub(crate) async fn end<C: Command>(self, command: C) -> Result<C::Ended> {
         match self {
-            Self::TokioCurrentThread | Self::TokioMultiThread | Self::AsyncStd => command.await,
+            Self::TokioCurrentThread | Self::TokioMultiThread | Self::AsyncStd | Self::Simulator => {
+                command.await
+            }
             Self::Blocking => command.wait(),
         }
     }
@@ -64,6 +81,10 @@ impl Adapter {
             }
             Self::AsyncStd => Ok((*rocketmq_client_async_std::Client::connect(settings).await?).clone()),
             Self::Blocking => Ok((*rocketmq_client_blocking::Client::connect(settings)?).clone()),
+            Self::Simulator => match simulated::world() {
+                Some(world) => world.connect(settings).await,
+                None => Err(Error::Host("there is no world around".into())),
+            },
         }
     }
 }
@@ -75,6 +96,7 @@ impl fmt::Display for Adapter {
             Self::TokioMultiThread => "tokio multi-thread",
             Self::AsyncStd => "async-std",
             Self::Blocking => "blocking",
+            Self::Simulator => "simulator",
         })
     }
 }

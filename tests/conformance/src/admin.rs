@@ -14,7 +14,9 @@ use rocketmq_client_core::remoting::{
     SendMessageRequestHeaderV2, TopicRouteData,
 };
 
-use crate::{Failure, Verdict};
+use rocketmq_sim::Ctx;
+
+use crate::{Failure, Verdict, simulated};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The topic that every broker with auto-creation serves from its start.
@@ -214,13 +216,27 @@ fn ask<'a, H: RequestHeader<'a>>(address: &str, header: &H) -> Verdict<RemotingC
 }
 
 fn ask_with<'a, H: RequestHeader<'a>>(address: &str, header: &H, body: &[u8]) -> Verdict<RemotingCommand> {
-    let mut stream = TcpStream::connect_timeout(&address.parse()?, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
     let mut request = BytesMut::new();
     let head = Head { code: H::CODE.0, opaque: 1, flag: 0, remark: None };
     Encoder::default().encode(&mut request, &head, header, &[], body.len());
     request.extend_from_slice(body);
-    stream.write_all(&request)?;
+    match simulated::world() {
+        Some(world) => ask_in(&world, address, &request),
+        None => ask_by_socket(address, &request),
+    }
+}
+
+fn ask_in(world: &Ctx, address: &str, request: &[u8]) -> Verdict<RemotingCommand> {
+    let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+    decoder.buffer_mut().extend_from_slice(request);
+    let request = decoder.next_frame()?.ok_or("a request that is not whole")?;
+    world.ask(address, request).ok_or_else(|| format!("{address} does not answer").into())
+}
+
+fn ask_by_socket(address: &str, request: &[u8]) -> Verdict<RemotingCommand> {
+    let mut stream = TcpStream::connect_timeout(&address.parse()?, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.write_all(request)?;
     let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
     let mut buffer = vec![0; READ_BYTES];
     loop {

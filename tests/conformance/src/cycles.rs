@@ -46,7 +46,7 @@ struct Usage {
     tasks: Option<usize>,
 }
 
-/// Runs `cycles` of each kind for every adapter and tells by `say` how it went.
+/// Runs `cycles` of each kind for every adapter with sockets and tells by `say` how it went.
 pub fn run(cycles: usize, say: impl Fn(&str)) -> ExitCode {
     let told = match env::var(ADAPTER_VARIABLE) {
         Ok(name) => measure(&name, cycles, &say),
@@ -70,7 +70,7 @@ fn every_adapter(cycles: usize, say: &impl Fn(&str)) -> Verdict {
         return Err(Failure::DoesNotApply("this system does not tell in /proc what a process uses"));
     }
     let broker = DevBroker::start()?;
-    for adapter in Adapter::ALL {
+    for adapter in Adapter::with_sockets() {
         let mut process = Command::new(env::current_exe()?);
         process.arg(cycles.to_string()).stdin(Stdio::null());
         process.env(ADAPTER_VARIABLE, adapter.to_string()).env(BROKER_VARIABLE, broker.addr());
@@ -78,15 +78,15 @@ fn every_adapter(cycles: usize, say: &impl Fn(&str)) -> Verdict {
     }
     say(&format!(
         "{cycles} starts and {cycles} refused connects x {} adapters, all flat",
-        Adapter::ALL.len()
+        Adapter::with_sockets().count()
     ));
     Ok(())
 }
 
 /// The process of one adapter.
 fn measure(name: &str, cycles: usize, say: &impl Fn(&str)) -> Verdict {
-    let adapter = Adapter::ALL.iter().find(|adapter| adapter.to_string() == name);
-    let adapter = *adapter.ok_or_else(|| format!("there is no adapter {name}"))?;
+    let adapter = Adapter::with_sockets().find(|adapter| adapter.to_string() == name);
+    let adapter = adapter.ok_or_else(|| format!("there is no adapter {name}"))?;
     let broker = env::var(BROKER_VARIABLE)?;
     let closed = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string();
     adapter.run(async {

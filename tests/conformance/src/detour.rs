@@ -1,63 +1,30 @@
 //! A way to a cluster that can be cut, for one client and not for the others.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::io::{self, Read};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use rocketmq_sim::{Servers, Trouble};
 
-use bytes::BytesMut;
-use rocketmq_client_core::remoting::{
-    Encoder, FRAME_BYTES_MAX, FrameDecoder, RemotingCommand, TopicRouteData,
-};
+use crate::gateway::Gateway;
+use crate::{Verdict, simulated};
 
-use crate::Verdict;
-use crate::gate::{Gate, Outlet, copy};
+/// A name server and brokers like others, but nobody goes there who was not told this name server.
+#[derive(Debug)]
+pub struct Detour(Kind);
 
-const READ_BYTES: usize = 64 << 10;
-
-/// Gates before a name server and, since it puts their addresses into the routes that pass, before
-/// every broker.
-pub struct Detour {
-    name_server: Gate,
-    brokers: Brokers,
-}
-
-#[derive(Clone, Default)]
-struct Brokers(Arc<Mutex<Gates>>);
-
-#[derive(Default)]
-struct Gates {
-    open: BTreeMap<SocketAddr, Gate>,
-    /// A broker that is in every route and takes nothing.
-    ghost: Option<Gate>,
-}
-
-/// Comes after the real broker in every list.
-const GHOST_BROKER: &str = "zz-ghost";
-
-impl fmt::Debug for Detour {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Detour").field("name_server", &self.name_server()).finish_non_exhaustive()
-    }
+#[derive(Debug)]
+enum Kind {
+    Gateway(Gateway),
+    Simulated(rocketmq_sim::Detour),
 }
 
 impl Detour {
-    /// A detour to the cluster of this name server.
+    /// A detour to the cluster of this name server, or to that of the world around.
     ///
     /// # Errors
     /// The address is none, or no port is free.
     pub fn open(name_server: &str) -> Verdict<Self> {
-        let brokers = Brokers::default();
-        let theirs = brokers.clone();
-        let answers = Arc::new(move |from, to| theirs.carry_answers(from, to));
-        Ok(Self { name_server: Gate::open(name_server.parse()?, answers)?, brokers })
-    }
-
-    /// The address to give to a client.
-    #[must_use]
-    pub fn name_server(&self) -> String {
-        self.name_server.address().to_string()
+        Ok(Self(match simulated::world() {
+            Some(world) => Kind::Simulated(world.detour()),
+            None => Kind::Gateway(Gateway::open(name_server)?),
+        }))
     }
 
     /// As [`open`](Self::open); every route names one broker more, with as many queues as the first, which
@@ -66,137 +33,119 @@ impl Detour {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn with_ghost_broker(name_server: &str) -> Verdict<Self> {
-        let detour = Self::open(name_server)?;
-        let ghost = Gate::open(name_server.parse()?, Arc::new(copy))?;
-        ghost.shut();
-        detour.brokers.lock().ghost = Some(ghost);
-        Ok(detour)
+        Ok(Self(match simulated::world() {
+            Some(world) => {
+                let detour = world.detour();
+                detour.add_ghost_broker();
+                Kind::Simulated(detour)
+            }
+            None => Kind::Gateway(Gateway::with_ghost_broker(name_server)?),
+        }))
+    }
+
+    /// The address to give to a client.
+    #[must_use]
+    pub fn name_server(&self) -> String {
+        match &self.0 {
+            Kind::Gateway(gateway) => gateway.name_server(),
+            Kind::Simulated(detour) => detour.name_servers(),
+        }
     }
 
     /// How often the ghost broker was tried.
     #[must_use]
     pub fn ghost_knocks(&self) -> usize {
-        self.brokers.lock().ghost.as_ref().map_or(0, Gate::knocks)
+        match &self.0 {
+            Kind::Gateway(gateway) => gateway.ghost_knocks(),
+            Kind::Simulated(detour) => detour.ghost_knocks(),
+        }
     }
 
     /// Brokers go to new addresses, as the name server tells whoever asks from now on; at the old ones
     /// nobody is left.
     pub fn move_brokers(&self) {
-        let old = std::mem::take(&mut self.brokers.lock().open);
-        drop(old);
+        match &self.0 {
+            Kind::Gateway(gateway) => gateway.move_brokers(),
+            Kind::Simulated(detour) => detour.move_brokers(),
+        }
     }
 
     /// How many connections are up, to the name server and to brokers.
     #[must_use]
     pub fn links(&self) -> usize {
-        self.name_server.links() + self.brokers.lock().open.values().map(Gate::links).sum::<usize>()
+        match &self.0 {
+            Kind::Gateway(gateway) => gateway.links(),
+            Kind::Simulated(detour) => detour.connection_count(),
+        }
     }
 
     /// Cuts every connection to a broker; the client may connect again at once. How many there were.
     #[must_use]
     pub fn cut_brokers(&self) -> usize {
-        self.brokers.lock().open.values().map(Gate::cut).sum()
+        match &self.0 {
+            Kind::Gateway(gateway) => gateway.cut_brokers(),
+            Kind::Simulated(detour) => detour.cut(Servers::Brokers),
+        }
     }
 
     /// Refuses connections to brokers from now on, and cuts those there are.
     pub fn remove_brokers(&self) {
-        self.brokers.lock().open.values().for_each(Gate::remove);
+        match &self.0 {
+            Kind::Gateway(gateway) => gateway.remove_brokers(),
+            Kind::Simulated(detour) => detour.disturb(Servers::Brokers, Trouble::Refuse),
+        }
     }
 
     /// Cuts connections to brokers and drops new ones at once. How many there were.
     pub fn shut_brokers(&self) -> usize {
-        self.brokers.lock().open.values().map(Gate::shut).sum()
+        match &self.0 {
+            Kind::Gateway(gateway) => gateway.shut_brokers(),
+            Kind::Simulated(detour) => {
+                let cut = detour.cut(Servers::Brokers);
+                detour.disturb(Servers::Brokers, Trouble::Drop);
+                cut
+            }
+        }
     }
 
     /// Lets connections to brokers through again.
     pub fn unshut_brokers(&self) {
-        self.brokers.lock().open.values().for_each(Gate::unshut);
+        match &self.0 {
+            Kind::Gateway(gateway) => gateway.unshut_brokers(),
+            Kind::Simulated(detour) => detour.heal(Servers::Brokers),
+        }
     }
 
     /// Holds back everything to and from brokers, as a network does that drops packets.
     pub fn freeze_brokers(&self) {
-        self.brokers.lock().open.values().for_each(Gate::freeze);
+        match &self.0 {
+            Kind::Gateway(gateway) => gateway.freeze_brokers(),
+            Kind::Simulated(detour) => detour.disturb(Servers::Brokers, Trouble::Hold),
+        }
     }
 
     /// Lets everything go that was held back.
     pub fn thaw_brokers(&self) {
-        self.brokers.lock().open.values().for_each(Gate::thaw);
+        match &self.0 {
+            Kind::Gateway(gateway) => gateway.thaw_brokers(),
+            Kind::Simulated(detour) => detour.heal(Servers::Brokers),
+        }
     }
 
     /// Refuses connections to the name server from now on, and cuts those there are.
     pub fn remove_name_server(&self) {
-        self.name_server.remove();
+        match &self.0 {
+            Kind::Gateway(gateway) => gateway.remove_name_server(),
+            Kind::Simulated(detour) => detour.disturb(Servers::NameServers, Trouble::Refuse),
+        }
     }
 
-    /// As if the client's machine had lost its power: nothing of it reaches anybody any more.
+    /// As if the client's process had been killed: its connections end, and nothing of it reaches anybody any
+    /// more.
     pub fn kill(&self) {
-        self.remove_name_server();
-        self.remove_brokers();
-    }
-}
-
-impl Brokers {
-    fn lock(&self) -> MutexGuard<'_, Gates> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Carries a name server's answers, with the gates' addresses in the routes.
-    fn carry_answers(&self, mut from: TcpStream, mut to: Outlet) -> io::Result<()> {
-        let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
-        let mut buffer = vec![0; READ_BYTES];
-        let mut out = BytesMut::new();
-        loop {
-            while let Some(mut command) = decoder.next_frame().map_err(io::Error::other)? {
-                self.redirect(&mut command)?;
-                out.clear();
-                Encoder::default().encode_command(&mut out, &command);
-                to.write_all(&out)?;
-            }
-            match from.read(&mut buffer)? {
-                0 => return Ok(()),
-                bytes => decoder.buffer_mut().extend_from_slice(&buffer[..bytes]),
-            }
+        match &self.0 {
+            Kind::Gateway(gateway) => gateway.kill(),
+            Kind::Simulated(detour) => detour.disturb(Servers::All, Trouble::Refuse),
         }
     }
-
-    fn redirect(&self, command: &mut RemotingCommand) -> io::Result<()> {
-        let Ok(mut route) = TopicRouteData::decode(&command.body) else { return Ok(()) };
-        for broker in &mut route.broker_datas {
-            for address in broker.broker_addrs.values_mut() {
-                *address = self.gate(address)?.to_string().into();
-            }
-        }
-        if let Some(ghost) = &self.lock().ghost {
-            haunt(&mut route, ghost.address());
-        }
-        if !route.broker_datas.is_empty() {
-            command.body = route.encode_standard();
-        }
-        Ok(())
-    }
-
-    fn gate(&self, broker: &str) -> io::Result<SocketAddr> {
-        let broker = broker.parse().map_err(io::Error::other)?;
-        let mut gates = self.lock();
-        if let Some(gate) = gates.open.get(&broker) {
-            return Ok(gate.address());
-        }
-        let gate = Gate::open(broker, Arc::new(copy))?;
-        let address = gate.address();
-        gates.open.insert(broker, gate);
-        Ok(address)
-    }
-}
-
-/// Adds a broker at `address` that has the queues of the first one.
-fn haunt(route: &mut TopicRouteData, address: SocketAddr) {
-    let (Some(broker), Some(queues)) = (route.broker_datas.first(), route.queue_datas.first()) else {
-        return;
-    };
-    let (mut broker, mut queues) = (broker.clone(), queues.clone());
-    broker.broker_name = GHOST_BROKER.into();
-    broker.broker_addrs.values_mut().for_each(|known| *known = address.to_string().into());
-    queues.broker_name = GHOST_BROKER.into();
-    route.broker_datas.push(broker);
-    route.queue_datas.push(queues);
 }

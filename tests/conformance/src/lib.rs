@@ -1,5 +1,6 @@
 //! One suite of scenarios, written once against the handles that all adapters share, and run for every
-//! adapter on every broker: the dev broker always, Apache RocketMQ where `RMQ_APACHE=1`.
+//! adapter on every broker: the dev broker always, Apache RocketMQ where `RMQ_APACHE=1`. The simulator is
+//! one adapter more, and has its own broker: each scenario gets a world of its own, in virtual time.
 //!
 //! A [scenario](Scenario) is an `async fn`. Every wait in it is bounded and says what it waited for;
 //! every topic and group is its own, so that one broker serves them all.
@@ -10,10 +11,12 @@ pub mod cycles;
 mod detour;
 mod failure;
 mod gate;
+mod gateway;
 mod inbox;
 mod place;
 mod scenario;
 pub mod scenarios;
+mod simulated;
 pub mod suite;
 mod timer;
 

@@ -1,5 +1,6 @@
 //! Runs every scenario for every adapter on every broker, and tells what came of it.
 
+use std::any::Any;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -63,11 +64,15 @@ pub fn run(entries: &[Entry], filters: &[String], mut progress: impl FnMut(&str)
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     for place in Place::all()? {
         let place = Arc::new(place);
-        for adapter in Adapter::ALL {
+        for adapter in Adapter::ALL.iter().filter(|adapter| adapter.reaches(&place)) {
             let mut cells = Vec::new();
             for (index, entry) in chosen.iter().enumerate() {
-                let run = format!("{started:x}-{}-{index}", columns.len());
-                let cell = run_one(index, *entry, Scenario::new(place.clone(), *adapter, run));
+                // A world is new, and the same again when its names are.
+                let run = match &*place {
+                    Place::Simulated { .. } => "run".to_owned(),
+                    _ => format!("{started:x}-{}-{index}", columns.len()),
+                };
+                let cell = run_one(index, *entry, Scenario::new(place.of(entry.name), *adapter, run));
                 progress(&line(entry.name, *adapter, &place, &cell));
                 cells.push(cell);
             }
@@ -79,12 +84,12 @@ pub fn run(entries: &[Entry], filters: &[String], mut progress: impl FnMut(&str)
 
 /// Runs a scenario on a thread of its own, so that one that blocks can be given up.
 fn run_one(index: usize, entry: Entry, scenario: Scenario) -> Cell {
+    let replay = scenario.place().replay();
     let (done, outcome) = mpsc::channel();
     let began = Instant::now();
     thread::spawn(move || {
-        let adapter = scenario.adapter();
         let verdict = catch_unwind(AssertUnwindSafe(|| {
-            adapter.run(async {
+            scenario.place().run(scenario.adapter(), async {
                 let verdict = (entry.run)(&scenario).await;
                 let closed = scenario.close().await;
                 verdict.and(closed)
@@ -92,8 +97,8 @@ fn run_one(index: usize, entry: Entry, scenario: Scenario) -> Cell {
         }));
         let verdict = match verdict {
             Ok(Ok(verdict)) => verdict,
-            Ok(Err(error)) => Err(Failure::Failed(format!("the adapter did not start: {error}"))),
-            Err(_) => Err(Failure::Failed("it panicked".to_owned())),
+            Ok(Err(error)) => Err(error),
+            Err(panic) => Err(Failure::Failed(format!("it panicked: {}", words(&*panic)))),
         };
         // Nobody listens after the time-out.
         let _ = done.send(verdict);
@@ -101,7 +106,17 @@ fn run_one(index: usize, entry: Entry, scenario: Scenario) -> Cell {
     let verdict = outcome.recv_timeout(SCENARIO_TIMEOUT).unwrap_or_else(|_| {
         Err(Failure::Failed(format!("its thread was stuck for {} s", SCENARIO_TIMEOUT.as_secs())))
     });
+    let verdict = match (verdict, replay) {
+        (Err(Failure::Failed(why)), Some(replay)) => Err(Failure::Failed(format!("{why} (again: {replay})"))),
+        (verdict, _) => verdict,
+    };
     Cell { entry: index, verdict, took: began.elapsed() }
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
 }
 
 fn line(name: &str, adapter: Adapter, place: &Place, cell: &Cell) -> String {

@@ -8,6 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::simulated;
+
 /// A wait that took too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLate;
@@ -30,17 +32,38 @@ pub(crate) fn pause(time: Duration) -> impl Future<Output = ()> {
     Alarm::after(time)
 }
 
-/// Ready once its time has come.
-struct Alarm {
-    at: Instant,
-    key: Option<(Instant, u64)>,
+/// Ready once its time has come, in the world that this thread is in or in ours.
+enum Alarm {
+    Virtual(Pin<Box<dyn Future<Output = ()>>>),
+    Real(RealAlarm),
 }
 
 impl Alarm {
     fn after(time: Duration) -> Self {
-        Self { at: Instant::now() + time, key: None }
+        match simulated::world() {
+            Some(world) => Self::Virtual(Box::pin(async move { world.sleep(time).await })),
+            None => Self::Real(RealAlarm { at: Instant::now() + time, key: None }),
+        }
     }
+}
 
+impl Future for Alarm {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut *self {
+            Self::Virtual(sleep) => sleep.as_mut().poll(cx),
+            Self::Real(alarm) => Pin::new(alarm).poll(cx),
+        }
+    }
+}
+
+struct RealAlarm {
+    at: Instant,
+    key: Option<(Instant, u64)>,
+}
+
+impl RealAlarm {
     fn disarm(&mut self) {
         if let Some(key) = self.key.take() {
             TIMER.lock().alarms.remove(&key);
@@ -48,7 +71,7 @@ impl Alarm {
     }
 }
 
-impl Future for Alarm {
+impl Future for RealAlarm {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -61,7 +84,7 @@ impl Future for Alarm {
     }
 }
 
-impl Drop for Alarm {
+impl Drop for RealAlarm {
     fn drop(&mut self) {
         self.disarm();
     }

@@ -5,14 +5,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rocketmq_client_core::driver::{Client, ClientBuilder};
+use rocketmq_client_core::error::Result;
+use rocketmq_client_core::remoting::RemotingCommand;
 use rocketmq_client_core::rng::Rng;
 use rocketmq_client_core::time::{Instant, Timestamp};
 use rocketmq_dev_broker::Broker;
 
+use crate::detour::Detour;
 use crate::executor::{NodeId, Spawner};
-use crate::host::{SimHost, SimResolver};
+use crate::host::address_in;
+use crate::machine::Machine;
 use crate::schedule::EventKey;
-use crate::tap::SimTap;
 use crate::world::{Event, SharedWorld};
 
 /// A simulated world, as a program in it sees it.
@@ -61,15 +64,33 @@ impl Ctx {
     }
 
     pub(crate) fn node_client(&self, configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> NodeClient {
-        let node = self.world.lock().new_node();
-        let spawner = self.spawner.of(node);
-        let host = SimHost::new(self.world.clone(), node, spawner.clone());
-        let builder = configure(ClientBuilder::new(&self.name_servers))
-            .resolver(SimResolver::new(self.world.clone(), spawner.clone()))
-            .tap(SimTap::new(self.world.clone(), node));
-        let (client, engine) = builder.start(host).expect("the settings of a client work");
-        spawner.run(engine);
-        NodeClient { node, client, spawner }
+        let started = self.machine().start_process(configure(self.settings()));
+        started.expect("the settings of a client work")
+    }
+
+    /// Starts a client on a machine of its own and reaches a name server. See [`Machine::start`].
+    ///
+    /// # Errors
+    /// A setting that can't work, or no name server that can be reached.
+    pub async fn connect(&self, settings: impl Into<ClientBuilder>) -> Result<Client> {
+        self.machine().connect(settings).await
+    }
+
+    /// A new machine, for clients whose way to the servers is to be disturbed.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        Machine::new(self.clone())
+    }
+
+    /// Other addresses of the servers, for clients whose way to them is to be disturbed.
+    #[must_use]
+    pub fn detour(&self) -> Detour {
+        Detour::new(&self.world)
+    }
+
+    /// RocketMQ's defaults for a client of this world.
+    pub fn settings(&self) -> ClientBuilder {
+        ClientBuilder::new(&self.name_servers)
     }
 
     /// The name servers, as a client is told.
@@ -123,6 +144,14 @@ impl Ctx {
         let result = look(broker.expect("the node of a broker"));
         world.drain(node);
         result
+    }
+
+    /// What a server answers to a request that comes past network and clients, as an administrator's who sits
+    /// at its console. No time passes. `server` is a `host:port`, of [`name_servers`](Self::name_servers)
+    /// or of a route. `None` when no such server runs, or when it doesn't answer at once.
+    #[must_use]
+    pub fn ask(&self, server: &str, request: RemotingCommand) -> Option<RemotingCommand> {
+        self.world.lock().ask(address_in(server)?, request)
     }
 
     /// Resets every connection; how many there were.

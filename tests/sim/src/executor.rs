@@ -2,6 +2,7 @@
 //! events decides who runs next.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
@@ -55,9 +56,14 @@ impl Wake for TaskWaker {
     }
 }
 
+/// The future of a world's program. It stays with whoever drives the executor, so it may borrow from
+/// there and be bound to its thread.
+pub(crate) type Program<'a> = Pin<&'a mut (dyn Future<Output = ()> + 'a)>;
+
 struct Task {
     node: NodeId,
-    future: BoxFuture,
+    /// `None` is the program.
+    future: Option<BoxFuture>,
     state: Arc<TaskWaker>,
     waker: Waker,
     polls: (Instant, u32),
@@ -103,12 +109,18 @@ impl Executor {
         Spawner { node, ready: self.ready.clone() }
     }
 
+    /// Makes room for a program of this node, which is ready.
+    pub(crate) fn begin_program(&mut self, node: NodeId) {
+        let id = self.insert(node, None);
+        self.ready.push(Entry::Wake(id));
+    }
+
     /// Lets the first task that is ready run until it waits; `None` when none is ready.
-    pub(crate) fn turn(&mut self, now: Instant) -> Option<Turn> {
+    pub(crate) fn turn(&mut self, now: Instant, program: &mut Program<'_>) -> Option<Turn> {
         loop {
             let id = match self.ready.pop()? {
                 Entry::Wake(id) => id,
-                Entry::Spawn(node, future) => self.insert(node, future),
+                Entry::Spawn(node, future) => self.insert(node, Some(future)),
             };
             // A task that has ended may still be woken.
             let Some(task) = self.tasks.get_mut(&id) else { continue };
@@ -116,7 +128,12 @@ impl Executor {
             let (at, count) = task.polls;
             task.polls = (now, if at == now { count + 1 } else { 1 });
             let turn = Turn { task: id, node: task.node, polls_now: task.polls.1 };
-            if task.future.as_mut().poll(&mut Context::from_waker(&task.waker)).is_ready() {
+            let mut cx = Context::from_waker(&task.waker);
+            let polled = match &mut task.future {
+                Some(future) => future.as_mut().poll(&mut cx),
+                None => program.as_mut().poll(&mut cx),
+            };
+            if polled.is_ready() {
                 let task = self.tasks.remove(&id);
                 drop(task);
             }
@@ -150,7 +167,7 @@ impl Executor {
         nodes
     }
 
-    fn insert(&mut self, node: NodeId, future: BoxFuture) -> TaskId {
+    fn insert(&mut self, node: NodeId, future: Option<BoxFuture>) -> TaskId {
         self.next += 1;
         let id = TaskId(self.next);
         let state = Arc::new(TaskWaker { id, queued: AtomicBool::new(true), ready: self.ready.clone() });
@@ -178,8 +195,14 @@ mod tests {
 
     type Log = Arc<Mutex<Vec<&'static str>>>;
 
+    fn turn(executor: &mut Executor) -> Option<Turn> {
+        let mut program = std::pin::pin!(std::future::pending());
+        let mut program: Program<'_> = program.as_mut();
+        executor.turn(Instant::ZERO, &mut program)
+    }
+
     fn run(executor: &mut Executor) -> usize {
-        std::iter::from_fn(|| executor.turn(Instant::ZERO)).count()
+        std::iter::from_fn(|| turn(executor)).count()
     }
 
     async fn yield_once() {
@@ -213,6 +236,27 @@ mod tests {
     }
 
     #[test]
+    fn a_program_takes_its_turn_and_may_borrow() {
+        let mut executor = Executor::default();
+        let log = std::cell::RefCell::new(Vec::new());
+        let spawner = executor.spawner(NodeId(0));
+        let mut program = std::pin::pin!(async {
+            log.borrow_mut().push("a");
+            spawner.run(yield_once());
+            yield_once().await;
+            log.borrow_mut().push("b");
+        });
+        executor.begin_program(NodeId(0));
+        let mut program: Program<'_> = program.as_mut();
+        let tasks: Vec<_> = std::iter::from_fn(|| executor.turn(Instant::ZERO, &mut program))
+            .map(|turn| turn.task.0)
+            .collect();
+        assert_eq!(tasks, [1, 2, 1, 2]);
+        assert_eq!(*log.borrow(), ["a", "b"]);
+        assert_eq!(executor.nodes(), []);
+    }
+
+    #[test]
     fn killing_a_node_drops_its_tasks_and_no_others() {
         let mut executor = Executor::default();
         let log = Log::default();
@@ -242,8 +286,7 @@ mod tests {
             yield_once().await;
             yield_once().await;
         });
-        let counts: Vec<_> =
-            std::iter::from_fn(|| executor.turn(Instant::ZERO)).map(|turn| turn.polls_now).collect();
+        let counts: Vec<_> = std::iter::from_fn(|| turn(&mut executor)).map(|turn| turn.polls_now).collect();
         assert_eq!(counts, [1, 2, 3]);
     }
 }

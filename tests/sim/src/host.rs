@@ -26,15 +26,17 @@ const DOMAIN: &str = ".sim";
 
 pub(crate) struct SimHost {
     world: SharedWorld,
+    /// The machine it runs on.
     node: NodeId,
+    process: NodeId,
     spawner: Spawner,
     conns: BTreeMap<ChannelId, ConnId>,
     timer: Option<EventKey>,
 }
 
 impl SimHost {
-    pub(crate) fn new(world: SharedWorld, node: NodeId, spawner: Spawner) -> Self {
-        Self { world, node, spawner, conns: BTreeMap::new(), timer: None }
+    pub(crate) fn new(world: SharedWorld, node: NodeId, process: NodeId, spawner: Spawner) -> Self {
+        Self { world, node, process, spawner, conns: BTreeMap::new(), timer: None }
     }
 
     fn conn(&self, channel: ChannelId) -> io::Result<ConnId> {
@@ -56,7 +58,7 @@ impl Host for SimHost {
     }
 
     fn facts(&self) -> HostFacts {
-        HostFacts { ip: Network::client_ip(self.node), pid: self.node.0 }
+        HostFacts { ip: Network::client_ip(self.node), pid: self.process.0 }
     }
 
     fn spawn(&self) -> Arc<dyn Spawn> {
@@ -144,6 +146,10 @@ impl Spawn for Lent {
     fn spawn_blocking(&self, task: BoxTask) {
         self.spawner.run(async move { task() });
     }
+
+    fn may_wait(&self) -> bool {
+        false
+    }
 }
 
 /// Looks up the world's names: at once or after a while.
@@ -183,6 +189,12 @@ pub(crate) fn name_server_name(index: usize) -> String {
     format!("ns{index}{DOMAIN}")
 }
 
+/// The address in `host:port`.
+pub(crate) fn address_in(server: &str) -> Option<SocketAddr> {
+    let (host, port) = server.rsplit_once(':')?;
+    server.parse().ok().or_else(|| address_of(host, port.parse().ok()?))
+}
+
 /// The address behind a name server's name.
 pub(crate) fn address_of(host: &str, port: u16) -> Option<SocketAddr> {
     let index: u8 = host.strip_suffix(DOMAIN)?.strip_prefix("ns")?.parse().ok()?;
@@ -198,6 +210,11 @@ mod tests {
         assert_eq!(address_of(&name_server_name(1), 9_876), Some(SocketAddr::from(([10, 0, 0, 2], 9_876))));
         for unknown in ["ns.sim", "ns1.example", "localhost", "ns255.sim"] {
             assert_eq!(address_of(unknown, 1), None, "{unknown}");
+        }
+        assert_eq!(address_in("ns0.sim:9876"), Some(SocketAddr::from(([10, 0, 0, 1], 9_876))));
+        assert_eq!(address_in("10.0.1.1:10911"), Some(SocketAddr::from(([10, 0, 1, 1], 10_911))));
+        for none in ["ns0.sim", "ns0.sim:port", "elsewhere:1", ""] {
+            assert_eq!(address_in(none), None, "{none}");
         }
     }
 }

@@ -14,7 +14,7 @@ use rocketmq_dev_broker::{
 
 use crate::executor::NodeId;
 use crate::fault::FaultKind;
-use crate::network::{Arrival, ConnId, Listening};
+use crate::network::{Arrival, ConnId, Listening, Way};
 use crate::schedule::EventKey;
 use crate::world::{Event, World};
 
@@ -159,12 +159,17 @@ impl World {
                     NameServerOutput::Transmit { connection, frames } => (connection, Some(frames)),
                 },
             };
+            if self.questions.is_open(conn) {
+                self.questions.answer(data);
+                continue;
+            }
             let conn = ConnId(conn.0);
+            let data = data.map(|frames| self.redirect(conn, frames.into_parts()));
             let (network, mut time) = self.network();
             match data {
                 None => network.close_server(&mut time, conn),
-                Some(frames) => {
-                    for part in frames.into_parts() {
+                Some(parts) => {
+                    for part in parts {
                         network.write(&mut time, conn, part);
                     }
                 }
@@ -269,7 +274,8 @@ impl World {
         decoder.buffer_mut().extend_from_slice(frame);
         let Ok(Some(command)) = decoder.next_frame() else { return };
         for name_server in self.name_servers() {
-            if let Some(kind) = self.network.conditions.held_by(broker, name_server) {
+            let way = Way { from: broker, to: name_server, via: None };
+            if let Some(kind) = self.network.conditions.held_by(way) {
                 self.network.effects.count(kind);
                 continue;
             }

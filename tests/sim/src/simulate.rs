@@ -1,5 +1,6 @@
 //! A world for users' own programs.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,12 +20,8 @@ const TIME_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 ///
 /// # Panics
 /// When the program has not ended then, or the client breaks a property.
-pub fn simulate<T, F>(seed: u64, program: impl FnOnce(Ctx) -> F) -> T
-where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    simulate_with(seed, 1, program)
+pub fn simulate<T, F: Future<Output = T>>(seed: u64, program: impl FnOnce(Ctx) -> F) -> T {
+    WorldBuilder::new(seed).run(program)
 }
 
 /// As [`simulate`], with so many brokers.
@@ -33,20 +30,68 @@ where
 /// As [`simulate`].
 pub fn simulate_with<T, F>(seed: u64, brokers: usize, program: impl FnOnce(Ctx) -> F) -> T
 where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
+    F: Future<Output = T>,
 {
-    let mut world = World::new(seed, false);
-    let name_servers = add_name_servers(&mut world, 1);
-    for index in 0..brokers {
-        world.add_broker(broker_config(index), &[]);
+    WorldBuilder::new(seed).brokers(brokers).run(program)
+}
+
+/// A world to be.
+#[must_use = "a world is nothing before a program runs in it"]
+pub struct WorldBuilder {
+    seed: u64,
+    name_servers: usize,
+    brokers: Vec<BrokerConfig>,
+}
+
+impl fmt::Debug for WorldBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorldBuilder").field("seed", &self.seed).finish_non_exhaustive()
     }
-    let mut simulation = Simulation::new(world);
-    let ctx = Ctx::new(simulation.world.clone(), simulation.spawner(), name_servers);
-    match simulation.run(Instant::ZERO + TIME_MAX, program(ctx)) {
-        End::Finished(value) => value,
-        End::Violated(violation) => panic!("seed {seed}: {}: {}", violation.property, violation.text),
-        End::Stuck | End::OutOfTime => panic!("seed {seed}: the program has not ended in {TIME_MAX:?}"),
+}
+
+impl WorldBuilder {
+    /// One name server and one broker. The seed decides all that is left to chance.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, name_servers: 1, brokers: vec![broker_config(0)] }
+    }
+
+    /// So many name servers, at most 99. Default 1.
+    pub fn name_servers(mut self, count: usize) -> Self {
+        self.name_servers = count;
+        self
+    }
+
+    /// So many brokers with default settings, at most 26. Default 1.
+    pub fn brokers(mut self, count: usize) -> Self {
+        self.brokers = (0..count).map(broker_config).collect();
+        self
+    }
+
+    /// Changes the settings of every broker; their names and addresses are to stay different.
+    pub fn configure_brokers(mut self, change: impl FnMut(&mut BrokerConfig)) -> Self {
+        self.brokers.iter_mut().for_each(change);
+        self
+    }
+
+    /// Runs a program in it, on this thread, and gives what it ends with. It may take a week of virtual
+    /// time.
+    ///
+    /// # Panics
+    /// When the program has not ended then, or the client breaks a property.
+    pub fn run<T, F: Future<Output = T>>(self, program: impl FnOnce(Ctx) -> F) -> T {
+        let seed = self.seed;
+        let mut world = World::new(seed, false);
+        let name_servers = add_name_servers(&mut world, self.name_servers);
+        for config in self.brokers {
+            world.add_broker(config, &[]);
+        }
+        let mut simulation = Simulation::new(world);
+        let ctx = Ctx::new(simulation.world.clone(), simulation.spawner(), name_servers);
+        match simulation.run(Instant::ZERO + TIME_MAX, program(ctx)) {
+            End::Finished(value) => value,
+            End::Violated(violation) => panic!("seed {seed}: {}: {}", violation.property, violation.text),
+            End::Stuck | End::OutOfTime => panic!("seed {seed}: the program has not ended in {TIME_MAX:?}"),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! The loop of a world: let every task run that can, then let time pass until the next event.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::Cell;
+use std::pin::pin;
 use std::task::Waker;
 
 use rocketmq_client_core::time::Instant;
 
-use crate::executor::{Executor, NodeId, Spawner};
+use crate::executor::{Executor, NodeId, Program, Spawner};
 use crate::properties::Violation;
 use crate::world::{SharedWorld, World};
 
@@ -42,22 +43,16 @@ impl Simulation {
     }
 
     /// Runs `program` until it ends, a property fails, or it is `until`.
-    pub(crate) fn run<T: Send + 'static>(
-        &mut self,
-        until: Instant,
-        program: impl Future<Output = T> + Send + 'static,
-    ) -> End<T> {
-        let result = Arc::new(Mutex::new(None));
-        let slot = result.clone();
-        self.spawner().run(async move {
-            let value = program.await;
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
-        });
+    pub(crate) fn run<T>(&mut self, until: Instant, program: impl Future<Output = T>) -> End<T> {
+        let result = Cell::new(None);
+        let mut program = pin!(async { result.set(Some(program.await)) });
+        let mut program: Program<'_> = program.as_mut();
+        self.executor.begin_program(PROGRAM);
         loop {
-            if let Some(violation) = self.run_tasks() {
+            if let Some(violation) = self.run_tasks(&mut program) {
                 return End::Violated(violation);
             }
-            if let Some(value) = result.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            if let Some(value) = result.take() {
                 return End::Finished(value);
             }
             let stepped = self.world.lock().step(until, &mut self.wakers);
@@ -75,7 +70,7 @@ impl Simulation {
     }
 
     /// Lets tasks run until all wait.
-    fn run_tasks(&mut self) -> Option<Violation> {
+    fn run_tasks(&mut self, program: &mut Program<'_>) -> Option<Violation> {
         loop {
             let (now, kills) = {
                 let mut world = self.world.lock();
@@ -84,7 +79,7 @@ impl Simulation {
             for node in kills {
                 self.executor.kill(node);
             }
-            let turn = self.executor.turn(now)?;
+            let turn = self.executor.turn(now, program)?;
             let mut world = self.world.lock();
             world.trace.event(now, "turn", turn.node.0, &turn.task.0.to_le_bytes());
             world.monitor.turned(now, &turn);

@@ -8,9 +8,11 @@ use std::time::Duration;
 use rocketmq_client_core::rng::Rng;
 use rocketmq_client_core::time::{Instant, Timestamp};
 
+use crate::detour::Detours;
 use crate::executor::NodeId;
 use crate::network::{Arrival, ConnId, Direction, Network, Timeline};
 use crate::properties::Monitor;
+use crate::question::Questions;
 use crate::rngs::Rngs;
 use crate::schedule::Schedule;
 use crate::server::Server;
@@ -55,6 +57,8 @@ pub(crate) struct World {
     pub(crate) servers: BTreeMap<NodeId, Server>,
     pub(crate) monitor: Monitor,
     pub(crate) rngs: Rngs,
+    pub(crate) questions: Questions,
+    pub(crate) detours: Detours,
     /// Nodes whose tasks are to end before anything else runs.
     pub(crate) kills: Vec<NodeId>,
     wall_offsets_ms: BTreeMap<NodeId, i64>,
@@ -72,6 +76,8 @@ impl World {
             servers: BTreeMap::new(),
             monitor: Monitor::default(),
             rngs,
+            questions: Questions::default(),
+            detours: Detours::default(),
             kills: Vec::new(),
             wall_offsets_ms: BTreeMap::new(),
             nodes: 0,

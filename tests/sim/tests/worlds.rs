@@ -1,5 +1,6 @@
 //! Whole worlds: they are the same again, and users' programs run in them.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rocketmq_client_core::config::ConsumeFrom;
@@ -61,4 +62,33 @@ fn a_program_survives_what_it_does_to_its_world() {
 #[should_panic(expected = "has not ended in")]
 fn a_program_that_waits_for_ever_is_told_so() {
     simulate(13, async |_ctx| std::future::pending::<()>().await);
+}
+
+#[test]
+fn handlers_on_threads_are_tasks_in_a_world_of_one_thread() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    simulate(14, async |ctx| {
+        let client = ctx.client();
+        let producer = client.producer("demo").build().expect("a good name");
+        producer.send(Message::new("TopicTest", "hello")).await.expect("stored");
+        let told = seen.clone();
+        let consumer = client.push_consumer("demo-consumers").subscribe("TopicTest", "*");
+        let consumer = consumer.consume_from(ConsumeFrom::FirstOffset).run_on_threads(3, move |message| {
+            told.lock().expect("nobody panics").push(message.body().expect("plain").to_vec());
+            Ack::Done
+        });
+        let consumer = consumer.await.expect("started");
+        ctx.sleep(Duration::from_secs(1)).await;
+        assert_eq!(consumer.close().await.expect("closed").settled, 1);
+    });
+    assert_eq!(*seen.lock().expect("nobody panics"), [b"hello"]);
+}
+
+#[test]
+#[should_panic(expected = "use .await instead of .wait()")]
+fn a_wait_that_would_stop_the_world_is_told() {
+    simulate(15, async |ctx| {
+        let producer = ctx.client().producer("demo").build().expect("a good name");
+        drop(producer.send(Message::new("TopicTest", "hello")).wait());
+    });
 }

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::future::{Future, poll_fn};
+use core::future::{Future, poll_fn, ready};
 use core::pin::Pin;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll};
@@ -273,6 +273,10 @@ pub(super) fn spawn_threads<F>(subscription: &Subscription, count: usize, handle
 where
     F: Fn(ReceivedMessage) -> Ack + Send + Sync + 'static,
 {
+    if !subscription.alive.0.spawn.may_wait() {
+        let handler = Arc::new(move |message| ready(handler(message)));
+        return spawn(subscription, count, handler);
+    }
     let shared = subscription.alive.0.clone();
     Pool::fill(subscription, count, move |mut worker| {
         let (spawn, handler, shared) = (worker.pool.spawn.clone(), handler.clone(), shared.clone());
@@ -294,6 +298,10 @@ pub(super) fn spawn_batch_threads<F>(
 ) where
     F: Fn(Batch) + Send + Sync + 'static,
 {
+    if !subscription.alive.0.spawn.may_wait() {
+        let handler = Arc::new(move |batch| ready(handler(batch)));
+        return spawn_batches(subscription, count, messages_max, handler);
+    }
     let shared = subscription.alive.0.clone();
     Pool::fill(subscription, count, move |mut worker| {
         let (spawn, handler, shared) = (worker.pool.spawn.clone(), handler.clone(), shared.clone());

@@ -1,7 +1,7 @@
 //! Connections that end, servers that can't be reached, and what comes after.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rocketmq_client_core::driver::{ClientBuilder, Producer};
@@ -10,10 +10,13 @@ use rocketmq_client_core::message::Message;
 
 use crate::failure::{ensure, ensure_eq, ensure_matches};
 use crate::scenario::bodies;
+use crate::timer::pause;
 use crate::{Inbox, ROUTE_INTERVAL, Scenario, Verdict};
 
 /// Of sends that are to fail.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(600);
+/// Between a send that failed and the next.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) async fn sends_go_on_after_the_connection_was_cut(s: &Scenario) -> Verdict {
     let (topic, inbox) = (s.topic(4).await?, Inbox::default());
@@ -84,8 +87,11 @@ pub(super) async fn a_broker_that_refuses_connections_is_named(s: &Scenario) -> 
     let Err(error) = sent else { return Err("a send worked without a broker".into()) };
     ensure_matches!(error, Error::NotSent(_) | Error::Unreachable(_), "the kind of failure");
     let failure = error.failure().ok_or("nothing is told of the attempt")?;
-    ensure_matches!(failure.cause, Cause::Connect { .. }, "the cause");
-    ensure!(error.to_string().contains("127.0.0.1:"), "the address is missing: {error}");
+    let Cause::Connect { address, .. } = &failure.cause else {
+        return Err(format!("the cause is {}", failure.cause).into());
+    };
+    ensure!(address.parse::<SocketAddr>().is_ok(), "no address of a broker: {address}");
+    ensure!(error.to_string().contains(&**address), "the address is missing: {error}");
     Ok(())
 }
 
@@ -107,9 +113,7 @@ pub(super) async fn a_silent_broker_leaves_the_outcome_unknown(s: &Scenario) -> 
 
 pub(super) async fn the_second_name_server_serves_when_the_first_is_gone(s: &Scenario) -> Verdict {
     let topic = s.topic(2).await?;
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let gone = listener.local_addr()?;
-    drop(listener);
+    let gone = s.place().vacant_address()?;
     for servers in
         [format!("{gone};{}", s.place().name_server()), format!("{};{gone}", s.place().name_server())]
     {
@@ -164,9 +168,7 @@ pub(super) async fn sends_go_on_without_a_name_server(s: &Scenario) -> Verdict {
 }
 
 pub(super) async fn a_name_server_that_is_not_there(s: &Scenario) -> Verdict {
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let address = listener.local_addr()?.to_string();
-    drop(listener);
+    let address = s.place().vacant_address()?;
     let connected = s.within("the failure", s.adapter().connect(ClientBuilder::new(&address))).await?;
     let Err(Error::Unreachable(failure)) = connected else {
         return Err(format!("it ended with {connected:?}").into());
@@ -190,7 +192,9 @@ pub(super) async fn a_name_server_that_has_no_address(s: &Scenario) -> Verdict {
 /// Sends until it works.
 async fn until_sent(s: &Scenario, producer: &Producer, topic: &str, body: &'static str) -> Verdict {
     s.within("a send to work again", async {
-        while s.adapter().end(producer.send(Message::new(topic, body))).await.is_err() {}
+        while s.adapter().end(producer.send(Message::new(topic, body))).await.is_err() {
+            pause(RETRY_PAUSE).await;
+        }
     })
     .await
 }

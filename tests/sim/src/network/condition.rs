@@ -15,27 +15,43 @@ pub(crate) enum Scope {
     OneWay(NodeId, NodeId),
     /// Between two nodes.
     Between(NodeId, NodeId),
-    /// From and to a node.
+    /// From and to a node, or through it.
     Around(NodeId),
 }
 
+/// Where packets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) from: NodeId,
+    pub(crate) to: NodeId,
+    /// The gate of a detour that they pass.
+    pub(crate) via: Option<NodeId>,
+}
+
 impl Scope {
-    fn covers(self, from: NodeId, to: NodeId) -> bool {
+    fn covers(self, way: Way) -> bool {
+        let Way { from, to, via } = way;
         match self {
             Self::OneWay(a, b) => (a, b) == (from, to),
             Self::Between(a, b) => (a, b) == (from, to) || (b, a) == (from, to),
-            Self::Around(node) => node == from || node == to,
+            Self::Around(node) => node == from || node == to || Some(node) == via,
         }
     }
 }
 
-/// What happens to them.
+/// What is wrong with the way between two machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// They wait until it is healed.
+#[non_exhaustive]
+pub enum Trouble {
+    /// Packets wait until it is healed, and arrive some time later, as when a network drops them and TCP
+    /// sends them again. Connections stay up, and new ones come up after it is healed.
     Hold,
-    /// They take up to this much longer; one in eight takes all of it.
+    /// Packets take up to this much longer; one in eight takes all of it.
     Delay(Duration),
+    /// New connections are refused, as by a machine on which nobody listens.
+    Refuse,
+    /// New connections are taken and reset at once, as by a load balancer without a server behind it.
+    Drop,
 }
 
 /// Names a condition, to heal it.
@@ -69,17 +85,24 @@ impl Conditions {
     }
 
     /// Why packets wait, if they do.
-    pub(crate) fn held_by(&self, from: NodeId, to: NodeId) -> Option<FaultKind> {
-        let mut covering = self.active.values().filter(|condition| condition.scope.covers(from, to));
+    pub(crate) fn held_by(&self, way: Way) -> Option<FaultKind> {
+        let mut covering = self.active.values().filter(|condition| condition.scope.covers(way));
         covering.find(|condition| condition.trouble == Trouble::Hold).map(|condition| condition.kind)
     }
 
+    /// Why a connection can't come up, and whether it is refused or dropped, if it is one of both.
+    pub(crate) fn turned_away(&self, way: Way) -> Option<(FaultKind, Trouble)> {
+        let mut covering = self.active.values().filter(|condition| condition.scope.covers(way));
+        let turning = covering.find(|condition| matches!(condition.trouble, Trouble::Refuse | Trouble::Drop));
+        turning.map(|condition| (condition.kind, condition.trouble))
+    }
+
     /// How much longer a packet takes.
-    pub(crate) fn delay(&self, rng: &mut Rng, from: NodeId, to: NodeId, effects: &mut Effects) -> Duration {
+    pub(crate) fn delay(&self, rng: &mut Rng, way: Way, effects: &mut Effects) -> Duration {
         let mut total = Duration::ZERO;
         for condition in self.active.values() {
             if let Trouble::Delay(most) = condition.trouble
-                && condition.scope.covers(from, to)
+                && condition.scope.covers(way)
             {
                 let most_ns = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
                 let tail = rng.chance(1, 8);

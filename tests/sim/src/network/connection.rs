@@ -7,6 +7,7 @@ use std::task::Waker;
 use bytes::{Bytes, BytesMut};
 use rocketmq_client_core::time::Instant;
 
+use super::Way;
 use crate::executor::NodeId;
 
 /// A connection of the world; the number is never used again.
@@ -75,6 +76,8 @@ pub(crate) enum ServerState {
 pub(crate) struct Connection {
     pub(crate) client: NodeId,
     pub(crate) server: NodeId,
+    /// The gate that it goes through.
+    pub(crate) via: Option<NodeId>,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
     pub(crate) client_state: ClientState,
@@ -97,11 +100,17 @@ impl Connection {
         }
     }
 
-    pub(crate) fn ends(&self, direction: Direction) -> (NodeId, NodeId) {
+    pub(crate) fn way(&self, direction: Direction) -> Way {
+        let via = self.via;
         match direction {
-            Direction::Up => (self.client, self.server),
-            Direction::Down => (self.server, self.client),
+            Direction::Up => Way { from: self.client, to: self.server, via },
+            Direction::Down => Way { from: self.server, to: self.client, via },
         }
+    }
+
+    /// Whether the client has it, or is about to have it.
+    pub(crate) fn is_the_clients(&self) -> bool {
+        matches!(self.client_state, ClientState::Connecting | ClientState::Up | ClientState::Ended)
     }
 
     /// What is on its way never arrives.

@@ -19,7 +19,8 @@ use bytes::Bytes;
 use rocketmq_client_core::rng::Rng;
 use rocketmq_client_core::time::Instant;
 
-pub(crate) use self::condition::{ConditionId, Conditions, Scope, Trouble};
+pub use self::condition::Trouble;
+pub(crate) use self::condition::{ConditionId, Conditions, Scope, Way};
 pub(crate) use self::connection::{ConnId, Direction};
 
 use self::connection::{ClientState, Connection, Packet, Pipe, ServerState};
@@ -63,6 +64,9 @@ pub(crate) struct Network {
     connections: BTreeMap<ConnId, Connection>,
     listeners: BTreeMap<SocketAddr, NodeId>,
     listening: BTreeMap<NodeId, Listening>,
+    /// Other addresses of servers: the gate there, and who is behind it.
+    gates: BTreeMap<SocketAddr, (NodeId, NodeId)>,
+    turned_away: BTreeMap<NodeId, usize>,
     latency: BTreeMap<(NodeId, NodeId), Duration>,
     pub(crate) conditions: Conditions,
     pub(crate) effects: Effects,
@@ -80,6 +84,8 @@ impl Network {
             connections: BTreeMap::new(),
             listeners: BTreeMap::new(),
             listening: BTreeMap::new(),
+            gates: BTreeMap::new(),
+            turned_away: BTreeMap::new(),
             latency: BTreeMap::new(),
             conditions: Conditions::default(),
             effects: Effects::default(),
@@ -119,6 +125,35 @@ impl Network {
         served.map(|(id, _)| *id).collect()
     }
 
+    /// Connections that their clients have, or are about to have, by what they are like.
+    pub(crate) fn connections_where(&self, fits: impl Fn(Way) -> bool) -> Vec<ConnId> {
+        let theirs = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.is_the_clients() && fits(connection.way(Direction::Up)));
+        theirs.map(|(id, _)| *id).collect()
+    }
+
+    /// From now on this address leads to a server as well, through a gate.
+    pub(crate) fn open_gate(&mut self, address: SocketAddr, gate: NodeId, server: NodeId) {
+        self.gates.insert(address, (gate, server));
+    }
+
+    /// The address leads nowhere any more.
+    pub(crate) fn close_gate(&mut self, address: SocketAddr) {
+        self.gates.remove(&address);
+    }
+
+    /// The gate that a connection goes through.
+    pub(crate) fn gate_of(&self, id: ConnId) -> Option<NodeId> {
+        self.connections.get(&id)?.via
+    }
+
+    /// How many connections never got through a gate.
+    pub(crate) fn turned_away_at(&self, gate: NodeId) -> usize {
+        self.turned_away.get(&gate).copied().unwrap_or(0)
+    }
+
     /// The address of a client's node.
     pub(crate) fn client_ip(node: NodeId) -> IpAddr {
         let [.., high, low] = node.0.to_be_bytes();
@@ -133,12 +168,12 @@ impl Network {
         direction: Direction,
     ) -> Option<(NodeId, Arrival)> {
         let connection = self.connections.get_mut(&id)?;
-        let (from, to) = connection.ends(direction);
+        let way = connection.way(direction);
         let pipe = connection.pipe(direction);
         if pipe.held.is_some() || pipe.queue.front()?.0 > time.now {
             return None;
         }
-        if let Some(kind) = self.conditions.held_by(from, to) {
+        if let Some(kind) = self.conditions.held_by(way) {
             pipe.held = Some(time.now);
             self.effects.count(kind);
             return None;
@@ -155,7 +190,7 @@ impl Network {
             }
         };
         self.forget_if_over(id);
-        arrival.map(|arrival| (to, arrival))
+        arrival.map(|arrival| (way.to, arrival))
     }
 
     /// What was held back and is so no more goes on after a while.
@@ -163,10 +198,10 @@ impl Network {
         let Self { connections, conditions, rng, .. } = self;
         for (id, connection) in connections {
             for direction in [Direction::Up, Direction::Down] {
-                let (from, to) = connection.ends(direction);
+                let way = connection.way(direction);
                 let pipe = connection.pipe(direction);
                 let Some(since) = pipe.held else { continue };
-                if conditions.held_by(from, to).is_some() {
+                if conditions.held_by(way).is_some() {
                     continue;
                 }
                 pipe.held = None;
@@ -219,10 +254,15 @@ impl Network {
         let id = ConnId(self.next);
         // A host that nobody has is one that refuses.
         let server = self.listeners.get(&address).copied().unwrap_or(NodeId(u32::MAX));
+        let (via, server) = match self.gates.get(&address) {
+            Some((gate, behind)) => (Some(*gate), *behind),
+            None => (None, server),
+        };
         let port = 20_000 + u16::try_from(self.next % 40_000).expect("a port");
         let connection = Connection {
             client,
             server,
+            via,
             peer: SocketAddr::new(Self::client_ip(client), port),
             local: address,
             client_state: ClientState::Connecting,
@@ -256,13 +296,13 @@ impl Network {
     fn enqueue(&mut self, time: &mut Timeline<'_>, id: ConnId, direction: Direction, packet: Packet) {
         let Self { connections, conditions, rng, effects, latency, .. } = self;
         let Some(connection) = connections.get_mut(&id) else { return };
-        let (from, to) = connection.ends(direction);
+        let way = connection.way(direction);
         let base = *latency
-            .entry((from.min(to), from.max(to)))
+            .entry((way.from.min(way.to), way.from.max(way.to)))
             .or_insert_with(|| Duration::from_micros(rng.between(50, 3_000)));
         let base_ns = u64::try_from(base.as_nanos()).expect("a latency");
         let jitter = Duration::from_nanos(rng.below(base_ns / 2 + 1));
-        let at = time.now + base + jitter + conditions.delay(rng, from, to, effects);
+        let at = time.now + base + jitter + conditions.delay(rng, way, effects);
         let pipe = connection.pipe(direction);
         let at = at.max(pipe.last_arrival);
         pipe.last_arrival = at;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::connection::{ClientState, ConnId, Direction, Packet, ServerState};
-use super::{Arrival, Listening, Network, Timeline, cut_of};
+use super::{Arrival, Listening, Network, Timeline, Trouble, cut_of};
 use crate::executor::NodeId;
 use crate::fault::FaultKind;
 use crate::world::Event;
@@ -68,7 +68,16 @@ impl Network {
     }
 
     fn accept(&mut self, time: &mut Timeline<'_>, id: ConnId) -> Option<Arrival> {
-        let server = self.connections.get(&id)?.server;
+        let way = self.connections.get(&id)?.way(Direction::Up);
+        if let Some((kind, trouble)) = self.conditions.turned_away(way) {
+            self.effects.count(kind);
+            if let Some(gate) = way.via {
+                *self.turned_away.entry(gate).or_default() += 1;
+            }
+            self.turn_away(time, id, trouble);
+            return None;
+        }
+        let server = way.to;
         let listening = self.listening.get(&server).copied().unwrap_or(Listening::Refusing(None));
         let connection = self.connections.get_mut(&id)?;
         let (state, answer) = match listening {
@@ -87,6 +96,20 @@ impl Network {
         }
         self.transmit(time, id, Direction::Down, answer);
         (state == ServerState::Up).then_some(arrival)
+    }
+
+    /// The way to the server is such that nobody there hears of this connection.
+    fn turn_away(&mut self, time: &mut Timeline<'_>, id: ConnId, trouble: Trouble) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.server_state = ServerState::Gone;
+        }
+        let answers: &[Packet] = match trouble {
+            Trouble::Drop => &[Packet::Accept, Packet::Reset],
+            Trouble::Refuse | Trouble::Hold | Trouble::Delay(_) => &[Packet::Refuse],
+        };
+        for answer in answers {
+            self.transmit(time, id, Direction::Down, answer.clone());
+        }
     }
 
     fn data_at_server(&mut self, time: &mut Timeline<'_>, id: ConnId, data: Bytes) -> Option<Arrival> {

@@ -142,7 +142,7 @@ impl Monitor {
     pub(crate) fn turned(&mut self, now: Instant, turn: &Turn) {
         self.verdicts.check(Property::P06, now, turn.polls_now <= POLLS_MAX, || {
             format!(
-                "task {} of node {} was polled {} times at one time",
+                "task {} of node {} was polled {} times at one time (does it try again without a sleep?)",
                 turn.task.0, turn.node.0, turn.polls_now
             )
         });
