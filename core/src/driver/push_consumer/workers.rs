@@ -299,7 +299,10 @@ pub(super) fn spawn_batch_threads<F>(
     F: Fn(Batch) + Send + Sync + 'static,
 {
     if !subscription.alive.0.spawn.may_wait() {
-        let handler = Arc::new(move |batch| ready(handler(batch)));
+        let handler = Arc::new(move |batch| {
+            handler(batch);
+            ready(())
+        });
         return spawn_batches(subscription, count, messages_max, handler);
     }
     let shared = subscription.alive.0.clone();

@@ -246,7 +246,7 @@ mod tests {
     fn a_sends_number_is_found_in_either_order_of_fields() {
         assert_eq!(opaque_of_send(&send(0)), Some(&b"1234"[..]));
         let (encoder, header) = (Encoder::default(), SendMessageRequestHeaderV2::default());
-        let template = SendTemplate::new(&encoder, SendMessageRequestHeaderV2::CODE, 0, &header, &[]);
+        let template = SendTemplate::new(&encoder, SendMessageRequestHeaderV2::CODE, &header, &[]);
         let mut out = BytesMut::new();
         template.encode(&mut out, &SendFields { opaque: 99, ..SendFields::default() }, 0);
         assert_eq!(opaque_of_send(&out), Some(&b"99"[..]));
