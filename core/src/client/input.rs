@@ -194,6 +194,27 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Who waits for the command's end; `None` for those without an end.
+    #[must_use]
+    pub fn operation(&self) -> Option<OperationId> {
+        match self {
+            Self::CreateProducer { .. } => None,
+            Self::Connect { operation }
+            | Self::Send { operation, .. }
+            | Self::SendOneway { operation, .. }
+            | Self::CloseProducer { operation, .. }
+            | Self::StartConsumer { operation, .. }
+            | Self::CloseConsumer { operation, .. }
+            | Self::SuspendConsumer { operation, .. }
+            | Self::ResumeConsumer { operation, .. }
+            | Self::InspectConsumer { operation, .. }
+            | Self::Statistics { operation }
+            | Self::Close { operation, .. } => Some(*operation),
+        }
+    }
+}
+
 /// A message as it goes on the wire. The caller's side has validated and, where it pays, compressed it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutboundMessage {

@@ -355,19 +355,7 @@ pub(super) fn address() -> SocketAddr {
 /// Which operation a command belongs to.
 pub(super) fn operation_of(input: &Input) -> Option<OperationId> {
     match input {
-        Input::Command(
-            Command::Connect { operation }
-            | Command::Send { operation, .. }
-            | Command::SendOneway { operation, .. }
-            | Command::CloseProducer { operation, .. }
-            | Command::StartConsumer { operation, .. }
-            | Command::CloseConsumer { operation, .. }
-            | Command::SuspendConsumer { operation, .. }
-            | Command::ResumeConsumer { operation, .. }
-            | Command::InspectConsumer { operation, .. }
-            | Command::Statistics { operation }
-            | Command::Close { operation, .. },
-        ) => Some(*operation),
+        Input::Command(command) => command.operation(),
         _ => None,
     }
 }

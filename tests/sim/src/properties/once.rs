@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rocketmq_client_core::client::{Command, Input, Output};
+use rocketmq_client_core::client::{Input, Output};
 use rocketmq_client_core::id::OperationId;
 use rocketmq_client_core::time::Instant;
 
@@ -18,7 +18,7 @@ pub(super) struct Once {
 impl Once {
     pub(super) fn input(&mut self, verdicts: &mut Verdicts, now: Instant, node: NodeId, input: &Input) {
         if let Input::Command(command) = input
-            && let Some(operation) = operation_of(command)
+            && let Some(operation) = command.operation()
         {
             let fresh = self.open.insert((node, operation));
             verdicts.check(Property::P01, now, fresh, || {
@@ -31,7 +31,7 @@ impl Once {
         if let Output::Complete { operation, outcome } = output {
             let open = self.open.remove(&(node, *operation));
             verdicts.check(Property::P01, now, open, || {
-                format!("node {}: {operation:?} ended with {outcome:?} but was not under way", node.0)
+                format!("node {}: {operation:?} ended but was not under way, with {outcome:?}", node.0)
             });
         }
     }
@@ -45,18 +45,5 @@ impl Once {
 
     pub(super) fn forget(&mut self, node: NodeId) {
         self.open.retain(|(owner, _)| *owner != node);
-    }
-}
-
-fn operation_of(command: &Command) -> Option<OperationId> {
-    match command {
-        Command::Connect { operation }
-        | Command::Send { operation, .. }
-        | Command::SendOneway { operation, .. }
-        | Command::CloseProducer { operation, .. }
-        | Command::StartConsumer { operation, .. }
-        | Command::CloseConsumer { operation, .. }
-        | Command::Close { operation, .. } => Some(*operation),
-        _ => None,
     }
 }
