@@ -117,7 +117,7 @@ fn hash_output(hash: &mut TraceHash, output: &Output) {
 fn hash_outcome(hash: &mut TraceHash, outcome: &Outcome) {
     match outcome {
         Outcome::Sent(receipt) => {
-            hash.bytes(receipt.message_id.as_str().as_bytes());
+            hash.bytes(receipt.message_id.to_string().as_bytes());
             hash.bytes(receipt.offset_message_id.as_bytes());
             hash.word(receipt.queue_offset.cast_unsigned());
         }

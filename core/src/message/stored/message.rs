@@ -160,7 +160,7 @@ impl StoredMessage {
     pub fn msg_id(&self) -> String {
         match self.uniq_key() {
             Some(uniq_key) => uniq_key.into(),
-            None => self.offset_msg_id().as_str().into(),
+            None => self.offset_msg_id().into(),
         }
     }
 
