@@ -207,7 +207,7 @@ impl Broker {
         let appended = put?;
         let id = offset_msg_id(self.config.addr, appended.position_i64());
         let header = SendMessageResponseHeader {
-            msg_id: Cow::Borrowed(id.as_str()),
+            msg_id: Cow::Owned(id.into()),
             queue_id: place.answered_queue,
             queue_offset: appended.queue_offset,
             transaction_id: Some(Cow::Borrowed(uniq_key)),
@@ -324,7 +324,7 @@ impl Broker {
             if !ids.is_empty() {
                 ids.push(',');
             }
-            ids.push_str(offset_msg_id(self.config.addr, appended.position_i64()).as_str());
+            offset_msg_id(self.config.addr, appended.position_i64()).push_to(&mut ids);
         }
         let header = SendMessageResponseHeader {
             msg_id: Cow::Borrowed(&ids),
@@ -352,7 +352,7 @@ impl Broker {
     /// An id for a message that came without one.
     fn uniq_key(&mut self, now: Instant) -> String {
         let wall = self.wall(now);
-        self.ids.next_id(wall).as_str().to_owned()
+        self.ids.next_id(wall).into()
     }
 
     /// The address a request came from.

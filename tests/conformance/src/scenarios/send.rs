@@ -27,7 +27,7 @@ pub(super) async fn a_receipt_names_queue_and_offset(s: &Scenario) -> Verdict {
     ensure_eq!(receipt.queue.queue_id, message.queue_id, "queue");
     ensure_eq!(receipt.queue_offset, message.queue_offset, "offset");
     ensure_eq!(message.uniq_key(), Some(&*receipt.message_id.to_string()), "unique key");
-    ensure_eq!(*receipt.offset_message_id, *message.offset_msg_id().as_str(), "offset message id");
+    ensure_eq!(*receipt.offset_message_id, *message.offset_msg_id().to_string(), "offset message id");
     ensure_eq!(message.raw_body()[..], b"hello"[..], "body");
     Ok(())
 }
