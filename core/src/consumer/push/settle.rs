@@ -7,7 +7,7 @@ use super::PushConsumer;
 use super::pull::delivery;
 use super::queue::{Cached, Fate, Fetch};
 use crate::client::{Output, Shared};
-use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, Full, TopicStatistics};
+use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, Full, PulledMessage, TopicStatistics};
 use crate::id::ProcessQueueId;
 use crate::message::DELAY_LEVELS;
 use crate::time::Instant;
@@ -109,9 +109,11 @@ impl PushConsumer {
         cached.fate = Fate::InHand;
         cached.hand_out = cached.hand_out.wrapping_add(1);
         cached.begun = None;
-        if let Ok(message) = &mut cached.message {
+        let again = cached.message.record().clone().map(|mut message| {
             message.reconsume_times = message.reconsume_times.saturating_add(1);
-        }
+            message
+        });
+        cached.message = PulledMessage::alone(owned.queue.clone(), again);
         let (message, hand_out) = (cached.message.clone(), cached.hand_out);
         let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset, hand_out };
         let deliveries = vec![delivery(owned, token, message, &self.retry_topic)];
