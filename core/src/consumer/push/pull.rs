@@ -161,7 +161,7 @@ impl PushConsumer {
             }
             expected = offset.saturating_add(1);
             if let Ok(message) = &record
-                && subscription.is_some_and(|subscription| !wants(subscription, message.tags()))
+                && subscription.is_some_and(|subscription| !wants(subscription, message))
             {
                 statistics.filtered += 1;
                 continue;

@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::PushConsumer;
 use super::start::doubled;
 use crate::client::{Output, Shared};
-use crate::consumer::{ConsumerTimer, Full, ProcessQueue, PulledMessage};
+use crate::consumer::{ConsumeToken, ConsumerTimer, Full, ProcessQueue, PulledMessage};
 use crate::id::ProcessQueueId;
 use crate::message::MessageQueue;
 use crate::route::MASTER_ID;
@@ -100,6 +100,13 @@ pub(super) struct Cached {
     pub(super) begun: Option<Instant>,
     /// How often a broker has refused to take it back.
     pub(super) refusals: u32,
+}
+
+impl Cached {
+    /// Whether this hand-out is the last one and has no answer yet.
+    pub(super) fn is_in_hand(&self, token: ConsumeToken) -> bool {
+        self.fate == Fate::InHand && self.hand_out == token.hand_out
+    }
 }
 
 /// Where an unsettled message is.

@@ -14,6 +14,7 @@ use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::super::host::Spawn;
+use super::super::mailbox::Settled;
 use super::super::operation::Operation;
 use super::super::park;
 use super::super::run_queue::{RunQueue, WaiterId};
@@ -24,7 +25,6 @@ use super::decoding::Decoding;
 use super::handler::{Source, panicked};
 use super::message::ReceivedMessage;
 use super::subscription::{CLOSE_TIMEOUT, Subscription};
-use crate::client::Input;
 use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerHealth, ConsumerStatistics, Delivery};
 use crate::time::Instant;
 
@@ -132,7 +132,7 @@ struct Worker {
     /// The delivery in hand.
     token: Option<ConsumeToken>,
     /// Answers that the engine has not been told, because handlers ended at once.
-    settled: Vec<Input>,
+    settled: Vec<Settled>,
     /// When the first of them was given, or earlier.
     settled_since: Instant,
     /// It has left the pool, which has too many.
@@ -207,7 +207,7 @@ impl Worker {
             let source = Source { alive: &alive, queue: &self.pool.queue, decoding: &self.pool.decoding };
             let mut settled = Vec::new();
             let batch = source.batch(&mut batch, &mut settled);
-            alive.0.push_inputs(&mut settled);
+            alive.0.push_settled(settled.into_iter());
             if batch.is_some() {
                 return batch;
             }
@@ -222,13 +222,13 @@ impl Worker {
 
     /// Answers for the delivery in hand, together with those that follow it at once.
     fn settle_soon(&mut self, ack: Ack) {
-        self.settled.extend(self.token.take().map(|token| Input::Settled { token, ack }));
+        self.settled.extend(self.token.take().map(|token| (token, ack)));
     }
 
     /// Tells the engine what was settled.
     fn flush(&mut self) {
         if let Some(alive) = self.pool.alive.upgrade().filter(|_| !self.settled.is_empty()) {
-            alive.0.push_inputs(&mut self.settled);
+            alive.0.push_settled(self.settled.drain(..));
         }
     }
 
