@@ -21,6 +21,8 @@ use super::world::{one_frame, route};
 const TOPIC: &str = "TopicTest";
 /// Long enough for everything that begins to have begun, in virtual time.
 const SETTLE: Duration = Duration::from_secs(3);
+/// How long brokers hold a pull.
+const HELD: Duration = Duration::from_secs(15);
 
 /// Time passes only by [`Group::pass`].
 pub(super) struct Group {
@@ -101,6 +103,18 @@ impl Group {
             stops += 1;
         }
         self.now = end;
+        stops
+    }
+
+    /// As long as a broker holds a pull, no message comes; then it says so to each.
+    pub(super) fn idle(&mut self) -> usize {
+        let stops = self.pass(HELD);
+        for (channel, pull) in std::mem::take(&mut self.held) {
+            let header = PullMessageResponseHeader { max_offset: 0, ..PullMessageResponseHeader::default() };
+            self.answer(channel, &pull, ResponseCode::PULL_NOT_FOUND, &header, &[]);
+        }
+        self.run();
+        assert_eq!(self.held.len(), self.queues as usize, "every queue is pulled from again");
         stops
     }
 
