@@ -20,6 +20,8 @@ pub struct OffsetStore {
     entries: BTreeMap<Arc<MessageQueue>, Entry>,
     /// The tables that brokers have.
     tables: BTreeSet<Table>,
+    /// Queues whose commits wait until a broker has the table.
+    waiting: BTreeSet<Arc<MessageQueue>>,
 }
 
 /// Broker and topic.
@@ -37,8 +39,6 @@ struct Entry {
     doubted: bool,
     /// The queue was given up: forget the entry when nothing is left to commit.
     released: bool,
-    /// Its commit waits until the broker has the table.
-    waiting: bool,
 }
 
 impl Entry {
@@ -60,15 +60,8 @@ impl OffsetStore {
     }
 
     fn insert(&mut self, queue: Arc<MessageQueue>, value: i64, confirmed: Option<i64>) {
-        let entry = Entry {
-            value,
-            frozen: false,
-            confirmed,
-            under_way: None,
-            doubted: false,
-            released: false,
-            waiting: false,
-        };
+        let entry =
+            Entry { value, frozen: false, confirmed, under_way: None, doubted: false, released: false };
         self.entries.insert(queue, entry);
     }
 
@@ -149,17 +142,17 @@ impl OffsetStore {
     /// there is nothing to commit, a commit is on its way, or the table's first one is: then the queue is
     /// among those that [wait](Self::take_waiting).
     pub fn begin_commit(&mut self, queue: &MessageQueue) -> Option<i64> {
-        let table = table_of(queue);
-        let first_under_way = !self.tables.contains(&table)
-            && self
-                .entries
-                .iter()
-                .any(|(queue, entry)| entry.under_way.is_some() && table_of(queue) == table);
-        let entry = self.entries.get_mut(queue).filter(|entry| entry.dirty())?;
-        entry.waiting = first_under_way;
-        if first_under_way {
+        if !self.entries.get(queue)?.dirty() {
             return None;
         }
+        let table = table_of(queue);
+        let mut others = self.entries.iter().filter(|(other, _)| table_of(other) == table);
+        if !self.tables.contains(&table) && others.any(|(_, entry)| entry.under_way.is_some()) {
+            let (queue, _) = self.entries.get_key_value(queue)?;
+            self.waiting.insert(queue.clone());
+            return None;
+        }
+        let entry = self.entries.get_mut(queue)?;
         entry.under_way = Some(entry.value);
         entry.doubted = false;
         entry.under_way
@@ -191,14 +184,10 @@ impl OffsetStore {
     /// now.
     pub fn take_waiting(&mut self, queue: &MessageQueue) -> Vec<Arc<MessageQueue>> {
         let table = table_of(queue);
-        let mut waiting = Vec::new();
-        for (queue, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.waiting) {
-            if table_of(queue) == table {
-                entry.waiting = false;
-                waiting.push(queue.clone());
-            }
-        }
-        waiting
+        let waiting = core::mem::take(&mut self.waiting).into_iter();
+        let (now, later): (Vec<_>, Vec<_>) = waiting.partition(|queue| table_of(queue) == table);
+        self.waiting.extend(later);
+        now
     }
 
     /// The queue was given up. What is not committed yet still is, once: a later attempt could
@@ -216,7 +205,7 @@ impl OffsetStore {
     /// Whether any commit is on its way or waits for one.
     #[must_use]
     pub fn committing(&self) -> bool {
-        self.entries.values().any(|entry| entry.under_way.is_some() || entry.waiting)
+        !self.waiting.is_empty() || self.entries.values().any(|entry| entry.under_way.is_some())
     }
 
     /// How many queues the broker is known to be up to date with, of those that `counts`, and with how
