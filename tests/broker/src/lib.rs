@@ -21,6 +21,7 @@ mod lock;
 mod name_server;
 mod offset;
 mod output;
+mod pop;
 mod processor;
 mod reply;
 #[cfg(feature = "serve")]

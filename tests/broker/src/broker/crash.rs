@@ -10,6 +10,7 @@ use crate::fault::Faults;
 use crate::hold::HoldTable;
 use crate::lock::LockTable;
 use crate::offset::OffsetTable;
+use crate::pop::order::OrderTable;
 use crate::reply::Replier;
 use crate::transaction::TransactionService;
 
@@ -31,6 +32,7 @@ pub(super) struct Disk {
     offsets: OffsetTable,
     delay: Option<DelayService>,
     transactions: TransactionService,
+    orders: OrderTable,
 }
 
 impl Disk {
@@ -58,6 +60,16 @@ impl Disk {
 
     pub(super) fn transactions_differ(&self, transactions: &TransactionService) -> bool {
         self.transactions != *transactions
+    }
+
+    pub(super) fn flush_orders(&mut self, orders: &OrderTable) {
+        if self.orders_differ(orders) {
+            self.orders = orders.clone();
+        }
+    }
+
+    pub(super) fn orders_differ(&self, orders: &OrderTable) -> bool {
+        !self.orders.same_as(orders)
     }
 
     pub(super) fn delay_differs(&self, delay: &DelayService) -> bool {
@@ -93,6 +105,8 @@ impl Broker {
         after.delay.correct(&after.store);
         after.transactions = self.disk.transactions.clone();
         after.transactions.correct(&after.store);
+        after.pops.check_points = self.pops.check_points.crashed(cut);
+        after.pops.orders = self.disk.orders.clone();
         after.disk = self.disk.clone();
         after
     }
@@ -106,6 +120,7 @@ impl Broker {
         after.disk.flush_offsets(&after.offsets);
         after.disk.flush_delay(&after.delay);
         after.disk.flush_transactions(&after.transactions);
+        after.disk.flush_orders(&after.pops.orders);
         after
     }
 
@@ -114,6 +129,7 @@ impl Broker {
             clients: ClientTable::default(),
             locks: LockTable::new(self.config.lock_expire),
             holds: HoldTable::default(),
+            pops: self.pops.started_again(),
             faults: Faults::default(),
             replier: Replier::new(),
             connections: std::collections::BTreeMap::new(),

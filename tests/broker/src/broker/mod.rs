@@ -28,6 +28,7 @@ use crate::hold::HoldTable;
 use crate::lock::LockTable;
 use crate::offset::OffsetTable;
 use crate::output::{ConnectionId, Frames};
+use crate::pop::PopService;
 use crate::reply::Replier;
 use crate::store::{QueueRef, Store};
 use crate::topic::TopicTable;
@@ -83,6 +84,7 @@ pub struct Broker {
     pub(crate) locks: LockTable,
     pub(crate) holds: HoldTable,
     pub(crate) delay: DelayService,
+    pub(crate) pops: PopService,
     pub(crate) transactions: TransactionService,
     pub(crate) faults: Faults,
     pub(crate) replier: Replier,
@@ -116,6 +118,7 @@ impl Broker {
             locks: LockTable::new(config.lock_expire),
             holds: HoldTable::default(),
             delay: DelayService::new(config.delay_levels.clone()),
+            pops: PopService::default(),
             transactions: TransactionService::default(),
             faults: Faults::default(),
             replier: Replier::new(),
@@ -208,6 +211,7 @@ impl Broker {
         }
         self.carry_out_backlog();
         self.wake_holds();
+        self.run_polls(self.now);
         // A registration comes before the answers that depend on it.
         if let Some(output) = self.outputs.pop_front() {
             return output;
@@ -274,11 +278,12 @@ impl Broker {
             return;
         }
         let mut grown = std::mem::take(&mut self.grown);
-        if self.holds.len() > 0 {
+        if self.holds.len() > 0 || !self.pops.polls.is_empty() {
             grown.sort_unstable();
             grown.dedup();
             for queue in &grown {
                 self.wake_queue(self.now, *queue);
+                self.wake_pops(self.now, *queue);
             }
         }
         grown.clear();
@@ -293,6 +298,7 @@ impl Broker {
     pub(crate) fn drop_connection(&mut self, connection: ConnectionId) -> Vec<Arc<str>> {
         self.connections.remove(&connection);
         self.holds.forget(connection);
+        self.pops.polls.forget(connection);
         self.replier.forget(connection);
         self.clients.remove(connection)
     }

@@ -1,5 +1,6 @@
 //! One file a family of requests. A processor answers itself, or returns the refusal to answer.
 
+mod ack;
 mod admin_group;
 mod admin_stats;
 mod admin_topic;
@@ -7,10 +8,15 @@ mod attributes;
 mod client;
 mod lock;
 mod offset;
+mod pop;
+mod pop_read;
+mod pop_wake;
+mod pop_watch;
 pub(crate) mod pull;
 mod put;
 mod query;
 mod registration;
+mod revive;
 mod send;
 mod send_back;
 mod text;
@@ -54,6 +60,14 @@ impl Broker {
             RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE => self.pull(now, asker, command),
             RequestCode::END_TRANSACTION => self.end_transaction(now, asker, command),
             RequestCode::CONSUMER_SEND_MSG_BACK => self.send_back(now, asker, command),
+
+            RequestCode::POP_MESSAGE => self.pop_message(now, asker, command),
+            RequestCode::ACK_MESSAGE => self.ack_message(now, asker, command),
+            RequestCode::BATCH_ACK_MESSAGE => self.batch_ack_message(now, asker, command),
+            RequestCode::CHANGE_MESSAGE_INVISIBLETIME => self.change_invisible_time(now, asker, command),
+            RequestCode::PEEK_MESSAGE => self.peek_message(now, asker, command),
+            RequestCode::NOTIFICATION => self.notification(now, asker, command),
+            RequestCode::POLLING_INFO => self.polling_info(now, asker, command),
 
             RequestCode::HEART_BEAT => self.heart_beat(now, asker, command),
             RequestCode::UNREGISTER_CLIENT => self.unregister_client(now, asker, command),

@@ -56,6 +56,15 @@ impl World {
         world
     }
 
+    /// A world with another broker at the same moment.
+    pub(crate) fn with_broker(&self, broker: Broker) -> Self {
+        let mut world = Self::with(BrokerConfig::default());
+        world.broker = broker;
+        world.now = self.now;
+        world.drain();
+        world
+    }
+
     /// A client connects to the broker and the name server.
     pub(crate) fn connect(&mut self, id: u64) -> ConnectionId {
         let connection = ConnectionId(id);
