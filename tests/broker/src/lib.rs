@@ -9,6 +9,7 @@
 //! broker for production: use Apache RocketMQ there.
 
 mod asker;
+mod assignment;
 mod broker;
 mod client;
 mod config;

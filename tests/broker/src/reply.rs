@@ -122,6 +122,11 @@ impl Replier {
         out.freeze()
     }
 
+    /// The opaque of the newest request.
+    pub(crate) fn last_opaque(&self) -> i32 {
+        self.opaque
+    }
+
     /// Lets go the late answers whose time has come.
     pub(crate) fn release(&mut self, now: Instant) {
         while let Some(entry) = self.late.first_entry() {

@@ -130,6 +130,7 @@ impl Broker {
             locks: LockTable::new(self.config.lock_expire),
             holds: HoldTable::default(),
             pops: self.pops.started_again(),
+            assignments: self.assignments.started_again(),
             faults: Faults::default(),
             replier: Replier::new(),
             connections: std::collections::BTreeMap::new(),

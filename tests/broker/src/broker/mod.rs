@@ -19,6 +19,7 @@ use rocketmq_client_core::time::{Instant, Timestamp, WallClock};
 
 use self::timers::Timers;
 use crate::asker::Asker;
+use crate::assignment::Assignments;
 use crate::client::ClientTable;
 use crate::config::BrokerConfig;
 use crate::delay::DelayService;
@@ -58,6 +59,12 @@ pub enum Output {
         /// One whole frame.
         frame: Bytes,
     },
+    /// Send this frame, a `GET_ROUTEINFO_BY_TOPIC` request, to one name server, and hand the answer to
+    /// [`Broker::handle_route`]. The broker does without if none comes.
+    QueryRoute {
+        /// One whole frame.
+        frame: Bytes,
+    },
     /// Nothing else is to be done until an input or this time comes.
     Wait(Option<Instant>),
 }
@@ -85,6 +92,7 @@ pub struct Broker {
     pub(crate) holds: HoldTable,
     pub(crate) delay: DelayService,
     pub(crate) pops: PopService,
+    pub(crate) assignments: Assignments,
     pub(crate) transactions: TransactionService,
     pub(crate) faults: Faults,
     pub(crate) replier: Replier,
@@ -119,6 +127,7 @@ impl Broker {
             holds: HoldTable::default(),
             delay: DelayService::new(config.delay_levels.clone()),
             pops: PopService::default(),
+            assignments: Assignments::default(),
             transactions: TransactionService::default(),
             faults: Faults::default(),
             replier: Replier::new(),
@@ -194,6 +203,12 @@ impl Broker {
         } else {
             self.execute(now, connection, &command);
         }
+    }
+
+    /// A name server answered a [`QueryRoute`](Output::QueryRoute).
+    pub fn handle_route(&mut self, now: Instant, answer: &RemotingCommand) {
+        self.advance(now);
+        self.route_answered(now, answer);
     }
 
     /// Time passed.
@@ -299,6 +314,7 @@ impl Broker {
         self.connections.remove(&connection);
         self.holds.forget(connection);
         self.pops.polls.forget(connection);
+        self.assignments.forget(connection);
         self.replier.forget(connection);
         self.clients.remove(connection)
     }

@@ -54,6 +54,7 @@ pub(super) struct Timers {
     transactions: Periodic,
     marks: Periodic,
     revive: Periodic,
+    routes: Periodic,
     /// The earliest of all: before it there is nothing to look at.
     earliest: Instant,
     started: bool,
@@ -74,6 +75,8 @@ impl Timers {
             // Java: `transactionOpBatchInterval`.
             marks: every(Duration::from_secs(3)),
             revive: every(config.revive_period),
+            // Java: `loadBalancePollNameServerInterval`.
+            routes: every(Duration::from_secs(30)),
             earliest: now,
             started: false,
         }
@@ -91,6 +94,7 @@ impl Timers {
             &self.transactions,
             &self.marks,
             &self.revive,
+            &self.routes,
         ];
         self.earliest = all.iter().map(|periodic| periodic.next).min().expect("there are periods");
     }
@@ -104,6 +108,7 @@ impl Broker {
             self.dispatch(now);
         }
         self.run_polls(now);
+        self.expire_assignments(now);
         if now < self.timers.earliest {
             return;
         }
@@ -140,6 +145,9 @@ impl Broker {
         if self.timers.revive.pass(now) {
             self.revive(now);
         }
+        if self.timers.routes.pass(now) {
+            self.refresh_routes();
+        }
         if self.timers.expire.pass(now) {
             self.store.expire(self.config.log_bytes_max, self.config.log_segment_bytes);
         }
@@ -174,6 +182,8 @@ impl Broker {
             self.pops.check_points.due_ms().map(|ms| timers.revive.at_or_after(at_wall(ms))),
             when(self.disk.orders_differ(&self.pops.orders), &timers.delay_offsets),
             self.pops.polls_due_ms().map(at_wall),
+            self.assignments.due(),
+            when(!self.assignments.queues.is_empty(), &timers.routes),
             self.store.dispatch_due(),
             self.replier.release_due(),
         ];

@@ -4,6 +4,7 @@ mod ack;
 mod admin_group;
 mod admin_stats;
 mod admin_topic;
+mod assignment;
 mod attributes;
 mod client;
 mod lock;
@@ -68,6 +69,10 @@ impl Broker {
             RequestCode::PEEK_MESSAGE => self.peek_message(now, asker, command),
             RequestCode::NOTIFICATION => self.notification(now, asker, command),
             RequestCode::POLLING_INFO => self.polling_info(now, asker, command),
+
+            RequestCode::QUERY_ASSIGNMENT => self.query_assignment(now, asker, command),
+            RequestCode::SET_MESSAGE_REQUEST_MODE => self.set_message_request_mode(now, asker, command),
+            RequestCode::GET_ALL_MESSAGE_REQUEST_MODE => self.all_message_request_modes(now, asker),
 
             RequestCode::HEART_BEAT => self.heart_beat(now, asker, command),
             RequestCode::UNREGISTER_CLIENT => self.unregister_client(now, asker, command),

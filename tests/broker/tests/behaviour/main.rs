@@ -1,6 +1,7 @@
 //! What clients observe, in virtual time and without a socket: one file a part of the protocol.
 
 mod admin;
+mod assignment;
 mod fault;
 mod group;
 mod offset;

@@ -118,6 +118,11 @@ impl World {
                     self.name_server.handle_frame(self.now, BROKER, command);
                     self.drain_name_server();
                 }
+                Output::QueryRoute { frame } => {
+                    let command = decode(&frame).remove(0);
+                    self.name_server.handle_frame(self.now, BROKER, command);
+                    self.drain_name_server();
+                }
                 Output::Wait(deadline) => return deadline,
             }
         }
@@ -138,7 +143,7 @@ impl World {
 
     fn receive(&mut self, connection: ConnectionId, bytes: &[u8]) {
         if connection == BROKER {
-            return;
+            return decode(bytes).iter().for_each(|answer| self.broker.handle_route(self.now, answer));
         }
         self.arrived.extend(decode(bytes).into_iter().map(|command| (connection, command)));
     }
