@@ -11,6 +11,7 @@
 mod asker;
 mod assignment;
 mod broker;
+mod call;
 mod client;
 mod config;
 mod damage;

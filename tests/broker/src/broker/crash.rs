@@ -4,6 +4,7 @@ use rocketmq_client_core::time::{Instant, Timestamp, WallClock};
 
 use super::Broker;
 use super::timers::Timers;
+use crate::call::CallTable;
 use crate::client::ClientTable;
 use crate::delay::DelayService;
 use crate::fault::Faults;
@@ -129,6 +130,7 @@ impl Broker {
             clients: ClientTable::default(),
             locks: LockTable::new(self.config.lock_expire),
             holds: HoldTable::default(),
+            calls: CallTable::default(),
             pops: self.pops.started_again(),
             assignments: self.assignments.started_again(),
             faults: Faults::default(),

@@ -20,6 +20,7 @@ use rocketmq_client_core::time::{Instant, Timestamp, WallClock};
 use self::timers::Timers;
 use crate::asker::Asker;
 use crate::assignment::Assignments;
+use crate::call::{CallTable, Purpose};
 use crate::client::ClientTable;
 use crate::config::BrokerConfig;
 use crate::delay::DelayService;
@@ -92,6 +93,7 @@ pub struct Broker {
     pub(crate) holds: HoldTable,
     pub(crate) delay: DelayService,
     pub(crate) pops: PopService,
+    pub(crate) calls: CallTable,
     pub(crate) assignments: Assignments,
     pub(crate) transactions: TransactionService,
     pub(crate) faults: Faults,
@@ -127,6 +129,7 @@ impl Broker {
             holds: HoldTable::default(),
             delay: DelayService::new(config.delay_levels.clone()),
             pops: PopService::default(),
+            calls: CallTable::default(),
             assignments: Assignments::default(),
             transactions: TransactionService::default(),
             faults: Faults::default(),
@@ -243,7 +246,7 @@ impl Broker {
         }
         tracing::trace!(connection = connection.0, code = command.code, opaque = command.opaque, "frame");
         if command.is_response() {
-            return;
+            return self.client_answered(now, connection, command);
         }
         let mut asker = Asker::new(connection, command);
         match self.faults.take(command.code) {
@@ -259,6 +262,23 @@ impl Broker {
         self.process(now, &asker, command);
         self.dispatch(now);
         self.register_changes();
+    }
+
+    /// A client answered a request of the broker's.
+    fn client_answered(&mut self, now: Instant, connection: ConnectionId, answer: &RemotingCommand) {
+        let Some(purpose) = self.calls.take(connection, answer.opaque) else { return };
+        match purpose {
+            Purpose::Reply(reply) => self.reply_pushed(now, &reply, answer.code == 0),
+        }
+    }
+
+    /// Gives up requests to clients: those that wait too long, and all to a connection that is gone.
+    fn fail_calls(&mut self, now: Instant, gone: Option<ConnectionId>) {
+        for purpose in self.calls.take_failed(now, gone) {
+            match purpose {
+                Purpose::Reply(reply) => self.reply_pushed(now, &reply, false),
+            }
+        }
     }
 
     /// Runs what is due, so that every input sees the state of its own time.
@@ -315,6 +335,7 @@ impl Broker {
         self.holds.forget(connection);
         self.pops.polls.forget(connection);
         self.assignments.forget(connection);
+        self.fail_calls(self.now, Some(connection));
         self.replier.forget(connection);
         self.clients.remove(connection)
     }

@@ -109,6 +109,7 @@ impl Broker {
         }
         self.run_polls(now);
         self.expire_assignments(now);
+        self.fail_calls(now, None);
         if now < self.timers.earliest {
             return;
         }
@@ -183,6 +184,7 @@ impl Broker {
             when(self.disk.orders_differ(&self.pops.orders), &timers.delay_offsets),
             self.pops.polls_due_ms().map(at_wall),
             self.assignments.due(),
+            self.calls.due(),
             when(!self.assignments.queues.is_empty(), &timers.routes),
             self.store.dispatch_due(),
             self.replier.release_due(),

@@ -17,6 +17,7 @@ pub(crate) mod pull;
 mod put;
 mod query;
 mod registration;
+pub(crate) mod reply_message;
 mod revive;
 mod send;
 mod send_back;
@@ -43,6 +44,9 @@ impl Broker {
         );
         if is_send {
             return self.send(now, asker, command);
+        }
+        if matches!(code, RequestCode::SEND_REPLY_MESSAGE | RequestCode::SEND_REPLY_MESSAGE_V2) {
+            return self.reply_message(now, asker, command);
         }
         if let Err(refusal) = self.process_other(now, asker, command, code) {
             tracing::debug!(%code, response = refusal.code.0, remark = %refusal.remark, "refused");

@@ -9,6 +9,7 @@ mod pop;
 mod pop_order;
 mod pop_poll;
 mod pull;
+mod reply;
 mod retry;
 mod send;
 mod transaction;
