@@ -39,9 +39,10 @@ impl CallTable {
 
     /// Takes what was waited for too long, or from a connection that is gone.
     pub(crate) fn take_failed(&mut self, now: Instant, gone: Option<ConnectionId>) -> Vec<Purpose> {
-        let failed =
-            self.open.extract_if(.., |(connection, _), call| call.until <= now || Some(*connection) == gone);
-        failed.map(|(_, call)| call.purpose).collect()
+        let is_over = |connection: &ConnectionId, call: &Call| call.until <= now || Some(*connection) == gone;
+        let over = self.open.iter().filter(|((connection, _), call)| is_over(connection, call));
+        let over: Vec<_> = over.map(|(key, _)| *key).collect();
+        over.iter().filter_map(|(connection, opaque)| self.take(*connection, *opaque)).collect()
     }
 
     /// When the next answer has been waited for too long.

@@ -29,6 +29,7 @@ mod reply;
 #[cfg(feature = "serve")]
 mod serve;
 mod store;
+mod timer;
 mod topic;
 mod transaction;
 mod view;

@@ -13,6 +13,7 @@ use crate::lock::LockTable;
 use crate::offset::OffsetTable;
 use crate::pop::order::OrderTable;
 use crate::reply::Replier;
+use crate::timer::TimerService;
 use crate::transaction::TransactionService;
 
 /// What the disk kept of the log. Consumer offsets and the progress of delayed messages go back to
@@ -34,6 +35,7 @@ pub(super) struct Disk {
     delay: Option<DelayService>,
     transactions: TransactionService,
     orders: OrderTable,
+    timers: TimerService,
 }
 
 impl Disk {
@@ -61,6 +63,16 @@ impl Disk {
 
     pub(super) fn transactions_differ(&self, transactions: &TransactionService) -> bool {
         self.transactions != *transactions
+    }
+
+    pub(super) fn flush_timers(&mut self, timers: &TimerService) {
+        if self.timers_differ(timers) {
+            self.timers = timers.clone();
+        }
+    }
+
+    pub(super) fn timers_differ(&self, timers: &TimerService) -> bool {
+        self.timers != *timers
     }
 
     pub(super) fn flush_orders(&mut self, orders: &OrderTable) {
@@ -108,6 +120,7 @@ impl Broker {
         after.transactions.correct(&after.store);
         after.pops.check_points = self.pops.check_points.crashed(cut);
         after.pops.orders = self.disk.orders.clone();
+        after.timers_waiting = self.disk.timers.recovered(&after.store);
         after.disk = self.disk.clone();
         after
     }
@@ -122,6 +135,7 @@ impl Broker {
         after.disk.flush_delay(&after.delay);
         after.disk.flush_transactions(&after.transactions);
         after.disk.flush_orders(&after.pops.orders);
+        after.disk.flush_timers(&after.timers_waiting);
         after
     }
 

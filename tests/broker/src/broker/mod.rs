@@ -33,6 +33,7 @@ use crate::output::{ConnectionId, Frames};
 use crate::pop::PopService;
 use crate::reply::Replier;
 use crate::store::{QueueRef, Store};
+use crate::timer::TimerService;
 use crate::topic::TopicTable;
 use crate::transaction::TransactionService;
 
@@ -92,6 +93,7 @@ pub struct Broker {
     pub(crate) locks: LockTable,
     pub(crate) holds: HoldTable,
     pub(crate) delay: DelayService,
+    pub(crate) timers_waiting: TimerService,
     pub(crate) pops: PopService,
     pub(crate) calls: CallTable,
     pub(crate) assignments: Assignments,
@@ -128,6 +130,7 @@ impl Broker {
             locks: LockTable::new(config.lock_expire),
             holds: HoldTable::default(),
             delay: DelayService::new(config.delay_levels.clone()),
+            timers_waiting: TimerService::default(),
             pops: PopService::default(),
             calls: CallTable::default(),
             assignments: Assignments::default(),

@@ -54,6 +54,7 @@ pub(super) struct Timers {
     transactions: Periodic,
     marks: Periodic,
     revive: Periodic,
+    timer_progress: Periodic,
     routes: Periodic,
     /// The earliest of all: before it there is nothing to look at.
     earliest: Instant,
@@ -75,6 +76,8 @@ impl Timers {
             // Java: `transactionOpBatchInterval`.
             marks: every(Duration::from_secs(3)),
             revive: every(config.revive_period),
+            // Java: `timerFlushIntervalMs`.
+            timer_progress: every(Duration::from_secs(1)),
             // Java: `loadBalancePollNameServerInterval`.
             routes: every(Duration::from_secs(30)),
             earliest: now,
@@ -94,6 +97,7 @@ impl Timers {
             &self.transactions,
             &self.marks,
             &self.revive,
+            &self.timer_progress,
             &self.routes,
         ];
         self.earliest = all.iter().map(|periodic| periodic.next).min().expect("there are periods");
@@ -117,8 +121,13 @@ impl Broker {
             self.timers.started = true;
             self.register_all();
         }
+        // Before deliveries: what an idle broker looks at late must not save what happens only now.
+        if self.timers.timer_progress.pass(now) {
+            self.disk.flush_timers(&self.timers_waiting);
+        }
         if self.timers.deliver.pass(now) {
             self.deliver_delayed(now);
+            self.deliver_timers(now);
         }
         if self.timers.offsets.pass(now) {
             self.disk.flush_offsets(&self.offsets);
@@ -183,6 +192,8 @@ impl Broker {
             self.pops.check_points.due_ms().map(|ms| timers.revive.at_or_after(at_wall(ms))),
             when(self.disk.orders_differ(&self.pops.orders), &timers.delay_offsets),
             self.pops.polls_due_ms().map(at_wall),
+            self.timers_waiting.due_ms(&self.store).map(|ms| timers.deliver.at_or_after(at_wall(ms))),
+            when(self.disk.timers_differ(&self.timers_waiting), &timers.timer_progress),
             self.assignments.due(),
             self.calls.due(),
             when(!self.assignments.queues.is_empty(), &timers.routes),

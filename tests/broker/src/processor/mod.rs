@@ -22,6 +22,7 @@ mod revive;
 mod send;
 mod send_back;
 mod text;
+mod timer;
 mod transaction;
 
 use rocketmq_client_core::remoting::{RemotingCommand, RequestCode, ResponseCode};
@@ -47,6 +48,9 @@ impl Broker {
         }
         if matches!(code, RequestCode::SEND_REPLY_MESSAGE | RequestCode::SEND_REPLY_MESSAGE_V2) {
             return self.reply_message(now, asker, command);
+        }
+        if code == RequestCode::RECALL_MESSAGE {
+            return self.recall_message(now, asker, command);
         }
         if let Err(refusal) = self.process_other(now, asker, command, code) {
             tracing::debug!(%code, response = refusal.code.0, remark = %refusal.remark, "refused");

@@ -214,11 +214,13 @@ impl Broker {
         self.scratch = properties;
         let appended = put?;
         let id = offset_msg_id(self.config.addr, appended.position_i64());
+        let recall = if scan.is_timer { self.recall_handle(&place.topic, appended, uniq_key) } else { None };
         let header = SendMessageResponseHeader {
             msg_id: Cow::Borrowed(id.as_str()),
             queue_id: place.answered_queue,
             queue_offset: appended.queue_offset,
             transaction_id: Some(Cow::Borrowed(uniq_key)),
+            recall_handle: recall.map(Cow::Owned),
             ..Default::default()
         };
         self.answer_send(now, asker, &header);

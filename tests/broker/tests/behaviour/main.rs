@@ -12,5 +12,6 @@ mod pull;
 mod reply;
 mod retry;
 mod send;
+mod timer;
 mod transaction;
 mod world;

@@ -61,6 +61,7 @@ impl World {
         let mut world = Self::with(BrokerConfig::default());
         world.broker = broker;
         world.now = self.now;
+        world.broker.handle_timeout(world.now);
         world.drain();
         world
     }
