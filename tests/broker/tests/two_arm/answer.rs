@@ -38,7 +38,7 @@ pub(crate) fn leaves(rules: &Rules, real: bool, code: i32, command: &RemotingCom
 
 /// The leaves without any rule.
 pub(crate) fn raw(code: i32, command: &RemotingCommand) -> Leaves {
-    let rules = Rules { addresses: Vec::new(), id_prefix: "\u{0}".to_owned(), run: 0..0 };
+    let rules = Rules { addresses: Vec::new(), id_prefix: String::new(), run: 0..0 };
     let mut out = leaves(&rules, true, code, command, &[]);
     for text in out.values_mut() {
         *text = text.trim_matches('"').to_owned();

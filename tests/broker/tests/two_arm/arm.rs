@@ -12,7 +12,7 @@ use crate::rules::{Leaves, Rules};
 use crate::script::{Ask, Step};
 
 /// The longest wait for an effect.
-const UNTIL_MAX: Duration = Duration::from_secs(40);
+const UNTIL_MAX: Duration = Duration::from_secs(15);
 /// Between two looks at it.
 const UNTIL_PERIOD: Duration = Duration::from_millis(10);
 
@@ -96,15 +96,15 @@ impl Arm {
             self.words.insert("now".to_owned(), now_ms().to_string());
             let fields: Vec<_> = ask.fields.iter().map(|(key, value)| (key, self.fill(value))).collect();
             let fields: Vec<_> = fields.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-            let body = self.fill(&ask.body);
+            let body = if ask.batch.is_empty() { self.fill(&ask.body).into_bytes() } else { batch(&ask.batch) };
             let connection = self.connection(&ask.connection);
             if ask.oneway {
-                connection.tell(ask.code, &fields, body.as_bytes());
+                connection.tell(ask.code, &fields, &body);
                 return None;
             }
-            let answer = connection.ask(ask.code, &fields, body.as_bytes());
+            let answer = connection.ask(ask.code, &fields, &body);
             let raw = answer.as_ref().map(|answer| answer::raw(ask.code, answer)).unwrap_or_default();
-            let holds = |(path, wanted): &(String, String)| raw.get(path) == Some(wanted);
+            let holds = |(path, wanted): &(String, String)| raw.get(path).map_or("<absent>", |seen| seen) == wanted;
             if !ask.until.iter().all(holds) && begun.elapsed() < UNTIL_MAX && answer.is_some() {
                 std::thread::sleep(UNTIL_PERIOD);
                 continue;
@@ -154,4 +154,21 @@ impl Arm {
         }
         filled
     }
+}
+
+/// Messages with these bodies as SEND_BATCH_MESSAGE carries them. Java: `MessageDecoder#encodeMessages`.
+fn batch(bodies: &[String]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (index, body) in bodies.iter().enumerate() {
+        let properties = format!("UNIQ_KEY\u{1}{index:032X}\u{2}TAGS\u{1}red\u{2}");
+        let number = |len: usize| u32::try_from(len).expect("a short text").to_be_bytes();
+        let size = number(22 + body.len() + properties.len());
+        for part in [size, [0; 4], [0; 4], [0; 4], number(body.len())] {
+            out.extend_from_slice(&part);
+        }
+        out.extend_from_slice(body.as_bytes());
+        out.extend_from_slice(&number(properties.len())[2..]);
+        out.extend_from_slice(properties.as_bytes());
+    }
+    out
 }

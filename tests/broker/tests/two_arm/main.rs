@@ -16,7 +16,6 @@ mod report;
 mod rules;
 mod script;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use rocketmq_client_core::remoting::ResponseCode;
@@ -26,7 +25,15 @@ use self::arm::Arm;
 use self::report::Report;
 use self::script::Step;
 
-const FILES: [(&str, &str); 1] = [("probe", include_str!("script/probe.txt"))];
+const FILES: [(&str, &str); 7] = [
+    ("names", include_str!("script/names.txt")),
+    ("topics", include_str!("script/topics.txt")),
+    ("send", include_str!("script/send.txt")),
+    ("offsets", include_str!("script/offsets.txt")),
+    ("clients", include_str!("script/clients.txt")),
+    ("messages", include_str!("script/messages.txt")),
+    ("broker", include_str!("script/broker.txt")),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -72,7 +79,13 @@ fn run(steps: &[Step], other: &mut Arm, flip: Option<&str>) -> Report {
             let fault = Fault::Answer { code: ResponseCode::NOT_IN_CURRENT_UNIT, remark: "flipped".to_owned() };
             server.with_broker(|broker| broker.faults_mut().next_any(1, fault));
         }
-        let (ours, theirs) = (dev.step(step), other.step(step));
+        let begun = std::time::Instant::now();
+        let ours = dev.step(step);
+        let ours_took = begun.elapsed();
+        let theirs = other.step(step);
+        if begun.elapsed().as_secs() >= 2 {
+            eprintln!("SLOW {step:?} {ours_took:?} {:?}", begun.elapsed());
+        }
         if let (Some(ours), Some(theirs)) = (ours, theirs) {
             report.add(step, &ours, &theirs);
         }

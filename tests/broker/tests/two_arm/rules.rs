@@ -13,6 +13,7 @@
 //!   the other side may say it in its own words.
 //! - `figures`: of a table of figures the names are compared, the values only whether they are numbers.
 //! - `delay`: what a step measured in milliseconds up to the moment of the answer.
+//! - `uniq`: an id that the broker made up, and the size of the record that holds it.
 //! - `tps`: rates that depend on how fast the script runs.
 
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ pub(crate) type Leaves = BTreeMap<String, String>;
 pub(crate) struct Rules {
     /// The texts that stand for addresses, and what takes their place.
     pub(crate) addresses: Vec<(String, String)>,
-    /// The begin of offset message ids: the broker's address in hexadecimal digits.
+    /// The begin of offset message ids: the broker's address in hexadecimal digits. Empty: ids stay.
     pub(crate) id_prefix: String,
     /// Milliseconds that count as a time of this run.
     pub(crate) run: Range<i64>,
@@ -96,8 +97,8 @@ impl Rules {
         for (address, name) in &self.addresses {
             text = text.replace(address, name);
         }
-        while let Some(at) = text.find(&self.id_prefix) {
-            let end = (at + 32).min(text.len());
+        while let Some(at) = text.find(&self.id_prefix).filter(|_| !self.id_prefix.is_empty()) {
+            let end = text.char_indices().nth(text[..at].chars().count() + 32).map_or(text.len(), |(end, _)| end);
             text.replace_range(at..end, "<id>");
         }
         text
@@ -107,9 +108,6 @@ impl Rules {
         let has = |rule: &str| own.iter().any(|own| own == rule);
         let number: Option<i64> = text.parse().ok();
         let last = path.rsplit('.').next().unwrap_or(path);
-        if number.is_some_and(|number| self.run.contains(&number)) {
-            return "<time>".to_owned();
-        }
         if is_date(text) {
             return "<date>".to_owned();
         }
@@ -120,11 +118,18 @@ impl Rules {
         if has("delay") && last == "delayTime" && number.is_some() {
             return "<delay>".to_owned();
         }
+        let made_up = ["transactionId", "UNIQ_KEY"].contains(&last) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if has("uniq") && (made_up || last == "size") {
+            return "<uniq>".to_owned();
+        }
         if has("tps") && ["tps", "consumeTps", "topicPutTps"].contains(&last) {
             return "<tps>".to_owned();
         }
         if path.to_lowercase().contains("version.") && ["counter", "timestamp"].contains(&last) {
             return "<version>".to_owned();
+        }
+        if number.is_some_and(|number| self.run.contains(&number)) {
+            return "<time>".to_owned();
         }
         let in_log = ["commitLogOffset", "physicOffset", "preparedTransactionOffset", "PREPARED_OFFSET"];
         if in_log.contains(&last) && number.is_some_and(|offset| offset > 0) {

@@ -4,7 +4,8 @@
 //! defaults CODE key=value ...            fields that every step with this code has unless it says otherwise
 //! name: connection CODE key=value ...    a request; `-key` takes a default away
 //!   body TEXT                            its body
-//!   until path=value                     asked again until the answer says so: effects that take a while
+//!   batch TEXT ...                       its body: messages with these bodies in one
+//!   until path=value                     asked again until the answer says so, or says nothing there: `<absent>`
 //!   keep word path                       `$word` is what the answer says there, in each arm its own
 //!   rules word ...                       what may differ, see `rules.rs`
 //!   oneway                               nobody answers
@@ -37,6 +38,7 @@ pub(crate) struct Ask {
     pub(crate) code: i32,
     pub(crate) fields: Vec<(String, String)>,
     pub(crate) body: String,
+    pub(crate) batch: Vec<String>,
     pub(crate) until: Vec<(String, String)>,
     pub(crate) keep: Vec<(String, String)>,
     pub(crate) rules: Vec<String>,
@@ -105,6 +107,7 @@ fn detail(line: &str, step: Option<&mut Step>) -> Result<(), String> {
             rules.extend(rest.split(' ').map(str::to_owned));
         }
         (Some(Step::Ask(ask)), "body") => ask.body = unescape(rest),
+        (Some(Step::Ask(ask)), "batch") => ask.batch = rest.split(' ').map(str::to_owned).collect(),
         (Some(Step::Ask(ask)), "oneway") => ask.oneway = true,
         (Some(Step::Ask(ask)), "until") => {
             let (path, value) = rest.split_once('=').ok_or("until without a value")?;
