@@ -63,6 +63,16 @@ pub struct BrokerConfig {
     pub transaction_timeout: Duration,
     /// `transactionCheckMax`: 15 questions, then the half message is discarded.
     pub transaction_check_max: i32,
+    /// `timerWheelEnable`: true. Without it timer messages and pops are refused.
+    pub timer_wheel: bool,
+    /// `timerMaxDelaySec`: timer messages wait for three days at most.
+    pub timer_delay_max: Duration,
+    /// `recallMessageEnable`: false; whether timer messages can be taken back.
+    pub recall: bool,
+    /// `enableRetryTopicV2`: false; true names the retry topics of pops `%RETRY%group+topic`.
+    pub retry_topic_v2: bool,
+    /// `reviveInterval`: 1 s between looks for popped messages that are due again.
+    pub revive_period: Duration,
     /// `traceTopicEnable`: false; whether `RMQ_SYS_TRACE_TOPIC` exists from the start.
     pub trace_topic: bool,
 }
@@ -96,6 +106,11 @@ impl Default for BrokerConfig {
             transaction_check_period: Duration::from_secs(30),
             transaction_timeout: Duration::from_secs(6),
             transaction_check_max: 15,
+            timer_wheel: true,
+            timer_delay_max: Duration::from_secs(3 * 24 * 3_600),
+            recall: false,
+            retry_topic_v2: false,
+            revive_period: Duration::from_secs(1),
             trace_topic: false,
         }
     }

@@ -9,7 +9,9 @@
 //! broker for production: use Apache RocketMQ there.
 
 mod asker;
+mod assignment;
 mod broker;
+mod call;
 mod client;
 mod config;
 mod damage;
@@ -21,11 +23,13 @@ mod lock;
 mod name_server;
 mod offset;
 mod output;
+mod pop;
 mod processor;
 mod reply;
 #[cfg(feature = "serve")]
 mod serve;
 mod store;
+mod timer;
 mod topic;
 mod transaction;
 mod view;

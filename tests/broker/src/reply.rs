@@ -112,6 +112,20 @@ impl Replier {
         self.outbox.body(body);
     }
 
+    /// Sends a request to a client that wants an answer; [`Replier::last_opaque`] is its opaque.
+    pub(crate) fn call<'h, H: RequestHeader<'h>>(
+        &mut self,
+        connection: ConnectionId,
+        header: &H,
+        body: &Bytes,
+    ) {
+        self.opaque = self.opaque.wrapping_add(1);
+        let head = Head { code: H::CODE.0, opaque: self.opaque, flag: 0, remark: None };
+        let out = self.outbox.head(connection);
+        self.encoder.encode(out, &head, header, &[], body.len());
+        self.outbox.body(body);
+    }
+
     /// A request as one buffer, for a peer that isn't one of the connections.
     pub(crate) fn request<'h, H: RequestHeader<'h>>(&mut self, header: &H, body: &[u8]) -> Bytes {
         self.opaque = self.opaque.wrapping_add(1);
@@ -120,6 +134,11 @@ impl Replier {
         self.encoder.encode(&mut out, &head, header, &[], body.len());
         out.extend_from_slice(body);
         out.freeze()
+    }
+
+    /// The opaque of the newest request.
+    pub(crate) fn last_opaque(&self) -> i32 {
+        self.opaque
     }
 
     /// Lets go the late answers whose time has come.

@@ -1,19 +1,28 @@
 //! One file a family of requests. A processor answers itself, or returns the refusal to answer.
 
+mod ack;
 mod admin_group;
 mod admin_stats;
 mod admin_topic;
+mod assignment;
 mod attributes;
 mod client;
 mod lock;
 mod offset;
+mod pop;
+mod pop_read;
+mod pop_wake;
+mod pop_watch;
 pub(crate) mod pull;
 mod put;
 mod query;
 mod registration;
+pub(crate) mod reply_message;
+mod revive;
 mod send;
 mod send_back;
 mod text;
+mod timer;
 mod transaction;
 
 use rocketmq_client_core::remoting::{RemotingCommand, RequestCode, ResponseCode};
@@ -37,6 +46,12 @@ impl Broker {
         if is_send {
             return self.send(now, asker, command);
         }
+        if matches!(code, RequestCode::SEND_REPLY_MESSAGE | RequestCode::SEND_REPLY_MESSAGE_V2) {
+            return self.reply_message(now, asker, command);
+        }
+        if code == RequestCode::RECALL_MESSAGE {
+            return self.recall_message(now, asker, command);
+        }
         if let Err(refusal) = self.process_other(now, asker, command, code) {
             tracing::debug!(%code, response = refusal.code.0, remark = %refusal.remark, "refused");
             self.replier.refuse(now, asker, &refusal, &[]);
@@ -54,6 +69,18 @@ impl Broker {
             RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE => self.pull(now, asker, command),
             RequestCode::END_TRANSACTION => self.end_transaction(now, asker, command),
             RequestCode::CONSUMER_SEND_MSG_BACK => self.send_back(now, asker, command),
+
+            RequestCode::POP_MESSAGE => self.pop_message(now, asker, command),
+            RequestCode::ACK_MESSAGE => self.ack_message(now, asker, command),
+            RequestCode::BATCH_ACK_MESSAGE => self.batch_ack_message(now, asker, command),
+            RequestCode::CHANGE_MESSAGE_INVISIBLETIME => self.change_invisible_time(now, asker, command),
+            RequestCode::PEEK_MESSAGE => self.peek_message(now, asker, command),
+            RequestCode::NOTIFICATION => self.notification(now, asker, command),
+            RequestCode::POLLING_INFO => self.polling_info(now, asker, command),
+
+            RequestCode::QUERY_ASSIGNMENT => self.query_assignment(now, asker, command),
+            RequestCode::SET_MESSAGE_REQUEST_MODE => self.set_message_request_mode(now, asker, command),
+            RequestCode::GET_ALL_MESSAGE_REQUEST_MODE => self.all_message_request_modes(now, asker),
 
             RequestCode::HEART_BEAT => self.heart_beat(now, asker, command),
             RequestCode::UNREGISTER_CLIENT => self.unregister_client(now, asker, command),

@@ -20,7 +20,7 @@ use crate::store::QueueRef;
 use crate::store::consume_queue::{GetResult, GetStatus, ReadLimits};
 
 /// Java: `maxFilterMessageSize` 16000 by 20 bytes an entry.
-const SCAN_MIN: usize = 800;
+pub(super) const SCAN_MIN: usize = 800;
 /// Java: `DefaultMessageStore`'s `MAX_PULL_MSG_SIZE`.
 const PULL_BYTES_LIMIT: usize = 64 << 20;
 
@@ -42,7 +42,7 @@ impl Filter {
     }
 
     /// A subscription without tags lets everything pass. Java: `DefaultMessageFilter`.
-    fn of(data: &SubscriptionData) -> Self {
+    pub(super) fn of(data: &SubscriptionData) -> Self {
         if &*data.sub_string == SUB_ALL || data.code_set.is_empty() {
             return Self::All;
         }

@@ -22,9 +22,12 @@ impl Broker {
         self.check_sizes(inner.body.len(), inner.properties.len())?;
         let kind = sys_flag::transaction_type(inner.sys_flag);
         let may_wait = kind == sys_flag::TRANSACTION_NOT || kind == sys_flag::TRANSACTION_COMMIT;
-        if scan.is_timer && scan.delay_level <= 0 && may_wait {
-            let remark = "accurate timer message is not enabled, timerWheelEnable is false";
-            return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
+        if scan.is_timer
+            && scan.delay_level <= 0
+            && may_wait
+            && let Some(appended) = self.put_timer(now, inner)?
+        {
+            return Ok(appended);
         }
         if scan.delay_level > 0 && may_wait {
             return self.put_delayed(now, inner, scan.delay_level);
@@ -62,7 +65,7 @@ impl Broker {
         Ok(self.store.append(now, wall, &waiting))
     }
 
-    fn check_sizes(&self, body: usize, properties: usize) -> Result<(), Refusal> {
+    pub(super) fn check_sizes(&self, body: usize, properties: usize) -> Result<(), Refusal> {
         let limit = self.config.message_bytes_max;
         if body <= limit && properties <= PROPERTIES_BYTES_MAX {
             return Ok(());

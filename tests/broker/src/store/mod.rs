@@ -63,6 +63,8 @@ pub(crate) struct Store {
     lag: Duration,
     pub(crate) log: CommitLog,
     queues: Vec<ConsumeQueue>,
+    /// Topic and queue id of each queue.
+    names: Vec<(Arc<str>, i32)>,
     by_topic: BTreeMap<Arc<str>, BTreeMap<i32, QueueRef>>,
     index: Index,
     /// Number of the next record to dispatch.
@@ -78,6 +80,7 @@ impl Store {
             lag,
             log: CommitLog::default(),
             queues: Vec::new(),
+            names: Vec::new(),
             by_topic: BTreeMap::new(),
             index: Index::default(),
             dispatched: 0,
@@ -198,6 +201,7 @@ impl Store {
         let created = QueueRef(u32::try_from(self.queues.len()).expect("queues are bounded by memory"));
         let topic = self.by_topic.get_key_value(topic).map_or_else(|| topic.into(), |(name, _)| name.clone());
         self.queues.push(ConsumeQueue::default());
+        self.names.push((topic.clone(), queue_id));
         self.by_topic.entry(topic).or_default().insert(queue_id, created);
         created
     }
@@ -205,6 +209,11 @@ impl Store {
     /// The queue behind a reference.
     pub(crate) fn queue(&self, queue: QueueRef) -> &ConsumeQueue {
         &self.queues[queue.0 as usize]
+    }
+
+    /// Topic and queue id of a queue.
+    pub(crate) fn name(&self, queue: QueueRef) -> (Arc<str>, i32) {
+        self.names[queue.0 as usize].clone()
     }
 
     /// The queue by name, if it was ever written or read.

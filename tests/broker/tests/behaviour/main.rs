@@ -1,11 +1,17 @@
 //! What clients observe, in virtual time and without a socket: one file a part of the protocol.
 
 mod admin;
+mod assignment;
 mod fault;
 mod group;
 mod offset;
+mod pop;
+mod pop_order;
+mod pop_poll;
 mod pull;
+mod reply;
 mod retry;
 mod send;
+mod timer;
 mod transaction;
 mod world;
