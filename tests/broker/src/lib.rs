@@ -28,6 +28,7 @@ mod processor;
 mod reply;
 #[cfg(feature = "serve")]
 mod serve;
+mod settings;
 mod store;
 mod timer;
 mod topic;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rocketmq_client_core::remoting::{
-    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, LanguageCode, NoHeader, RequestHeader, ResponseCode,
-    SerializeType, VERSION,
+    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, LanguageCode, NoHeader, RemotingCommand, RequestHeader,
+    ResponseCode, SerializeType, VERSION,
 };
 use rocketmq_client_core::time::Instant;
 
@@ -24,6 +24,11 @@ pub(crate) struct Answer<'a> {
 impl Answer<'_> {
     /// A bare success.
     pub(crate) const OK: Self = Self { code: ResponseCode::SUCCESS, remark: None, extra: &[] };
+    /// A success whose handler only set the code, which leaves Java's first remark where it is.
+    pub(crate) const DONE: Self =
+        Self { remark: Some("not set any response code"), ..Self::OK };
+    /// A success with a remark that says nothing.
+    pub(crate) const BLANK: Self = Self { remark: Some(""), ..Self::OK };
 }
 
 /// The way out of a machine.
@@ -87,6 +92,11 @@ impl Replier {
         self.reply(now, asker, Answer::OK, &NoHeader, [body.into()].iter());
     }
 
+    /// Answers 0 with the remark that Java forgot to remove, and a body that may be empty.
+    pub(crate) fn done(&mut self, now: Instant, asker: &Asker, body: Bytes) {
+        self.reply(now, asker, Answer::DONE, &NoHeader, [body].iter());
+    }
+
     /// Answers 0 and nothing else.
     pub(crate) fn ok(&mut self, now: Instant, asker: &Asker) {
         self.header(now, asker, &NoHeader);
@@ -134,6 +144,23 @@ impl Replier {
         self.encoder.encode(&mut out, &head, header, &[], body.len());
         out.extend_from_slice(body);
         out.freeze()
+    }
+
+    /// Passes a command on to a client as a request that wants an answer; see [`Replier::last_opaque`].
+    pub(crate) fn relay(&mut self, connection: ConnectionId, code: i32, fields: &[(&str, &str)], body: &Bytes) {
+        self.opaque = self.opaque.wrapping_add(1);
+        let head = Head { code, opaque: self.opaque, flag: 0, remark: None };
+        let out = self.outbox.head(connection);
+        self.encoder.encode(out, &head, &NoHeader, fields, body.len());
+        self.outbox.body(body);
+    }
+
+    /// Answers what somebody else answered, as it came: code, remark, fields and body.
+    pub(crate) fn pass_on(&mut self, now: Instant, asker: &Asker, answer: &RemotingCommand) {
+        let fields: Vec<_> = answer.ext.iter().collect();
+        let fields: Vec<_> = fields.iter().map(|(key, value)| (&**key, &**value)).collect();
+        let head = Answer { code: answer.response_code(), remark: answer.remark.as_deref(), extra: &fields };
+        self.reply(now, asker, head, &NoHeader, [answer.body.clone()].iter());
     }
 
     /// The opaque of the newest request.

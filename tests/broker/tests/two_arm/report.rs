@@ -1,0 +1,126 @@
+//! What was compared, what differed, and whether that is allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rocketmq_client_core::remoting::RequestCode;
+
+use crate::accepted::{ACCEPTED_MAX, Accepted};
+use crate::arm::Outcome;
+use crate::script::Step;
+
+/// A place where the arms differ.
+#[derive(Clone, Debug)]
+struct Difference {
+    step: String,
+    code: i32,
+    path: String,
+    dev: String,
+    other: String,
+}
+
+pub(crate) struct Report {
+    other: &'static str,
+    exchanges: usize,
+    /// By request code: whether a success and an error were seen on the other arm.
+    codes: BTreeMap<i32, (bool, bool)>,
+    differences: Vec<Difference>,
+    accepted: Vec<Accepted>,
+}
+
+const ABSENT: &str = "<absent>";
+
+impl Report {
+    pub(crate) fn new(other: &'static str) -> Self {
+        Self {
+            other,
+            exchanges: 0,
+            codes: BTreeMap::new(),
+            differences: Vec::new(),
+            accepted: Accepted::list(),
+        }
+    }
+
+    /// Two brokers of one kind differ nowhere.
+    pub(crate) fn without_accepted(mut self) -> Self {
+        self.accepted.clear();
+        self
+    }
+
+    pub(crate) fn add(&mut self, step: &Step, dev: &Outcome, other: &Outcome) {
+        let (name, code) = match step {
+            Step::Ask(ask) => (&ask.name, ask.code),
+            Step::Push { name, code, .. } => (name, *code),
+            _ => return,
+        };
+        if let Step::Ask(_) = step {
+            self.exchanges += 1;
+            let seen = self.codes.entry(code).or_default();
+            match other.code {
+                Some(0) => seen.0 = true,
+                Some(_) => seen.1 = true,
+                None => {}
+            }
+        }
+        if std::env::var_os("RMQ_TWO_ARM_SHOW").is_some() {
+            println!("{name}: {:?}", other.leaves);
+        }
+        let paths: BTreeSet<_> = dev.leaves.keys().chain(other.leaves.keys()).collect();
+        for path in paths {
+            let value = |outcome: &Outcome| outcome.leaves.get(path).cloned().unwrap_or_else(|| ABSENT.to_owned());
+            let (dev, other) = (value(dev), value(other));
+            if dev != other {
+                self.differences.push(Difference { step: name.clone(), code, path: path.clone(), dev, other });
+            }
+        }
+    }
+
+    fn reason(&self, difference: &Difference) -> Option<&Accepted> {
+        self.accepted.iter().find(|accepted| accepted.covers(&difference.step, &difference.path))
+    }
+
+    /// Listed differences that were not seen.
+    fn gone(&self) -> Vec<&Accepted> {
+        let seen = |accepted: &&Accepted| {
+            self.differences.iter().any(|seen| accepted.covers(&seen.step, &seen.path))
+        };
+        self.accepted.iter().filter(|accepted| !seen(accepted)).collect()
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.differences.iter().all(|difference| self.reason(difference).is_some())
+            && self.gone().is_empty()
+            && self.accepted.len() <= ACCEPTED_MAX
+    }
+
+    #[allow(clippy::print_stdout, reason = "the report is what this program is for")]
+    pub(crate) fn print(&self) {
+        for difference in &self.differences {
+            let Difference { step, code, path, dev, other } = difference;
+            println!("{step} ({}), {path}", RequestCode(*code));
+            println!("    dev broker: {dev}\n    {}: {other}", self.other);
+            if let Some(accepted) = self.reason(difference) {
+                println!("    accepted: {}", accepted.reason);
+            }
+        }
+        for accepted in self.gone() {
+            println!("accepted, but no longer so: {} {}: take it off the list", accepted.step, accepted.path);
+        }
+        let one_sided = self.codes.iter().filter(|(_, (success, error))| !(*success && *error));
+        let one_sided: Vec<_> = one_sided
+            .map(|(code, (success, _))| {
+                format!("{} ({})", RequestCode(*code), if *success { "no error" } else { "no success" })
+            })
+            .collect();
+        if !one_sided.is_empty() {
+            println!("not counted, for want of a success or an error: {}", one_sided.join(", "));
+        }
+        let accepted = self.differences.iter().filter(|difference| self.reason(difference).is_some()).count();
+        println!("{accepted} of the differences are accepted, by {} entries", self.accepted.len());
+        println!(
+            "{} exchanges, {} codes, {} differences",
+            self.exchanges,
+            self.codes.len() - one_sided.len(),
+            self.differences.len()
+        );
+    }
+}
