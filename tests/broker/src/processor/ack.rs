@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rocketmq_client_core::message::pop::{PopHandle, REVIVE_QUEUE_ORDERLY, RetryMark};
 use rocketmq_client_core::remoting::{
     AckMessageRequestHeader, BatchAck, BatchAckMessageRequestBody, ChangeInvisibleTimeRequestHeader,
-    ChangeInvisibleTimeResponseHeader, RemotingCommand, ResponseCode,
+    ChangeInvisibleTimeResponseHeader, NoHeader, RemotingCommand, ResponseCode,
 };
 use rocketmq_client_core::time::Instant;
 
@@ -15,6 +15,7 @@ use crate::asker::{Asker, FAQ, Refusal};
 use crate::broker::Broker;
 use crate::pop::check_point::CheckPointKey;
 use crate::pop::order::{Acked, OrderKey};
+use crate::reply::Answer;
 
 impl Broker {
     pub(crate) fn ack_message(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
@@ -45,14 +46,15 @@ impl Broker {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let nothing = || Refusal::new(ResponseCode::NO_MESSAGE, "");
-        if command.body.is_empty() {
-            return Err(nothing());
-        }
-        let body = BatchAckMessageRequestBody::decode(&command.body)
-            .map_err(|error| bad_body("batch of acknowledgements", error))?;
+        let body = match command.body.is_empty() {
+            true => BatchAckMessageRequestBody::default(),
+            false => BatchAckMessageRequestBody::decode(&command.body)
+                .map_err(|error| bad_body("batch of acknowledgements", error))?,
+        };
         if body.acks.is_empty() {
-            return Err(nothing());
+            let answer = Answer { code: ResponseCode::NO_MESSAGE, remark: None, extra: &[] };
+            self.replier.reply(now, asker, answer, &NoHeader, [].iter());
+            return Ok(());
         }
         let mut refused = None;
         for ack in &body.acks {
@@ -150,35 +152,50 @@ impl Broker {
         command: &RemotingCommand,
     ) -> Handled {
         let header: ChangeInvisibleTimeRequestHeader<'_> = command.header()?;
+        let handle = read_handle(&header.extra_info);
+        match self.change(now, asker, &header, handle) {
+            Ok(answered) => self.replier.reply(now, asker, Answer::DONE, &answered, [].iter()),
+            Err(refusal) => {
+                let header = ChangeInvisibleTimeResponseHeader::default();
+                self.replier.refuse_with(now, asker, &refusal, &header);
+            }
+        }
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        header: &ChangeInvisibleTimeRequestHeader<'_>,
+        handle: Result<PopHandle, Refusal>,
+    ) -> Result<ChangeInvisibleTimeResponseHeader, Refusal> {
         let (queue_id, offset) = (header.queue_id, header.offset);
         let topic = self.check_acked_queue(asker, &header.topic, queue_id)?;
         let (min, max) = self.queue_bounds(&topic, queue_id);
         if offset < min || offset >= max {
-            return Err(Refusal::new(ResponseCode::NO_MESSAGE, ""));
+            return Err(Refusal::new(ResponseCode::NO_MESSAGE, Answer::DONE.remark.unwrap_or_default()));
         }
-        let handle = read_handle(&header.extra_info)?;
+        let handle = handle?;
         let group: Arc<str> = (&*header.consumer_group).into();
         let wall_ms = self.wall(now).as_millis();
         let invisible_time = header.invisible_time;
-        let answered = if handle.revive_queue_id == REVIVE_QUEUE_ORDERLY {
+        if handle.revive_queue_id == REVIVE_QUEUE_ORDERLY {
             let key = OrderKey { topic, group, queue_id };
-            self.change_orderly(&key, offset, &handle, wall_ms, invisible_time)
-        } else {
-            // The message gets a check point of its own, and is acknowledged in the old one.
-            let old = point_of(&handle, topic, group, queue_id);
-            let new = CheckPointKey { start_offset: offset, pop_time: wall_ms, ..old.clone() };
-            let next_record = self.store.log.next();
-            let revive_at_ms = wall_ms.saturating_add(invisible_time);
-            self.pops.check_points.add(new, [offset], revive_at_ms, next_record);
-            self.pops.check_points.ack(&old, offset, next_record);
-            ChangeInvisibleTimeResponseHeader {
-                pop_time: wall_ms,
-                invisible_time,
-                revive_qid: handle.revive_queue_id,
-            }
-        };
-        self.replier.header(now, asker, &answered);
-        Ok(())
+            return Ok(self.change_orderly(&key, offset, &handle, wall_ms, invisible_time));
+        }
+        // The message gets a check point of its own, and is acknowledged in the old one.
+        let old = point_of(&handle, topic, group, queue_id);
+        let new = CheckPointKey { start_offset: offset, pop_time: wall_ms, ..old.clone() };
+        let next_record = self.store.log.next();
+        let revive_at_ms = wall_ms.saturating_add(invisible_time);
+        self.pops.check_points.add(new, [offset], revive_at_ms, next_record);
+        self.pops.check_points.ack(&old, offset, next_record);
+        Ok(ChangeInvisibleTimeResponseHeader {
+            pop_time: wall_ms,
+            invisible_time,
+            revive_qid: handle.revive_queue_id,
+        })
     }
 
     fn change_orderly(

@@ -81,7 +81,7 @@ impl Broker {
     ) {
         let wall_ms = self.wall(now).as_millis();
         let mut properties = String::with_capacity(request.properties.len() + 40);
-        copy_without(&mut properties, &request.properties, &[property::PUSH_REPLY_TIME]);
+        copy_without(&mut properties, &self.reply_properties(request), &[property::PUSH_REPLY_TIME]);
         pair(&mut properties, property::PUSH_REPLY_TIME, &wall_ms.to_string());
         let header = ReplyMessageRequestHeader {
             producer_group: Cow::Borrowed(&request.producer_group),
@@ -143,6 +143,16 @@ impl Broker {
         self.register_changes();
     }
 
+    /// Java: `AbstractSendMessageProcessor#buildMsgContext`.
+    fn reply_properties(&self, request: &SendRequest<'_>) -> String {
+        let mut properties = String::with_capacity(request.properties.len() + 48);
+        let own = [property::MSG_REGION, property::TRACE_ON];
+        copy_without(&mut properties, &request.properties, &own);
+        pair(&mut properties, property::MSG_REGION, &self.config.region_id);
+        pair(&mut properties, property::TRACE_ON, "true");
+        properties
+    }
+
     fn store_reply(
         &mut self,
         now: Instant,
@@ -152,7 +162,8 @@ impl Broker {
         if reply.command.body.is_empty() {
             return Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, "the reply has no body"));
         }
-        let scan = Scan::of(&request.properties);
+        let properties = self.reply_properties(request);
+        let scan = Scan::of(&properties);
         let inner = Inner {
             topic: &request.topic,
             queue_id: reply.queue_id,
@@ -163,7 +174,7 @@ impl Broker {
             reconsume_times: request.reconsume_times,
             prepared_transaction_offset: 0,
             body: &reply.command.body,
-            properties: &request.properties,
+            properties: &properties,
             tags_code: 0,
         };
         let appended = self.put(now, &inner, &scan)?;

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rocketmq_client_core::remoting::{
-    Encoder, ExtFields, FLAG_ONEWAY, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, Head, LanguageCode, NoHeader,
-    RemotingCommand, VERSION,
+    Encoder, ExtFields, FLAG_ONEWAY, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, Head, LanguageCode,
+    NoHeader, RemotingCommand, VERSION,
 };
 
 /// The longest wait for an answer; a broker that waits for a client gives up after ten seconds.

@@ -25,13 +25,14 @@ use self::arm::Arm;
 use self::report::Report;
 use self::script::Step;
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("names", include_str!("script/names.txt")),
     ("topics", include_str!("script/topics.txt")),
     ("send", include_str!("script/send.txt")),
     ("offsets", include_str!("script/offsets.txt")),
     ("clients", include_str!("script/clients.txt")),
     ("messages", include_str!("script/messages.txt")),
+    ("pop", include_str!("script/pop.txt")),
     ("broker", include_str!("script/broker.txt")),
 ];
 
@@ -39,7 +40,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let flip = arguments.iter().position(|argument| argument == "--flip");
     let flip = flip.map(|at| arguments.get(at + 1).cloned().unwrap_or_default());
-    let steps = script::parse(&FILES);
+    let named = |file: &str| arguments.iter().any(|argument| argument == file);
+    let all = !FILES.iter().any(|(file, _)| named(file));
+    let files: Vec<_> = FILES.into_iter().filter(|(file, _)| all || named(file)).collect();
+    let steps = script::parse(&files);
     let report = match std::env::var("RMQ_NAMESRV") {
         Ok(name_server) => {
             let name_server = name_server.parse().expect("RMQ_NAMESRV is an address like 127.0.0.1:9876");
@@ -63,6 +67,7 @@ fn dev_broker() -> DevBroker {
     let delays = DelayLevels::parse(delays).expect("a table of delays");
     let change = |config: &mut rocketmq_dev_broker::BrokerConfig| {
         config.trace_topic = true;
+        config.recall = true;
         config.transaction_check_period = std::time::Duration::from_secs(5);
     };
     DevBroker::builder().delay_levels(delays).broker_config(change).start().expect("free ports")
@@ -76,7 +81,8 @@ fn run(steps: &[Step], other: &mut Arm, flip: Option<&str>) -> Report {
         if let Step::Ask(ask) = step
             && flip.is_some_and(|name| name == ask.name)
         {
-            let fault = Fault::Answer { code: ResponseCode::NOT_IN_CURRENT_UNIT, remark: "flipped".to_owned() };
+            let fault =
+                Fault::Answer { code: ResponseCode::NOT_IN_CURRENT_UNIT, remark: "flipped".to_owned() };
             server.with_broker(|broker| broker.faults_mut().next_any(1, fault));
         }
         let begun = std::time::Instant::now();

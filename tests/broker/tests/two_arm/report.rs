@@ -66,10 +66,17 @@ impl Report {
         }
         let paths: BTreeSet<_> = dev.leaves.keys().chain(other.leaves.keys()).collect();
         for path in paths {
-            let value = |outcome: &Outcome| outcome.leaves.get(path).cloned().unwrap_or_else(|| ABSENT.to_owned());
+            let value =
+                |outcome: &Outcome| outcome.leaves.get(path).cloned().unwrap_or_else(|| ABSENT.to_owned());
             let (dev, other) = (value(dev), value(other));
             if dev != other {
-                self.differences.push(Difference { step: name.clone(), code, path: path.clone(), dev, other });
+                self.differences.push(Difference {
+                    step: name.clone(),
+                    code,
+                    path: path.clone(),
+                    dev,
+                    other,
+                });
             }
         }
     }

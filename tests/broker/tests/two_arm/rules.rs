@@ -14,16 +14,24 @@
 //! - `figures`: of a table of figures the names are compared, the values only whether they are numbers.
 //! - `delay`: what a step measured in milliseconds up to the moment of the answer.
 //! - `uniq`: an id that the broker made up, and the size of the record that holds it.
+//! - `pop`: the revive queue, which goes round with every pop, and the handles that name it.
+//! - `orderchange`: an invisible time that is counted from the pop on.
+//! - `timer`: the time in a recall handle.
 //! - `tps`: rates that depend on how fast the script runs.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use rocketmq_client_core::message::id::RecallHandle;
+use rocketmq_client_core::message::pop::PopHandle;
+use rocketmq_client_core::time::Timestamp;
+
 use crate::json::Json;
 
 /// Lists whose order says nothing.
-const SETS: [&str; 12] = [
+const SETS: [&str; 13] = [
     "topicList",
+    "messageQueueAssignments",
     "groupList",
     "consumerIdList",
     "connectionSet",
@@ -98,10 +106,22 @@ impl Rules {
             text = text.replace(address, name);
         }
         while let Some(at) = text.find(&self.id_prefix).filter(|_| !self.id_prefix.is_empty()) {
-            let end = text.char_indices().nth(text[..at].chars().count() + 32).map_or(text.len(), |(end, _)| end);
+            let end =
+                text.char_indices().nth(text[..at].chars().count() + 32).map_or(text.len(), |(end, _)| end);
             text.replace_range(at..end, "<id>");
         }
         text
+    }
+
+    /// A pop's handle without its time and its revive queue.
+    fn handle(&self, text: &str) -> String {
+        match text.parse::<PopHandle>() {
+            Ok(handle) if self.run.contains(&handle.pop_time.as_millis()) => {
+                let handle = PopHandle { pop_time: Timestamp::from_millis(0), revive_queue_id: 0, ..handle };
+                format!("<handle> {handle}")
+            }
+            _ => text.to_owned(),
+        }
     }
 
     fn leaf(&self, path: &str, text: &str, own: &[String]) -> String {
@@ -118,9 +138,27 @@ impl Rules {
         if has("delay") && last == "delayTime" && number.is_some() {
             return "<delay>".to_owned();
         }
-        let made_up = ["transactionId", "UNIQ_KEY"].contains(&last) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let made_up =
+            ["transactionId", "UNIQ_KEY"].contains(&last) && text.bytes().all(|b| b.is_ascii_hexdigit());
         if has("uniq") && (made_up || last == "size") {
             return "<uniq>".to_owned();
+        }
+        if has("pop") && last == "reviveQid" && number.is_some() {
+            return "<revive queue>".to_owned();
+        }
+        if has("pop") && last == "POP_CK" {
+            return self.handle(text);
+        }
+        if has("orderchange") && last == "invisibleTime" && number.is_some() {
+            return "<since the pop>".to_owned();
+        }
+        if has("timer") && last == "recallHandle" {
+            return match RecallHandle::parse(text) {
+                Ok(handle) if self.run.contains(&handle.deliver_at.as_millis()) => {
+                    format!("{} {} <time> {}", handle.topic, handle.broker_name, handle.uniq_key)
+                }
+                _ => text.to_owned(),
+            };
         }
         if has("tps") && ["tps", "consumeTps", "topicPutTps"].contains(&last) {
             return "<tps>".to_owned();
