@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rocketmq_client_core::remoting::{
-    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, LanguageCode, NoHeader, RemotingCommand, RequestHeader,
-    ResponseCode, SerializeType, VERSION,
+    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, LanguageCode, NoHeader, RemotingCommand,
+    RequestHeader, ResponseCode, SerializeType, VERSION,
 };
 use rocketmq_client_core::time::Instant;
 
@@ -25,8 +25,7 @@ impl Answer<'_> {
     /// A bare success.
     pub(crate) const OK: Self = Self { code: ResponseCode::SUCCESS, remark: None, extra: &[] };
     /// A success whose handler only set the code, which leaves Java's first remark where it is.
-    pub(crate) const DONE: Self =
-        Self { remark: Some("not set any response code"), ..Self::OK };
+    pub(crate) const DONE: Self = Self { remark: Some("not set any response code"), ..Self::OK };
     /// A success with a remark that says nothing.
     pub(crate) const BLANK: Self = Self { remark: Some(""), ..Self::OK };
 }
@@ -147,7 +146,13 @@ impl Replier {
     }
 
     /// Passes a command on to a client as a request that wants an answer; see [`Replier::last_opaque`].
-    pub(crate) fn relay(&mut self, connection: ConnectionId, code: i32, fields: &[(&str, &str)], body: &Bytes) {
+    pub(crate) fn relay(
+        &mut self,
+        connection: ConnectionId,
+        code: i32,
+        fields: &[(&str, &str)],
+        body: &Bytes,
+    ) {
         self.opaque = self.opaque.wrapping_add(1);
         let head = Head { code, opaque: self.opaque, flag: 0, remark: None };
         let out = self.outbox.head(connection);

@@ -106,11 +106,8 @@ mod tests {
         wait: Duration,
     }
 
-    const SETTINGS: &[Setting<Config>] = &[
-        bool_setting!("on", on),
-        number_setting!("size", size),
-        millis_setting!("wait", wait),
-    ];
+    const SETTINGS: &[Setting<Config>] =
+        &[bool_setting!("on", on), number_setting!("size", size), millis_setting!("wait", wait)];
 
     #[test]
     fn a_change_takes_what_it_can_read_and_leaves_the_rest() {

@@ -7,11 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use rocketmq_client_core::message::perm;
 use rocketmq_client_core::remoting::{
-    AddWritePermOfBrokerResponseHeader, BrokerData, BrokerMemberGroup,
-    ClusterInfo, DataVersion, DeleteTopicFromNamesrvRequestHeader, GetBrokerMemberGroupRequestHeader,
-    GetBrokerMemberGroupResponseBody, GetRouteInfoRequestHeader, QueueData,
-    RegisterTopicRequestHeader, RemotingCommand, ResponseCode, TopicConfig, TopicList, TopicRouteData,
-    WipeWritePermOfBrokerResponseHeader,
+    AddWritePermOfBrokerResponseHeader, BrokerData, BrokerMemberGroup, ClusterInfo, DataVersion,
+    DeleteTopicFromNamesrvRequestHeader, GetBrokerMemberGroupRequestHeader, GetBrokerMemberGroupResponseBody,
+    GetRouteInfoRequestHeader, QueueData, RegisterTopicRequestHeader, RemotingCommand, ResponseCode,
+    TopicConfig, TopicList, TopicRouteData, WipeWritePermOfBrokerResponseHeader,
 };
 use rocketmq_client_core::time::Instant;
 
@@ -186,10 +185,16 @@ impl NameServer {
     }
 
     /// The topics whose first queue data has a flag like this. Java: `TopicSysFlag`.
-    pub(super) fn unit_topics(&mut self, now: Instant, asker: &Asker, wanted: impl Fn(i32) -> bool) -> Handled {
-        let topics = self.routes.topics.iter().filter(|(_, queues)| {
-            queues.values().next().is_some_and(|queue| wanted(queue.topic_sys_flag))
-        });
+    pub(super) fn unit_topics(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        wanted: impl Fn(i32) -> bool,
+    ) -> Handled {
+        let topics =
+            self.routes.topics.iter().filter(|(_, queues)| {
+                queues.values().next().is_some_and(|queue| wanted(queue.topic_sys_flag))
+            });
         let body = topic_list(topics.map(|(topic, _)| topic));
         self.replier.body(now, asker, body.encode());
         Ok(())

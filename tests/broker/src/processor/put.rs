@@ -101,8 +101,8 @@ impl Broker {
         let topic = waiting.property(property::REAL_TOPIC).unwrap_or_default();
         let queue_id = waiting.property(property::REAL_QID).and_then(|id| id.parse().ok()).unwrap_or(0);
         let mut properties = String::with_capacity(text.len() + 16);
+        // Java sets WAIT too late to be written.
         copy_without(&mut properties, text, &[property::WAIT]);
-        pair(&mut properties, property::WAIT, "false");
         // Its time has come: the level stays in the text, but must not delay it again.
         let scan = Scan { delay_level: 0, is_timer: false, ..Scan::of(text) };
         let inner = Inner {

@@ -123,11 +123,17 @@ impl Broker {
         true
     }
 
+    /// Appends the half message again as if nobody had been asked yet; false when it couldn't be.
+    pub(super) fn resume_check(&mut self, now: Instant, half: &StoredMessage) -> bool {
+        self.put_back(now, half, 0).is_some()
+    }
+
     /// Appends the half message again, with its new count, behind the others.
     fn put_back(&mut self, now: Instant, half: &StoredMessage, checks: i32) -> Option<(Appended, String)> {
         let text = half.properties_text();
         let mut properties = String::with_capacity(text.len() + 32);
-        copy_without(&mut properties, text, &[property::TRANSACTION_CHECK_TIMES]);
+        copy_without(&mut properties, text, &[property::TRANSACTION_CHECK_TIMES, property::WAIT]);
+        pair(&mut properties, property::WAIT, "false");
         if checks > 0 {
             pair(&mut properties, property::TRANSACTION_CHECK_TIMES, &checks.to_string());
         }

@@ -8,7 +8,13 @@ use crate::json::{self, Json};
 use crate::rules::{Leaves, Rules, is_exception};
 
 /// The leaves of a command that answers, or is, a request with this code.
-pub(crate) fn leaves(rules: &Rules, real: bool, code: i32, command: &RemotingCommand, own: &[String]) -> Leaves {
+pub(crate) fn leaves(
+    rules: &Rules,
+    real: bool,
+    code: i32,
+    command: &RemotingCommand,
+    own: &[String],
+) -> Leaves {
     let mut out = Leaves::new();
     let remark = command.remark.as_deref().unwrap_or("<none>");
     let excused = own.iter().any(|rule| rule == "exception") && remark != "<none>";
@@ -33,6 +39,11 @@ pub(crate) fn leaves(rules: &Rules, real: bool, code: i32, command: &RemotingCom
         rules.flatten(&path, &value, own, &mut out);
     }
     rules.flatten("body", &body(code, &command.body), own, &mut out);
+    if own.iter().any(|rule| rule == "page") {
+        let topics = out.extract_if(.., |path, _| path.starts_with("body.topicConfigTable.")).count();
+        // A topic's configuration is eight leaves while it has no attributes.
+        out.insert("body.topicConfigTable".to_owned(), format!("{} topics", topics / 8));
+    }
     out
 }
 
@@ -59,9 +70,8 @@ fn body(code: i32, bytes: &Bytes) -> Json {
         | RequestCode::POP_MESSAGE
         | RequestCode::PEEK_MESSAGE
         | RequestCode::CHECK_TRANSACTION_STATE
-        | RequestCode::CONSUME_MESSAGE_DIRECTLY => records(bytes).unwrap_or_else(|| {
-            json::parse(&text()).unwrap_or_else(|_| Json::Text(format!("{bytes:?}")))
-        }),
+        | RequestCode::CONSUME_MESSAGE_DIRECTLY => records(bytes)
+            .unwrap_or_else(|| json::parse(&text()).unwrap_or_else(|_| Json::Text(format!("{bytes:?}")))),
         RequestCode::GET_BROKER_CONFIG | RequestCode::GET_NAMESRV_CONFIG => {
             let pair = |line: &str| {
                 let (key, value) = line.split_once('=').unwrap_or((line, "<no value>"));

@@ -41,9 +41,11 @@ impl Arm {
     /// An arm whose name server is here; its broker is the one that it knows.
     pub(crate) fn new(name: &'static str, real: bool, name_server: SocketAddr) -> Self {
         let mut names = Connection::open(name_server);
-        let cluster = names.ask(RequestCode::GET_BROKER_CLUSTER_INFO.0, &[], &[]).expect("the name server answers");
+        let cluster =
+            names.ask(RequestCode::GET_BROKER_CLUSTER_INFO.0, &[], &[]).expect("the name server answers");
         let known = answer::raw(0, &cluster);
-        let broker = known.iter().find(|(path, _)| path.contains("brokerAddrs")).expect("a broker is registered");
+        let broker =
+            known.iter().find(|(path, _)| path.contains("brokerAddrs")).expect("a broker is registered");
         let broker: SocketAddr = broker.1.parse().expect("a broker's address");
         let digits = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
         let start = now_ms();
@@ -96,7 +98,8 @@ impl Arm {
             self.words.insert("now".to_owned(), now_ms().to_string());
             let fields: Vec<_> = ask.fields.iter().map(|(key, value)| (key, self.fill(value))).collect();
             let fields: Vec<_> = fields.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-            let body = if ask.batch.is_empty() { self.fill(&ask.body).into_bytes() } else { batch(&ask.batch) };
+            let body =
+                if ask.batch.is_empty() { self.fill(&ask.body).into_bytes() } else { batch(&ask.batch) };
             let connection = self.connection(&ask.connection);
             if ask.oneway {
                 connection.tell(ask.code, &fields, &body);
@@ -104,7 +107,8 @@ impl Arm {
             }
             let answer = connection.ask(ask.code, &fields, &body);
             let raw = answer.as_ref().map(|answer| answer::raw(ask.code, answer)).unwrap_or_default();
-            let holds = |(path, wanted): &(String, String)| raw.get(path).map_or("<absent>", |seen| seen) == wanted;
+            let holds =
+                |(path, wanted): &(String, String)| raw.get(path).map_or("<absent>", |seen| seen) == wanted;
             if !ask.until.iter().all(holds) && begun.elapsed() < UNTIL_MAX && answer.is_some() {
                 std::thread::sleep(UNTIL_PERIOD);
                 continue;

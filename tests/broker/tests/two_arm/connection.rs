@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rocketmq_client_core::remoting::{
-    Encoder, ExtFields, FLAG_ONEWAY, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, Head, LanguageCode, NoHeader,
-    RemotingCommand, VERSION,
+    Encoder, ExtFields, FLAG_ONEWAY, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, Head, LanguageCode,
+    NoHeader, RemotingCommand, VERSION,
 };
 
 /// The longest wait for an answer; a broker that waits for a client gives up after ten seconds.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 type Replies = Arc<Mutex<BTreeMap<i32, (i32, String)>>>;
 

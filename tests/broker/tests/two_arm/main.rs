@@ -76,7 +76,8 @@ fn run(steps: &[Step], other: &mut Arm, flip: Option<&str>) -> Report {
         if let Step::Ask(ask) = step
             && flip.is_some_and(|name| name == ask.name)
         {
-            let fault = Fault::Answer { code: ResponseCode::NOT_IN_CURRENT_UNIT, remark: "flipped".to_owned() };
+            let fault =
+                Fault::Answer { code: ResponseCode::NOT_IN_CURRENT_UNIT, remark: "flipped".to_owned() };
             server.with_broker(|broker| broker.faults_mut().next_any(1, fault));
         }
         let begun = std::time::Instant::now();

@@ -95,7 +95,13 @@ fn head(line: &str, file: &str, defaults: &mut Defaults) -> Result<Option<Step>,
             let code = request_code(code)?;
             let known = defaults.get(&code).map(Vec::as_slice).unwrap_or_default();
             let (name, connection) = (format!("{file}/{name}"), connection.to_owned());
-            Ok(Some(Step::Ask(Ask { name, connection, code, fields: fields_of(fields, known)?, ..Ask::default() })))
+            Ok(Some(Step::Ask(Ask {
+                name,
+                connection,
+                code,
+                fields: fields_of(fields, known)?,
+                ..Ask::default()
+            })))
         }
     }
 }
