@@ -145,6 +145,14 @@ pub(super) fn refusal_of(code: RequestCode, command: &RemotingCommand) -> Refusa
         {
             Refusal::new(ResponseCode::INVALID_PARAMETER, "The username is blank")
         }
+        RequestCode::AUTH_CREATE_ACL
+        | RequestCode::AUTH_UPDATE_ACL
+        | RequestCode::AUTH_DELETE_ACL
+        | RequestCode::AUTH_GET_ACL
+            if blank("subject") =>
+        {
+            Refusal::new(ResponseCode::NO_PERMISSION, "The subject is null.")
+        }
         RequestCode::AUTH_CREATE_USER
         | RequestCode::AUTH_UPDATE_USER
         | RequestCode::AUTH_DELETE_USER
@@ -155,7 +163,7 @@ pub(super) fn refusal_of(code: RequestCode, command: &RemotingCommand) -> Refusa
         | RequestCode::AUTH_DELETE_ACL
         | RequestCode::AUTH_GET_ACL => failed("An system error occurred, please try again later."),
         RequestCode::AUTH_LIST_ACL => failed("The authorizationMetadataProvider is not configured."),
-        RequestCode::GET_BROKER_EPOCH_CACHE => failed("this request only for controllerMode"),
+        RequestCode::GET_BROKER_EPOCH_CACHE => failed("this request only for controllerMode "),
         _ => not_supported(code),
     }
 }

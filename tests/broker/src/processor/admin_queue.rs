@@ -11,7 +11,6 @@ use rocketmq_client_core::remoting::{
 use rocketmq_client_core::time::{Instant, Timestamp};
 
 use super::Handled;
-use super::pull::Filter;
 use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
 use crate::reply::Answer;
@@ -32,10 +31,10 @@ impl Broker {
         };
         let group = header.consumer_group.as_deref().filter(|group| !group.is_empty());
         let subscription = group.and_then(|group| self.subscription(group, topic));
-        let filter = subscription.as_ref().map(Filter::of);
         let last = header.index.saturating_add(header.count.into()).min(queue.max());
         let data = |entry: &Entry| ConsumeQueueData {
-            eval: filter.as_ref().is_some_and(|filter| filter.matches(entry.tags_code)),
+            // Java asks an expression's filter here, and there is none for tags.
+            eval: false,
             physic_offset: self.store.position_of(entry.record).unwrap_or(0),
             physic_size: i32::try_from(entry.size).unwrap_or(i32::MAX),
             tags_code: entry.tags_code,

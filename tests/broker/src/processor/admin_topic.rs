@@ -1,6 +1,6 @@
 //! Topics: create, change, delete, show. Java: `AdminBrokerProcessor`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -137,7 +137,8 @@ impl Broker {
         let positive = |number: i32| usize::try_from(number).ok();
         let first = page.as_ref().and_then(|page| positive(page.topic_seq)).unwrap_or(0);
         let count = page.and_then(|page| positive(page.max_topic_num?)).unwrap_or(usize::MAX);
-        let body = self.topics.wrapper(self.topics.iter().skip(first).take(count));
+        let mut body = self.topics.wrapper(self.topics.iter().skip(first).take(count));
+        body.topic_queue_mapping_info_map = Some(BTreeMap::new());
         let total = i32::try_from(self.topics.iter().count()).unwrap_or(i32::MAX);
         let header = GetAllTopicConfigResponseHeader { total_topic_num: total };
         self.replier.reply(now, asker, Answer::OK, &header, [body.encode()].iter());

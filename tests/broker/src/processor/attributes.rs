@@ -36,12 +36,12 @@ pub(super) const OF_TOPICS: &[Attribute] = &[
     Attribute {
         name: "queue.type",
         changeable: false,
-        values: Values::OneOf(&["BatchCQ", "SimpleCQ"], "BatchCQ, SimpleCQ"),
+        values: Values::OneOf(&["BatchCQ", "SimpleCQ"], "SimpleCQ, BatchCQ"),
     },
     Attribute {
         name: "cleanup.policy",
         changeable: false,
-        values: Values::OneOf(&["COMPACTION", "DELETE"], "COMPACTION, DELETE"),
+        values: Values::OneOf(&["COMPACTION", "DELETE"], "DELETE, COMPACTION"),
     },
     Attribute {
         name: "message.type",
@@ -167,7 +167,7 @@ mod tests {
             ("+message.type", "delete attribute format is wrong: +message.type"),
             ("+foo=1", "unsupported key: foo"),
             ("+reserve.time=x", "For input string: \"x\""),
-            ("+queue.type=x", "value is not in set: [BatchCQ, SimpleCQ]"),
+            ("+queue.type=x", "value is not in set: [SimpleCQ, BatchCQ]"),
             ("-message.type", "only add attribute is supported while creating topic. key: message.type"),
         ];
         for (text, remark) in refusals {

@@ -51,7 +51,7 @@ pub(crate) struct Rules {
     pub(crate) addresses: Vec<(String, String)>,
     /// The begin of offset message ids: the broker's address in hexadecimal digits. Empty: ids stay.
     pub(crate) id_prefix: String,
-    /// Milliseconds that count as a time of this run.
+    /// Milliseconds that count as a time of this run. Empty: no rule is applied to values.
     pub(crate) run: Range<i64>,
 }
 
@@ -126,6 +126,9 @@ impl Rules {
     }
 
     fn leaf(&self, path: &str, text: &str, own: &[String]) -> String {
+        if self.run.is_empty() {
+            return text.to_owned();
+        }
         let has = |rule: &str| own.iter().any(|own| own == rule);
         let number: Option<i64> = text.parse().ok();
         let last = path.rsplit('.').next().unwrap_or(path);
@@ -179,7 +182,7 @@ fn figures(text: &str) -> String {
     let mut out = String::new();
     for next in text.chars() {
         match next {
-            '0'..='9' | '.' | '-' | 'E' if out.ends_with('#') => {}
+            '0'..='9' | '.' | '-' | 'E' | 'e' if out.ends_with('#') => {}
             '0'..='9' | '-' => out.push('#'),
             other => out.push(other),
         }
@@ -202,5 +205,6 @@ fn is_date(text: &str) -> bool {
 /// Whether a remark is an exception's text as `RemotingHelper#exceptionSimpleDesc` writes it.
 pub(crate) fn is_exception(remark: &str) -> bool {
     let class = remark.split([':', ',', ' ']).next().unwrap_or_default();
-    class.contains('.') && (class.ends_with("Exception") || class.ends_with("Error"))
+    let null_pointer = remark.starts_with("Cannot invoke \"");
+    null_pointer || (class.contains('.') && (class.ends_with("Exception") || class.ends_with("Error")))
 }
