@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rocketmq_client_core::time::Instant;
 
 use crate::output::ConnectionId;
+use crate::processor::relay::{Relay, StatusRound};
 use crate::processor::reply_message::PushedReply;
 
 /// What an answer is wanted for.
@@ -12,6 +13,10 @@ use crate::processor::reply_message::PushedReply;
 pub(crate) enum Purpose {
     /// A reply was pushed to the client that asked.
     Reply(PushedReply),
+    /// A tool asked a client something through the broker.
+    Relay(Relay),
+    /// A tool asks the clients of a group for their offsets, one after the other.
+    Status(StatusRound),
 }
 
 #[derive(Clone, Debug)]

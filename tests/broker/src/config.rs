@@ -1,5 +1,6 @@
 //! What a broker is and how it behaves where Apache RocketMQ has a setting for it.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,6 +185,22 @@ impl DelayLevels {
     }
 }
 
+/// As the broker's configuration file has it: `1s 5s 1m 2h`.
+impl fmt::Display for DelayLevels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, delay) in self.0.iter().enumerate() {
+            let blank = if index == 0 { "" } else { " " };
+            let (number, unit) = match delay.as_secs() {
+                seconds if seconds % 3_600 == 0 && seconds > 0 => (seconds / 3_600, 'h'),
+                seconds if seconds % 60 == 0 && seconds > 0 => (seconds / 60, 'm'),
+                seconds => (seconds, 's'),
+            };
+            write!(f, "{blank}{number}{unit}")?;
+        }
+        Ok(())
+    }
+}
+
 fn parse_delay(word: &str) -> Result<Duration, DelayLevelsError> {
     let refused = || DelayLevelsError::Word { word: word.to_owned() };
     let unit = word.chars().last().ok_or_else(refused)?;
@@ -207,6 +224,7 @@ mod tests {
         let text = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h";
         let levels = DelayLevels::default();
         assert_eq!(DelayLevels::parse(text).unwrap(), levels);
+        assert_eq!(levels.to_string(), text);
         assert_eq!((levels.count(), levels.delay(3)), (18, Duration::from_secs(10)));
         assert_eq!(levels.delay(99), Duration::from_secs(7_200), "a level too high counts as the last");
     }

@@ -272,6 +272,8 @@ impl Broker {
         let Some(purpose) = self.calls.take(connection, answer.opaque) else { return };
         match purpose {
             Purpose::Reply(reply) => self.reply_pushed(now, &reply, answer.code == 0),
+            Purpose::Relay(relay) => self.replier.pass_on(now, &relay.asker, answer),
+            Purpose::Status(round) => self.status_answered(now, round, Some(answer)),
         }
     }
 
@@ -280,6 +282,8 @@ impl Broker {
         for purpose in self.calls.take_failed(now, gone) {
             match purpose {
                 Purpose::Reply(reply) => self.reply_pushed(now, &reply, false),
+                Purpose::Relay(relay) => self.relay_failed(now, &relay, gone.is_some()),
+                Purpose::Status(round) => self.status_answered(now, round, None),
             }
         }
     }

@@ -1,7 +1,11 @@
 //! One file a family of requests. A processor answers itself, or returns the refusal to answer.
 
 mod ack;
+mod admin_broker;
+mod admin_client;
 mod admin_group;
+mod admin_offset;
+mod admin_queue;
 mod admin_stats;
 mod admin_topic;
 mod assignment;
@@ -17,8 +21,10 @@ pub(crate) mod pull;
 mod put;
 mod query;
 mod registration;
+pub(crate) mod relay;
 pub(crate) mod reply_message;
 mod revive;
+mod runtime_info;
 mod send;
 mod send_back;
 mod text;
@@ -101,14 +107,19 @@ impl Broker {
             RequestCode::QUERY_MESSAGE => self.query_message(now, asker, command),
 
             RequestCode::UPDATE_AND_CREATE_TOPIC => self.update_and_create_topic(now, asker, command),
+            RequestCode::UPDATE_AND_CREATE_TOPIC_LIST => self.update_and_create_topics(now, asker, command),
             RequestCode::DELETE_TOPIC_IN_BROKER => self.delete_topic(now, asker, command),
             RequestCode::GET_TOPIC_CONFIG => self.topic_config(now, asker, command),
-            RequestCode::GET_ALL_TOPIC_CONFIG => self.all_topic_config(now, asker),
+            RequestCode::GET_ALL_TOPIC_CONFIG => self.all_topic_config(now, asker, command),
             RequestCode::GET_SYSTEM_TOPIC_LIST_FROM_BROKER => self.system_topics(now, asker),
 
             RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP => {
                 self.update_and_create_group(now, asker, command)
             }
+            RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST => {
+                self.update_and_create_groups(now, asker, command)
+            }
+            RequestCode::UPDATE_AND_GET_GROUP_FORBIDDEN => self.group_forbidden(now, asker, command),
             RequestCode::DELETE_SUBSCRIPTIONGROUP => self.delete_group(now, asker, command),
             RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG => self.group_config(now, asker, command),
             RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG => self.all_group_config(now, asker),
@@ -119,7 +130,35 @@ impl Broker {
             RequestCode::GET_PRODUCER_CONNECTION_LIST => self.producer_connections(now, asker, command),
             RequestCode::QUERY_TOPIC_CONSUME_BY_WHO => self.topic_consume_by_who(now, asker, command),
             RequestCode::GET_BROKER_RUNTIME_INFO => self.runtime_info(now, asker),
-            _ => Err(not_supported(code)),
+
+            RequestCode::GET_CONSUMER_RUNNING_INFO => self.running_info(now, asker, command),
+            RequestCode::CONSUME_MESSAGE_DIRECTLY => self.consume_directly(now, asker, command),
+            RequestCode::INVOKE_BROKER_TO_GET_CONSUMER_STATUS => self.consumer_status(now, asker, command),
+            RequestCode::GET_ALL_PRODUCER_INFO => self.all_producers(now, asker),
+            RequestCode::QUERY_TOPICS_BY_CONSUMER => self.topics_by_consumer(now, asker, command),
+            RequestCode::QUERY_SUBSCRIPTION_BY_CONSUMER => self.subscription_of(now, asker, command),
+            RequestCode::GET_BROKER_CONSUME_STATS => self.all_consume_stats(now, asker, command),
+
+            RequestCode::GET_ALL_CONSUMER_OFFSET => self.all_offsets(now, asker),
+            RequestCode::GET_ALL_DELAY_OFFSET => self.all_delay_offsets(now, asker),
+            RequestCode::QUERY_CORRECTION_OFFSET => self.correction_offset(now, asker, command),
+            RequestCode::CLONE_GROUP_OFFSET => self.clone_offsets(now, asker, command),
+            RequestCode::QUERY_CONSUME_TIME_SPAN => self.time_span(now, asker, command),
+            RequestCode::QUERY_CONSUME_QUEUE => self.consume_queue(now, asker, command),
+            RequestCode::RESUME_CHECK_HALF_MESSAGE => self.resume_half(now, asker, command),
+
+            RequestCode::GET_BROKER_CONFIG => self.broker_settings(now, asker),
+            RequestCode::UPDATE_BROKER_CONFIG => self.change_broker_settings(now, asker, command),
+            RequestCode::VIEW_BROKER_STATS_DATA => self.stats_data(now, asker, command),
+            RequestCode::GET_BROKER_HA_STATUS => self.ha_status(now, asker),
+            // What these clean up is never left over here.
+            RequestCode::CLEAN_EXPIRED_CONSUMEQUEUE
+            | RequestCode::CLEAN_UNUSED_TOPIC
+            | RequestCode::DELETE_EXPIRED_COMMITLOG => {
+                self.replier.ok(now, asker);
+                Ok(())
+            }
+            other => Err(admin_broker::refusal_of(other, command)),
         }
     }
 }

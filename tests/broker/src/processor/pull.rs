@@ -70,9 +70,8 @@ impl Broker {
             Ok(request) => request,
             Err(PullRefusal::Plain(refusal)) => return Err(refusal),
             Err(PullRefusal::Forbidden(kind, remark)) => {
-                let header = PullMessageResponseHeader { forbidden_type: Some(kind), ..Default::default() };
-                let answer = Answer { code: ResponseCode::NO_PERMISSION, remark: Some(&remark), extra: &[] };
-                self.replier.reply(now, asker, answer, &header, [].iter());
+                let refusal = Refusal::new(ResponseCode::NO_PERMISSION, remark);
+                self.replier.refuse(now, asker, &refusal, &[("forbiddenType", &kind.to_string())]);
                 return Ok(());
             }
         };
@@ -169,6 +168,13 @@ impl Broker {
             let remark =
                 format!("the consumer group[{}] can not consume by broadcast way", header.consumer_group);
             return Err(PullRefusal::Forbidden(4, remark));
+        }
+        if self.groups.is_forbidden(&header.consumer_group, &header.topic) {
+            let remark = format!(
+                "the consumer group[{}] is forbidden for topic[{}]",
+                header.consumer_group, header.topic
+            );
+            return Err(PullRefusal::Forbidden(5, remark));
         }
         let data = group.subscriptions.get(&*header.topic).ok_or_else(|| unknown("subscription"))?;
         if data.sub_version < header.sub_version {

@@ -100,9 +100,6 @@ impl Broker {
         let text = waiting.properties_text();
         let topic = waiting.property(property::REAL_TOPIC).unwrap_or_default();
         let queue_id = waiting.property(property::REAL_QID).and_then(|id| id.parse().ok()).unwrap_or(0);
-        let mut properties = String::with_capacity(text.len() + 16);
-        copy_without(&mut properties, text, &[property::WAIT]);
-        pair(&mut properties, property::WAIT, "false");
         // Its time has come: the level stays in the text, but must not delay it again.
         let scan = Scan { delay_level: 0, is_timer: false, ..Scan::of(text) };
         let inner = Inner {
@@ -115,7 +112,7 @@ impl Broker {
             reconsume_times: waiting.reconsume_times,
             prepared_transaction_offset: waiting.prepared_transaction_offset,
             body: waiting.raw_body(),
-            properties: &properties,
+            properties: text,
             tags_code: scan.tags_code(),
         };
         self.put(now, &inner, &scan)

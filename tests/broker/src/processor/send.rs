@@ -73,10 +73,29 @@ impl<'a> SendRequest<'a> {
     }
 }
 
+fn no_body() -> Refusal {
+    Refusal::new(ResponseCode::SYSTEM_ERROR, "the message has no body")
+}
+
 impl Broker {
     pub(crate) fn send(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) {
-        if let Err(refusal) = self.try_send(now, asker, command) {
-            self.refuse_send(now, asker, &refusal);
+        // Java fails on these before it has an answer that fields can be put into.
+        let request = match SendRequest::read(command) {
+            Ok(_) if command.body.is_empty() => Err(no_body()),
+            read => read,
+        };
+        let request = match request {
+            Ok(request) => request,
+            Err(refusal) => return self.replier.refuse(now, asker, &refusal, &[]),
+        };
+        let batch = request.batch;
+        match self.try_send(now, asker, command, request) {
+            // A batch that can't be taken apart is an exception in Java, and has no fields either.
+            Err(refusal) if batch && refusal.code == ResponseCode::SYSTEM_ERROR => {
+                self.replier.refuse(now, asker, &refusal, &[]);
+            }
+            Err(refusal) => self.refuse_send(now, asker, &refusal),
+            Ok(()) => {}
         }
     }
 
@@ -87,11 +106,13 @@ impl Broker {
         self.replier.refuse(now, asker, refusal, &extra);
     }
 
-    fn try_send(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        let mut request = SendRequest::read(command)?;
-        if command.body.is_empty() {
-            return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, "the message has no body"));
-        }
+    fn try_send(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+        mut request: SendRequest<'_>,
+    ) -> Handled {
         let write_queues = self.check_topic(now, asker, &request)?;
         if request.queue_id < 0 {
             let random = self.rng.below(u64::try_from(write_queues).unwrap_or(0));

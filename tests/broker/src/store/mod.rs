@@ -69,7 +69,6 @@ pub(crate) struct Store {
     index: Index,
     /// Number of the next record to dispatch.
     dispatched: u64,
-    last_store: Timestamp,
 }
 
 impl Store {
@@ -84,7 +83,6 @@ impl Store {
             by_topic: BTreeMap::new(),
             index: Index::default(),
             dispatched: 0,
-            last_store: Timestamp::from_millis(i64::MIN),
         }
     }
 
@@ -125,7 +123,6 @@ impl Store {
             .expect("the caller checked the sizes of body, topic and properties");
         });
         self.queues[queue.0 as usize].next += 1;
-        self.last_store = wall;
         Appended { position: record.position, queue_offset }
     }
 
@@ -237,13 +234,18 @@ impl Store {
         self.index.query(&self.log, key, count_max)
     }
 
+    /// Where the newest message with a key begins, and when it was stored, as of the last [`Store::query`].
+    pub(crate) fn last_indexed(&self) -> Option<(i64, Timestamp)> {
+        self.index.last().map(|(position, time)| (i64::try_from(position).unwrap_or(i64::MAX), time))
+    }
+
+    /// Where a record begins, by number.
+    pub(crate) fn position_of(&self, number: u64) -> Option<i64> {
+        self.log.get(number).and_then(|record| i64::try_from(record.position).ok())
+    }
+
     /// Bytes of a record by number.
     pub(crate) fn bytes(&self, number: u64) -> Option<&Bytes> {
         self.log.get(number).map(|record| &record.bytes)
-    }
-
-    /// Store time of the newest record.
-    pub(crate) fn last_store(&self) -> Timestamp {
-        self.last_store
     }
 }

@@ -12,7 +12,7 @@ use crate::rules::{Leaves, Rules};
 use crate::script::{Ask, Step};
 
 /// The longest wait for an effect.
-const UNTIL_MAX: Duration = Duration::from_secs(15);
+const UNTIL_MAX: Duration = Duration::from_secs(10);
 /// Between two looks at it.
 const UNTIL_PERIOD: Duration = Duration::from_millis(10);
 

@@ -16,7 +16,7 @@ use rocketmq_client_core::remoting::{
 };
 
 /// The longest wait for an answer; a broker that waits for a client gives up after ten seconds.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 type Replies = Arc<Mutex<BTreeMap<i32, (i32, String)>>>;
 

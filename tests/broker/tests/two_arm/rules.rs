@@ -11,7 +11,11 @@
 //! Where a step says so:
 //! - `exception`: a remark that is a Java exception's text, with the place in Java's sources where it was thrown;
 //!   the other side may say it in its own words.
-//! - `figures`: of a table of figures the names are compared, the values only whether they are numbers.
+//! - `figures`: of a table of figures the names are compared, and the values without their numbers and units; the
+//!   disk's ratio carries the store's path in its name.
+//! - `ours`: of settings, those that the development broker has are compared. It has fewer, and shows no others.
+//! - `place`: settings that say where a server lives.
+//! - `page`: how many topics a page holds, not which: Java's order is that of a hash map.
 //! - `delay`: what a step measured in milliseconds up to the moment of the answer.
 //! - `uniq`: an id that the broker made up, and the size of the record that holds it.
 //! - `pop`: the revive queue, which goes round with every pop, and the handles that name it.
@@ -55,7 +59,7 @@ pub(crate) struct Rules {
     pub(crate) addresses: Vec<(String, String)>,
     /// The begin of offset message ids: the broker's address in hexadecimal digits. Empty: ids stay.
     pub(crate) id_prefix: String,
-    /// Milliseconds that count as a time of this run.
+    /// Milliseconds that count as a time of this run. Empty: no rule is applied to values.
     pub(crate) run: Range<i64>,
 }
 
@@ -72,9 +76,21 @@ impl Rules {
             Json::List(values) if values.is_empty() => {
                 out.insert(path.to_owned(), "[]".to_owned());
             }
+            Json::List(values)
+                if is_set(path) && values.iter().all(|value| !matches!(value, Json::Map(_))) =>
+            {
+                for value in values {
+                    let mut leaf = Leaves::new();
+                    self.flatten("", value, own, &mut leaf);
+                    out.insert(
+                        format!("{path}[{}]", leaf.into_values().collect::<String>()),
+                        "in".to_owned(),
+                    );
+                }
+            }
             Json::List(values) => {
                 let mut parts: Vec<_> = values.iter().map(|value| self.part(path, value, own)).collect();
-                if SETS.iter().any(|name| path.ends_with(name)) {
+                if is_set(path) {
                     parts.sort();
                 }
                 for (index, leaves) in parts.into_iter().enumerate() {
@@ -86,7 +102,11 @@ impl Rules {
             }
             Json::Map(values) => {
                 for (key, value) in values {
-                    self.flatten(&format!("{path}.{}", self.text(key)), value, own, out);
+                    let key = match own.iter().any(|rule| rule == "figures") && key.contains("_/") {
+                        true => "commitLogDiskRatio_memory".to_owned(),
+                        false => self.text(key),
+                    };
+                    self.flatten(&format!("{path}.{key}"), value, own, out);
                 }
             }
         }
@@ -125,15 +145,20 @@ impl Rules {
     }
 
     fn leaf(&self, path: &str, text: &str, own: &[String]) -> String {
+        if self.run.is_empty() {
+            return text.to_owned();
+        }
         let has = |rule: &str| own.iter().any(|own| own == rule);
         let number: Option<i64> = text.parse().ok();
         let last = path.rsplit('.').next().unwrap_or(path);
         if is_date(text) {
             return "<date>".to_owned();
         }
-        if has("figures") && path.starts_with("body.table.") {
-            let numbers = text.split([' ', ',', ':']).all(|word| word.parse::<f64>().is_ok());
-            return if numbers { "<figures>".to_owned() } else { text.to_owned() };
+        if has("figures") && (path.starts_with("body.table.") || path.starts_with("body.stats")) {
+            return figures(text);
+        }
+        if has("place") && ["body.listenPort", "body.brokerIP1"].contains(&path) {
+            return "<place>".to_owned();
         }
         if has("delay") && last == "delayTime" && number.is_some() {
             return "<delay>".to_owned();
@@ -169,12 +194,37 @@ impl Rules {
         if number.is_some_and(|number| self.run.contains(&number)) {
             return "<time>".to_owned();
         }
-        let in_log = ["commitLogOffset", "physicOffset", "preparedTransactionOffset", "PREPARED_OFFSET"];
+        let in_log = [
+            "masterCommitLogMaxOffset",
+            "indexLastUpdatePhyoffset",
+            "commitLogOffset",
+            "physicOffset",
+            "preparedTransactionOffset",
+            "PREPARED_OFFSET",
+        ];
         if in_log.contains(&last) && number.is_some_and(|offset| offset > 0) {
             return "<log>".to_owned();
         }
         self.text(text)
     }
+}
+
+fn is_set(path: &str) -> bool {
+    SETS.iter().any(|name| path.ends_with(name))
+}
+
+/// What is left of figures without their numbers and units.
+fn figures(text: &str) -> String {
+    let mut out = String::new();
+    for next in text.chars() {
+        match next {
+            '0'..='9' | '.' | '-' | 'E' | 'e' if out.ends_with('#') => {}
+            '0'..='9' | '-' => out.push('#'),
+            other => out.push(other),
+        }
+    }
+    let out = [" KiB", " MiB", " GiB", " B"].iter().fold(out, |out, unit| out.replace(unit, ""));
+    out.split(' ').filter(|word| *word != "#").collect::<Vec<_>>().join(" ")
 }
 
 /// `2026-11-21#07:44:01:315`, as Java's tools show times.
@@ -191,5 +241,6 @@ fn is_date(text: &str) -> bool {
 /// Whether a remark is an exception's text as `RemotingHelper#exceptionSimpleDesc` writes it.
 pub(crate) fn is_exception(remark: &str) -> bool {
     let class = remark.split([':', ',', ' ']).next().unwrap_or_default();
-    class.contains('.') && (class.ends_with("Exception") || class.ends_with("Error"))
+    let null_pointer = remark.starts_with("Cannot invoke \"");
+    null_pointer || (class.contains('.') && (class.ends_with("Exception") || class.ends_with("Error")))
 }
