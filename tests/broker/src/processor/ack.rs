@@ -152,31 +152,41 @@ impl Broker {
         command: &RemotingCommand,
     ) -> Handled {
         let header: ChangeInvisibleTimeRequestHeader<'_> = command.header()?;
-        let handle = read_handle(&header.extra_info);
-        match self.change(now, asker, &header, handle) {
-            Ok(answered) => self.replier.reply(now, asker, Answer::DONE, &answered, [].iter()),
+        let topic = match self.check_changed(asker, &header) {
+            Ok(topic) => topic,
             Err(refusal) => {
                 let header = ChangeInvisibleTimeResponseHeader::default();
                 self.replier.refuse_with(now, asker, &refusal, &header);
+                return Ok(());
             }
-        }
+        };
+        let answered = self.change(now, &header, topic)?;
+        self.replier.reply(now, asker, Answer::DONE, &answered, [].iter());
         Ok(())
+    }
+
+    fn check_changed(
+        &self,
+        asker: &Asker,
+        header: &ChangeInvisibleTimeRequestHeader<'_>,
+    ) -> Result<Arc<str>, Refusal> {
+        let topic = self.check_acked_queue(asker, &header.topic, header.queue_id)?;
+        let (min, max) = self.queue_bounds(&topic, header.queue_id);
+        if header.offset < min || header.offset >= max {
+            let remark = Answer::DONE.remark.unwrap_or_default();
+            return Err(Refusal::new(ResponseCode::NO_MESSAGE, remark));
+        }
+        Ok(topic)
     }
 
     fn change(
         &mut self,
         now: Instant,
-        asker: &Asker,
         header: &ChangeInvisibleTimeRequestHeader<'_>,
-        handle: Result<PopHandle, Refusal>,
+        topic: Arc<str>,
     ) -> Result<ChangeInvisibleTimeResponseHeader, Refusal> {
         let (queue_id, offset) = (header.queue_id, header.offset);
-        let topic = self.check_acked_queue(asker, &header.topic, queue_id)?;
-        let (min, max) = self.queue_bounds(&topic, queue_id);
-        if offset < min || offset >= max {
-            return Err(Refusal::new(ResponseCode::NO_MESSAGE, Answer::DONE.remark.unwrap_or_default()));
-        }
-        let handle = handle?;
+        let handle = read_handle(&header.extra_info)?;
         let group: Arc<str> = (&*header.consumer_group).into();
         let wall_ms = self.wall(now).as_millis();
         let invisible_time = header.invisible_time;

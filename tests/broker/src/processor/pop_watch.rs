@@ -192,6 +192,14 @@ impl Broker {
         Ok(())
     }
 
+    /// The retry topics that pops of `topic` brought about. Java: `clearRetryTopicWhenDeleteTopic`.
+    pub(super) fn pop_retry_topics(&self, topic: &str) -> Vec<String> {
+        let names = self.offsets.groups_of(topic).flat_map(|group| {
+            [names::pop_retry_topic_v1(group, topic), names::pop_retry_topic_v2(group, topic)]
+        });
+        names.filter(|name| self.topics.get(name).is_some()).collect()
+    }
+
     /// The topic that a group's messages of `topic` come to when their invisible time is over.
     pub(super) fn pop_retry_topic(&self, group: &str, topic: &str) -> String {
         match self.config.retry_topic_v2 {

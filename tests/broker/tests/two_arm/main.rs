@@ -25,14 +25,16 @@ use self::arm::Arm;
 use self::report::Report;
 use self::script::Step;
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 10] = [
     ("names", include_str!("script/names.txt")),
     ("topics", include_str!("script/topics.txt")),
     ("send", include_str!("script/send.txt")),
     ("offsets", include_str!("script/offsets.txt")),
     ("clients", include_str!("script/clients.txt")),
     ("messages", include_str!("script/messages.txt")),
+    ("timer", include_str!("script/timer.txt")),
     ("pop", include_str!("script/pop.txt")),
+    ("reply", include_str!("script/reply.txt")),
     ("broker", include_str!("script/broker.txt")),
 ];
 
