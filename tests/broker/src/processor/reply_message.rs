@@ -186,7 +186,7 @@ impl Broker {
         let appended = self.put(now, &inner, &scan)?;
         let id = offset_msg_id(self.config.addr, appended.position_i64());
         Ok(SendMessageResponseHeader {
-            msg_id: Cow::Owned(id.as_str().to_owned()),
+            msg_id: Cow::Owned(id.into()),
             queue_id: reply.queue_id,
             queue_offset: appended.queue_offset,
             ..Default::default()
