@@ -126,10 +126,12 @@ final class Pops {
         producer.send(place.message("fail"));
         Place.await(failures, "a first delivery");
         producer.send(place.message("fine"));
-        Place.same("fine", Place.text(Place.next(arrived)));
-        // Java's first wait is ten seconds; the broker looks a few seconds later.
-        MessageExt again = Place.next(arrived);
-        Place.same("fail", Place.text(again));
+        // Java's first wait is ten seconds, and the broker looks a few seconds later; yet a real broker may
+        // miss to wake a pop that is about to wait, and "fine" then comes with the next.
+        MessageExt one = Place.next(arrived);
+        MessageExt other = Place.next(arrived);
+        MessageExt again = Place.text(one).equals("fail") ? one : other;
+        Place.same(Set.of("fail", "fine"), Set.of(Place.text(one), Place.text(other)));
         Place.same(1, again.getReconsumeTimes());
         Place.same(place.topic, again.getTopic());
         checkPopped(again);
