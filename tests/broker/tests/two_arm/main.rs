@@ -33,7 +33,7 @@ const FILES: [(&str, &str); 10] = [
     ("clients", include_str!("script/clients.txt")),
     ("messages", include_str!("script/messages.txt")),
     ("timer", include_str!("script/timer.txt")),
-    ("pop", include_str!("script/pop.txt")),
+    ("revive", include_str!("script/revive.txt")),
     ("reply", include_str!("script/reply.txt")),
     ("broker", include_str!("script/broker.txt")),
 ];
