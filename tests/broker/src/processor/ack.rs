@@ -15,6 +15,7 @@ use crate::asker::{Asker, FAQ, Refusal};
 use crate::broker::Broker;
 use crate::pop::check_point::CheckPointKey;
 use crate::pop::order::{Acked, OrderKey};
+use crate::reply::{Answer, NOT_SET};
 
 impl Broker {
     pub(crate) fn ack_message(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
@@ -154,7 +155,8 @@ impl Broker {
         let topic = self.check_acked_queue(asker, &header.topic, queue_id)?;
         let (min, max) = self.queue_bounds(&topic, queue_id);
         if offset < min || offset >= max {
-            return Err(Refusal::new(ResponseCode::NO_MESSAGE, ""));
+            // Java sets no remark here, and leaves its first one.
+            return Err(Refusal::new(ResponseCode::NO_MESSAGE, NOT_SET));
         }
         let handle = read_handle(&header.extra_info)?;
         let group: Arc<str> = (&*header.consumer_group).into();
@@ -177,7 +179,7 @@ impl Broker {
                 revive_qid: handle.revive_queue_id,
             }
         };
-        self.replier.header(now, asker, &answered);
+        self.replier.reply(now, asker, Answer::DONE, &answered, [].iter());
         Ok(())
     }
 

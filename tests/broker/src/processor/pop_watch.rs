@@ -118,7 +118,8 @@ impl Broker {
                 polled => polling_full = polled == Polled::Full,
             }
         }
-        self.replier.header(now, asker, &NotificationResponseHeader { has_msg, polling_full });
+        let header = NotificationResponseHeader { has_msg, polling_full };
+        self.replier.reply(now, asker, Answer::DONE, &header, [].iter());
         Ok(())
     }
 
@@ -158,7 +159,8 @@ impl Broker {
         let waiting =
             self.pops.polls.len_of(&pop_key(&header.topic, &header.consumer_group, header.queue_id));
         let polling_num = i32::try_from(waiting).unwrap_or(i32::MAX);
-        self.replier.header(now, asker, &PollingInfoResponseHeader { polling_num });
+        let header = PollingInfoResponseHeader { polling_num };
+        self.replier.reply(now, asker, Answer::DONE, &header, [].iter());
         Ok(())
     }
 

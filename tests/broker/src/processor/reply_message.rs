@@ -80,8 +80,7 @@ impl Broker {
         connection: ConnectionId,
     ) {
         let wall_ms = self.wall(now).as_millis();
-        let mut properties = String::with_capacity(request.properties.len() + 40);
-        copy_without(&mut properties, &request.properties, &[property::PUSH_REPLY_TIME]);
+        let mut properties = self.reply_properties(&request.properties);
         pair(&mut properties, property::PUSH_REPLY_TIME, &wall_ms.to_string());
         let header = ReplyMessageRequestHeader {
             producer_group: Cow::Borrowed(&request.producer_group),
@@ -101,6 +100,16 @@ impl Broker {
             ..Default::default()
         };
         self.replier.call(connection, &header, &command.body);
+    }
+
+    /// A reply's properties with what the broker adds.
+    fn reply_properties(&self, text: &str) -> String {
+        let mut properties = String::with_capacity(text.len() + 80);
+        let replaced = [property::PUSH_REPLY_TIME, property::MSG_REGION, property::TRACE_ON];
+        copy_without(&mut properties, text, &replaced);
+        pair(&mut properties, property::MSG_REGION, &self.config.region_id);
+        pair(&mut properties, property::TRACE_ON, "true");
+        properties
     }
 
     /// The client that asked has answered, or will not.
@@ -153,6 +162,7 @@ impl Broker {
             return Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, "the reply has no body"));
         }
         let scan = Scan::of(&request.properties);
+        let properties = self.reply_properties(&request.properties);
         let inner = Inner {
             topic: &request.topic,
             queue_id: reply.queue_id,
@@ -163,7 +173,7 @@ impl Broker {
             reconsume_times: request.reconsume_times,
             prepared_transaction_offset: 0,
             body: &reply.command.body,
-            properties: &request.properties,
+            properties: &properties,
             tags_code: 0,
         };
         let appended = self.put(now, &inner, &scan)?;

@@ -25,13 +25,14 @@ use self::arm::Arm;
 use self::report::Report;
 use self::script::Step;
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("names", include_str!("script/names.txt")),
     ("topics", include_str!("script/topics.txt")),
     ("send", include_str!("script/send.txt")),
     ("offsets", include_str!("script/offsets.txt")),
     ("clients", include_str!("script/clients.txt")),
     ("messages", include_str!("script/messages.txt")),
+    ("pop", include_str!("script/pop.txt")),
     ("broker", include_str!("script/broker.txt")),
 ];
 
