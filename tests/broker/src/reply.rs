@@ -12,6 +12,9 @@ use rocketmq_client_core::time::Instant;
 use crate::asker::{Asker, Refusal};
 use crate::output::{ConnectionId, Frames, Outbox};
 
+/// The remark that Java's responses are born with.
+pub(crate) const NOT_SET: &str = "not set any response code";
+
 /// Everything of an answer but its header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer<'a> {
@@ -25,7 +28,7 @@ impl Answer<'_> {
     /// A bare success.
     pub(crate) const OK: Self = Self { code: ResponseCode::SUCCESS, remark: None, extra: &[] };
     /// A success whose handler only set the code, which leaves Java's first remark where it is.
-    pub(crate) const DONE: Self = Self { remark: Some("not set any response code"), ..Self::OK };
+    pub(crate) const DONE: Self = Self { remark: Some(NOT_SET), ..Self::OK };
     /// A success with a remark that says nothing.
     pub(crate) const BLANK: Self = Self { remark: Some(""), ..Self::OK };
 }
@@ -103,7 +106,8 @@ impl Replier {
 
     /// Answers an error.
     pub(crate) fn refuse(&mut self, now: Instant, asker: &Asker, refusal: &Refusal, extra: &[(&str, &str)]) {
-        let answer = Answer { code: refusal.code, remark: Some(&refusal.remark), extra };
+        let remark = Some(&*refusal.remark).filter(|remark| !remark.is_empty());
+        let answer = Answer { code: refusal.code, remark, extra };
         self.reply(now, asker, answer, &NoHeader, [].iter());
     }
 

@@ -15,7 +15,7 @@ use crate::asker::{Asker, FAQ, Refusal};
 use crate::broker::Broker;
 use crate::pop::check_point::CheckPointKey;
 use crate::pop::order::{Acked, OrderKey};
-use crate::reply::Answer;
+use crate::reply::{Answer, NOT_SET};
 
 impl Broker {
     pub(crate) fn ack_message(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
@@ -152,29 +152,12 @@ impl Broker {
         command: &RemotingCommand,
     ) -> Handled {
         let header: ChangeInvisibleTimeRequestHeader<'_> = command.header()?;
-        let topic = match self.check_changed(asker, &header) {
-            Ok(topic) => topic,
-            Err(refusal) => {
-                let header = ChangeInvisibleTimeResponseHeader::default();
-                self.replier.refuse_with(now, asker, &refusal, &header);
-                return Ok(());
-            }
-        };
-        let answered = self.change(now, &header, topic)?;
-        self.replier.reply(now, asker, Answer::DONE, &answered, [].iter());
-        Ok(())
-    }
-
-    fn check_changed(
-        &self,
-        asker: &Asker,
-        header: &ChangeInvisibleTimeRequestHeader<'_>,
-    ) -> Result<Arc<str>, Refusal> {
-        let topic = self.check_acked_queue(asker, &header.topic, header.queue_id)?;
-        let (min, max) = self.queue_bounds(&topic, header.queue_id);
-        if header.offset < min || header.offset >= max {
-            let remark = Answer::DONE.remark.unwrap_or_default();
-            return Err(Refusal::new(ResponseCode::NO_MESSAGE, remark));
+        let (queue_id, offset) = (header.queue_id, header.offset);
+        let topic = self.check_acked_queue(asker, &header.topic, queue_id)?;
+        let (min, max) = self.queue_bounds(&topic, queue_id);
+        if offset < min || offset >= max {
+            // Java sets no remark here, and leaves its first one.
+            return Err(Refusal::new(ResponseCode::NO_MESSAGE, NOT_SET));
         }
         Ok(topic)
     }
@@ -192,20 +175,23 @@ impl Broker {
         let invisible_time = header.invisible_time;
         if handle.revive_queue_id == REVIVE_QUEUE_ORDERLY {
             let key = OrderKey { topic, group, queue_id };
-            return Ok(self.change_orderly(&key, offset, &handle, wall_ms, invisible_time));
-        }
-        // The message gets a check point of its own, and is acknowledged in the old one.
-        let old = point_of(&handle, topic, group, queue_id);
-        let new = CheckPointKey { start_offset: offset, pop_time: wall_ms, ..old.clone() };
-        let next_record = self.store.log.next();
-        let revive_at_ms = wall_ms.saturating_add(invisible_time);
-        self.pops.check_points.add(new, [offset], revive_at_ms, next_record);
-        self.pops.check_points.ack(&old, offset, next_record);
-        Ok(ChangeInvisibleTimeResponseHeader {
-            pop_time: wall_ms,
-            invisible_time,
-            revive_qid: handle.revive_queue_id,
-        })
+            self.change_orderly(&key, offset, &handle, wall_ms, invisible_time)
+        } else {
+            // The message gets a check point of its own, and is acknowledged in the old one.
+            let old = point_of(&handle, topic, group, queue_id);
+            let new = CheckPointKey { start_offset: offset, pop_time: wall_ms, ..old.clone() };
+            let next_record = self.store.log.next();
+            let revive_at_ms = wall_ms.saturating_add(invisible_time);
+            self.pops.check_points.add(new, [offset], revive_at_ms, next_record);
+            self.pops.check_points.ack(&old, offset, next_record);
+            ChangeInvisibleTimeResponseHeader {
+                pop_time: wall_ms,
+                invisible_time,
+                revive_qid: handle.revive_queue_id,
+            }
+        };
+        self.replier.reply(now, asker, Answer::DONE, &answered, [].iter());
+        Ok(())
     }
 
     fn change_orderly(

@@ -137,20 +137,15 @@ pub(super) fn refusal_of(code: RequestCode, command: &RemotingCommand) -> Refusa
     let failed = |remark: &str| Refusal::new(ResponseCode::SYSTEM_ERROR, remark);
     let blank = |field: &str| nullable(command, field).is_none_or(|value| value.trim().is_empty());
     match code {
-        RequestCode::AUTH_CREATE_USER
-        | RequestCode::AUTH_UPDATE_USER
-        | RequestCode::AUTH_DELETE_USER
-        | RequestCode::AUTH_GET_USER
+        RequestCode::AUTH_DELETE_USER if blank("username") => {
+            Refusal::new(ResponseCode::NO_PERMISSION, "username can not be blank")
+        }
+        RequestCode::AUTH_CREATE_USER | RequestCode::AUTH_UPDATE_USER | RequestCode::AUTH_GET_USER
             if blank("username") =>
         {
             Refusal::new(ResponseCode::INVALID_PARAMETER, "The username is blank")
         }
-        RequestCode::AUTH_CREATE_ACL
-        | RequestCode::AUTH_UPDATE_ACL
-        | RequestCode::AUTH_DELETE_ACL
-        | RequestCode::AUTH_GET_ACL
-            if blank("subject") =>
-        {
+        RequestCode::AUTH_DELETE_ACL | RequestCode::AUTH_GET_ACL if blank("subject") => {
             Refusal::new(ResponseCode::NO_PERMISSION, "The subject is null.")
         }
         RequestCode::AUTH_CREATE_USER

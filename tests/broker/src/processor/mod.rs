@@ -60,7 +60,7 @@ impl Broker {
         }
         if let Err(refusal) = self.process_other(now, asker, command, code) {
             tracing::debug!(%code, response = refusal.code.0, remark = %refusal.remark, "refused");
-            self.replier.refuse(now, asker, &refusal, &[]);
+            self.replier.refuse(now, asker, &refusal, fields_of_refusal(code, &refusal));
         }
     }
 
@@ -160,6 +160,23 @@ impl Broker {
             }
             other => Err(admin_broker::refusal_of(other, command)),
         }
+    }
+}
+
+/// The fields of a refused pop and its kin: in Java their headers hold primitives, which are always written,
+/// unless an exception left no header.
+fn fields_of_refusal(code: RequestCode, refusal: &Refusal) -> &'static [(&'static str, &'static str)] {
+    match code {
+        _ if refusal.code == ResponseCode::SYSTEM_ERROR => &[],
+        RequestCode::POP_MESSAGE | RequestCode::PEEK_MESSAGE => {
+            &[("popTime", "0"), ("invisibleTime", "0"), ("reviveQid", "0"), ("restNum", "0")]
+        }
+        RequestCode::CHANGE_MESSAGE_INVISIBLETIME => {
+            &[("popTime", "0"), ("invisibleTime", "0"), ("reviveQid", "0")]
+        }
+        RequestCode::NOTIFICATION => &[("hasMsg", "false"), ("pollingFull", "false")],
+        RequestCode::POLLING_INFO => &[("pollingNum", "0")],
+        _ => &[],
     }
 }
 

@@ -141,8 +141,8 @@ impl Broker {
                 polled => polling_full = polled == Polled::Full,
             }
         }
-        let answered = NotificationResponseHeader { has_msg, polling_full };
-        self.replier.reply(now, asker, Answer::DONE, &answered, [].iter());
+        let header = NotificationResponseHeader { has_msg, polling_full };
+        self.replier.reply(now, asker, Answer::DONE, &header, [].iter());
         Ok(())
     }
 
@@ -187,8 +187,8 @@ impl Broker {
         let waiting =
             self.pops.polls.len_of(&pop_key(&header.topic, &header.consumer_group, header.queue_id));
         let polling_num = i32::try_from(waiting).unwrap_or(i32::MAX);
-        let answered = PollingInfoResponseHeader { polling_num };
-        self.replier.reply(now, asker, Answer::DONE, &answered, [].iter());
+        let header = PollingInfoResponseHeader { polling_num };
+        self.replier.reply(now, asker, Answer::DONE, &header, [].iter());
         Ok(())
     }
 

@@ -86,8 +86,7 @@ impl Broker {
         connection: ConnectionId,
     ) {
         let wall_ms = self.wall(now).as_millis();
-        let mut properties = String::with_capacity(request.properties.len() + 40);
-        copy_without(&mut properties, &self.reply_properties(request), &[property::PUSH_REPLY_TIME]);
+        let mut properties = self.reply_properties(&request.properties);
         pair(&mut properties, property::PUSH_REPLY_TIME, &wall_ms.to_string());
         let header = ReplyMessageRequestHeader {
             producer_group: Cow::Borrowed(&request.producer_group),
@@ -107,6 +106,16 @@ impl Broker {
             ..Default::default()
         };
         self.replier.call(connection, &header, &command.body);
+    }
+
+    /// A reply's properties with what the broker adds.
+    fn reply_properties(&self, text: &str) -> String {
+        let mut properties = String::with_capacity(text.len() + 80);
+        let replaced = [property::PUSH_REPLY_TIME, property::MSG_REGION, property::TRACE_ON];
+        copy_without(&mut properties, text, &replaced);
+        pair(&mut properties, property::MSG_REGION, &self.config.region_id);
+        pair(&mut properties, property::TRACE_ON, "true");
+        properties
     }
 
     /// The client that asked has answered, or will not.
@@ -168,8 +177,8 @@ impl Broker {
         if reply.command.body.is_empty() {
             return Err(Refusal::new(ResponseCode::MESSAGE_ILLEGAL, "the reply has no body"));
         }
-        let properties = self.reply_properties(request);
-        let scan = Scan::of(&properties);
+        let scan = Scan::of(&request.properties);
+        let properties = self.reply_properties(&request.properties);
         let inner = Inner {
             topic: &request.topic,
             queue_id: reply.queue_id,

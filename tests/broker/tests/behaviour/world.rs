@@ -304,7 +304,7 @@ impl World {
             remark,
             next: header.next_begin_offset,
             max: header.max_offset,
-            forbidden: header.forbidden_type,
+            forbidden: answer.ext.get("forbiddenType").and_then(|kind| kind.parse().ok()),
             messages,
         })
     }

@@ -25,25 +25,30 @@ pub(crate) struct Report {
     codes: BTreeMap<i32, (bool, bool)>,
     differences: Vec<Difference>,
     accepted: Vec<Accepted>,
+    /// Values of the other arm, and how many of them the rules left nothing of.
+    values: usize,
+    left_out: usize,
+}
+
+/// Whether nothing is left of a value but its rule's name.
+fn is_left_out(value: &str) -> bool {
+    let value = value.trim_matches('"');
+    value.starts_with('<') && value.ends_with('>') && value != "<none>"
 }
 
 const ABSENT: &str = "<absent>";
 
 impl Report {
-    pub(crate) fn new(other: &'static str) -> Self {
+    pub(crate) fn new(other: &'static str, accepted: Vec<Accepted>) -> Self {
         Self {
             other,
             exchanges: 0,
             codes: BTreeMap::new(),
             differences: Vec::new(),
-            accepted: Accepted::list(),
+            accepted,
+            values: 0,
+            left_out: 0,
         }
-    }
-
-    /// Two brokers of one kind differ nowhere.
-    pub(crate) fn without_accepted(mut self) -> Self {
-        self.accepted.clear();
-        self
     }
 
     pub(crate) fn add(&mut self, step: &Step, dev: &Outcome, other: &Outcome) {
@@ -74,6 +79,8 @@ impl Report {
             });
         }
         let ours = matches!(step, Step::Ask(ask) if ask.rules.iter().any(|rule| rule == "ours"));
+        self.values += other.leaves.len();
+        self.left_out += other.leaves.values().filter(|value| is_left_out(value)).count();
         let paths: BTreeSet<_> = dev.leaves.keys().chain(other.leaves.keys()).collect();
         for path in paths {
             let value =
@@ -133,6 +140,7 @@ impl Report {
             println!("not counted, for want of a success or an error: {}", one_sided.join(", "));
         }
         let accepted = self.differences.iter().filter(|difference| self.reason(difference).is_some()).count();
+        println!("{} values compared, {} of them left out by the rules", self.values, self.left_out);
         println!("{accepted} of the differences are accepted, by {} entries", self.accepted.len());
         println!(
             "{} exchanges, {} codes, {} differences",

@@ -17,6 +17,8 @@
 //! - `place`: settings that say where a server lives.
 //! - `page`: how many topics a page holds, not which: Java's order is that of a hash map.
 //! - `delay`: what a step measured in milliseconds up to the moment of the answer.
+//! - `pop`: the queue that keeps a pop in mind, which is any of eight, and the pop's time inside handles.
+//! - `recall`: the handle of a message for a time, which holds a time in Base64.
 //! - `uniq`: an id that the broker made up, and the size of the record that holds it.
 //! - `pop`: the revive queue, which goes round with every pop, and the handles that name it.
 //! - `orderchange`: an invisible time that is counted from the pop on.
@@ -155,10 +157,20 @@ impl Rules {
             return "<date>".to_owned();
         }
         if has("figures") && (path.starts_with("body.table.") || path.starts_with("body.stats")) {
-            return figures(text);
+            // Java says `null` until it has looked for the first time.
+            return if text == "null" { figures(DISTRIBUTION) } else { figures(text) };
         }
         if has("place") && ["body.listenPort", "body.brokerIP1"].contains(&path) {
             return "<place>".to_owned();
+        }
+        if has("pop") && last == "reviveQid" {
+            return "<revive>".to_owned();
+        }
+        if has("pop") && last == "POP_CK" {
+            return handle(text);
+        }
+        if has("recall") && last == "recallHandle" {
+            return "<handle>".to_owned();
         }
         if has("delay") && last == "delayTime" && number.is_some() {
             return "<delay>".to_owned();
@@ -209,6 +221,16 @@ impl Rules {
     }
 }
 
+/// A pop's handle without its time and its revive queue.
+fn handle(text: &str) -> String {
+    let part = |(index, word): (usize, &str)| match index {
+        1 => "<time>".to_owned(),
+        3 => "<revive>".to_owned(),
+        _ => word.to_owned(),
+    };
+    text.split(' ').enumerate().map(part).collect::<Vec<_>>().join(" ")
+}
+
 fn is_set(path: &str) -> bool {
     SETS.iter().any(|name| path.ends_with(name))
 }
@@ -224,8 +246,12 @@ fn figures(text: &str) -> String {
         }
     }
     let out = [" KiB", " MiB", " GiB", " B"].iter().fold(out, |out, unit| out.replace(unit, ""));
-    out.split(' ').filter(|word| *word != "#").collect::<Vec<_>>().join(" ")
+    out.split(' ').filter(|word| *word != "#").collect::<Vec<_>>().join(" ").trim().to_owned()
 }
+
+/// How long appends took.
+const DISTRIBUTION: &str = "[<=0ms]:0 [0~10ms]:0 [10~50ms]:0 [50~100ms]:0 [100~200ms]:0 [200~500ms]:0 \
+    [500ms~1s]:0 [1~2s]:0 [2~3s]:0 [3~4s]:0 [4~5s]:0 [5~10s]:0 [10s~]:0";
 
 /// `2026-11-21#07:44:01:315`, as Java's tools show times.
 fn is_date(text: &str) -> bool {

@@ -30,6 +30,16 @@ pub(crate) enum Step {
     Close { connection: String },
 }
 
+impl Step {
+    /// The step's name, if it is a request that the broker answers.
+    pub(crate) fn broker_request(&self) -> Option<&str> {
+        match self {
+            Self::Ask(ask) if !ask.oneway && !ask.connection.starts_with("names") => Some(&ask.name),
+            _ => None,
+        }
+    }
+}
+
 /// A request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ask {
