@@ -158,16 +158,6 @@ impl Broker {
         self.register_changes();
     }
 
-    /// Java: `AbstractSendMessageProcessor#buildMsgContext`.
-    fn reply_properties(&self, request: &SendRequest<'_>) -> String {
-        let mut properties = String::with_capacity(request.properties.len() + 48);
-        let own = [property::MSG_REGION, property::TRACE_ON];
-        copy_without(&mut properties, &request.properties, &own);
-        pair(&mut properties, property::MSG_REGION, &self.config.region_id);
-        pair(&mut properties, property::TRACE_ON, "true");
-        properties
-    }
-
     fn store_reply(
         &mut self,
         now: Instant,
