@@ -30,7 +30,7 @@ use self::arm::Arm;
 use self::report::Report;
 use self::script::Step;
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("names", include_str!("script/names.txt")),
     ("topics", include_str!("script/topics.txt")),
     ("send", include_str!("script/send.txt")),
@@ -38,6 +38,7 @@ const FILES: [(&str, &str); 8] = [
     ("clients", include_str!("script/clients.txt")),
     ("messages", include_str!("script/messages.txt")),
     ("pop", include_str!("script/pop.txt")),
+    ("hold", include_str!("script/hold.txt")),
     ("broker", include_str!("script/broker.txt")),
 ];
 
