@@ -111,6 +111,18 @@ impl Replier {
         self.reply(now, asker, answer, &NoHeader, [].iter());
     }
 
+    /// Answers an error with the header that Java had made before it looked: zeros, `false`.
+    pub(crate) fn refuse_with<'h>(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        refusal: &Refusal,
+        header: &impl Header<'h>,
+    ) {
+        let answer = Answer { code: refusal.code, remark: Some(&refusal.remark), extra: &[] };
+        self.reply(now, asker, answer, header, [].iter());
+    }
+
     /// Sends a one-way request to a client.
     pub(crate) fn push<'h, H: RequestHeader<'h>>(
         &mut self,

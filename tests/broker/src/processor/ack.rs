@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rocketmq_client_core::message::pop::{PopHandle, REVIVE_QUEUE_ORDERLY, RetryMark};
 use rocketmq_client_core::remoting::{
     AckMessageRequestHeader, BatchAck, BatchAckMessageRequestBody, ChangeInvisibleTimeRequestHeader,
-    ChangeInvisibleTimeResponseHeader, RemotingCommand, ResponseCode,
+    ChangeInvisibleTimeResponseHeader, NoHeader, RemotingCommand, ResponseCode,
 };
 use rocketmq_client_core::time::Instant;
 
@@ -46,14 +46,15 @@ impl Broker {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let nothing = || Refusal::new(ResponseCode::NO_MESSAGE, "");
-        if command.body.is_empty() {
-            return Err(nothing());
-        }
-        let body = BatchAckMessageRequestBody::decode(&command.body)
-            .map_err(|error| bad_body("batch of acknowledgements", error))?;
+        let body = match command.body.is_empty() {
+            true => BatchAckMessageRequestBody::default(),
+            false => BatchAckMessageRequestBody::decode(&command.body)
+                .map_err(|error| bad_body("batch of acknowledgements", error))?,
+        };
         if body.acks.is_empty() {
-            return Err(nothing());
+            let answer = Answer { code: ResponseCode::NO_MESSAGE, remark: None, extra: &[] };
+            self.replier.reply(now, asker, answer, &NoHeader, [].iter());
+            return Ok(());
         }
         let mut refused = None;
         for ack in &body.acks {
@@ -158,11 +159,21 @@ impl Broker {
             // Java sets no remark here, and leaves its first one.
             return Err(Refusal::new(ResponseCode::NO_MESSAGE, NOT_SET));
         }
+        Ok(topic)
+    }
+
+    fn change(
+        &mut self,
+        now: Instant,
+        header: &ChangeInvisibleTimeRequestHeader<'_>,
+        topic: Arc<str>,
+    ) -> Result<ChangeInvisibleTimeResponseHeader, Refusal> {
+        let (queue_id, offset) = (header.queue_id, header.offset);
         let handle = read_handle(&header.extra_info)?;
         let group: Arc<str> = (&*header.consumer_group).into();
         let wall_ms = self.wall(now).as_millis();
         let invisible_time = header.invisible_time;
-        let answered = if handle.revive_queue_id == REVIVE_QUEUE_ORDERLY {
+        if handle.revive_queue_id == REVIVE_QUEUE_ORDERLY {
             let key = OrderKey { topic, group, queue_id };
             self.change_orderly(&key, offset, &handle, wall_ms, invisible_time)
         } else {

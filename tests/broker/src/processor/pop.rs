@@ -42,15 +42,30 @@ pub(super) enum Popped {
 
 impl Broker {
     pub(crate) fn pop_message(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        let popped = self.pop(now, asker, command, None)?;
+        let header = command.header()?;
+        let popped = self.pop_or_refuse(now, asker, command, &header, None);
         self.pop_for_others(now, command, popped);
         Ok(())
     }
 
     /// Carries out a request that waited.
     pub(super) fn pop_again(&mut self, now: Instant, poll: &Poll) -> Popped {
-        self.pop(now, &poll.asker, &poll.command, Some(poll.born_ms)).unwrap_or_else(|refusal| {
-            self.replier.refuse(now, &poll.asker, &refusal, &[]);
+        match poll.command.header() {
+            Ok(header) => self.pop_or_refuse(now, &poll.asker, &poll.command, &header, Some(poll.born_ms)),
+            Err(_) => Popped::Nothing,
+        }
+    }
+
+    fn pop_or_refuse(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+        header: &PopMessageRequestHeader<'_>,
+        born_ms: Option<i64>,
+    ) -> Popped {
+        self.pop(now, asker, command, header, born_ms).unwrap_or_else(|refusal| {
+            self.replier.refuse_with(now, asker, &refusal, &PopMessageResponseHeader::default());
             Popped::Nothing
         })
     }
@@ -70,15 +85,15 @@ impl Broker {
         now: Instant,
         asker: &Asker,
         command: &RemotingCommand,
+        header: &PopMessageRequestHeader<'_>,
         born_ms: Option<i64>,
     ) -> Result<Popped, Refusal> {
-        let header: PopMessageRequestHeader<'_> = command.header()?;
         let wall_ms = self.wall(now).as_millis();
         let given = Some(header.born_time).filter(|born| *born != 0);
         let born_ms = born_ms.or(given).unwrap_or(wall_ms);
-        let (topic, group) = self.check_pop(now, asker, &header, born_ms)?;
-        let filter = self.pop_filter(now, &header)?;
-        let mut run = self.pop_run(&header, &topic, &group, filter, wall_ms);
+        let (topic, group) = self.check_pop(now, asker, header, born_ms)?;
+        let filter = self.pop_filter(now, header)?;
+        let mut run = self.pop_run(header, &topic, &group, filter, wall_ms);
         let mut left = i64::MAX;
         loop {
             self.pop_from_all(&mut run, &topic);

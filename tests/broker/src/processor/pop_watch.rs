@@ -27,7 +27,14 @@ impl Broker {
     pub(crate) fn peek_message(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
         let header: PeekMessageRequestHeader<'_> = command.header()?;
         let (group, queue_id) = (&*header.consumer_group, header.queue_id);
-        let (topic, _) = self.check_popped(now, asker, &header.topic, group, queue_id)?;
+        let topic = match self.check_popped(now, asker, &header.topic, group, queue_id) {
+            Ok((topic, _)) => topic,
+            Err(refusal) => {
+                let header = PopMessageResponseHeader::default();
+                self.replier.refuse_with(now, asker, &refusal, &header);
+                return Ok(());
+            }
+        };
         let random = i32::try_from(self.rng.below(100)).unwrap_or(0);
         let retry_topic = self.pop_retry_topic(group, &topic.topic_name);
         let retry_queues = self.topics.get(&retry_topic).map_or(0, |config| config.read_queue_nums);
@@ -80,13 +87,29 @@ impl Broker {
     }
 
     pub(crate) fn notification(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        self.notify(now, asker, command, None)
+        let header = command.header()?;
+        self.notify_or_refuse(now, asker, command, &header, None);
+        Ok(())
     }
 
     /// Carries out a request that waited.
     pub(super) fn notification_again(&mut self, now: Instant, poll: &Poll) {
-        if let Err(refusal) = self.notify(now, &poll.asker, &poll.command, Some(poll.born_ms)) {
-            self.replier.refuse(now, &poll.asker, &refusal, &[]);
+        if let Ok(header) = poll.command.header() {
+            self.notify_or_refuse(now, &poll.asker, &poll.command, &header, Some(poll.born_ms));
+        }
+    }
+
+    fn notify_or_refuse(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+        header: &NotificationRequestHeader<'_>,
+        born_ms: Option<i64>,
+    ) {
+        if let Err(refusal) = self.notify(now, asker, command, header, born_ms) {
+            let header = NotificationResponseHeader::default();
+            self.replier.refuse_with(now, asker, &refusal, &header);
         }
     }
 
@@ -95,13 +118,13 @@ impl Broker {
         now: Instant,
         asker: &Asker,
         command: &RemotingCommand,
+        header: &NotificationRequestHeader<'_>,
         born_ms: Option<i64>,
     ) -> Handled {
-        let header: NotificationRequestHeader<'_> = command.header()?;
         let (topic, group) =
             self.check_popped(now, asker, &header.topic, &header.consumer_group, header.queue_id)?;
         let wall_ms = self.wall(now).as_millis();
-        let has_msg = self.has_to_pop(&header, &topic, &group, wall_ms);
+        let has_msg = self.has_to_pop(header, &topic, &group, wall_ms);
         let mut polling_full = false;
         if !has_msg {
             let given = Some(header.born_time).filter(|born| *born != 0);
@@ -155,13 +178,26 @@ impl Broker {
 
     pub(crate) fn polling_info(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
         let header: PollingInfoRequestHeader<'_> = command.header()?;
-        self.check_popped(now, asker, &header.topic, &header.consumer_group, header.queue_id)?;
+        let (topic, group) = (&*header.topic, &*header.consumer_group);
+        if let Err(refusal) = self.check_popped(now, asker, topic, group, header.queue_id) {
+            let header = PollingInfoResponseHeader::default();
+            self.replier.refuse_with(now, asker, &refusal, &header);
+            return Ok(());
+        }
         let waiting =
             self.pops.polls.len_of(&pop_key(&header.topic, &header.consumer_group, header.queue_id));
         let polling_num = i32::try_from(waiting).unwrap_or(i32::MAX);
         let header = PollingInfoResponseHeader { polling_num };
         self.replier.reply(now, asker, Answer::DONE, &header, [].iter());
         Ok(())
+    }
+
+    /// The retry topics that pops of `topic` brought about. Java: `clearRetryTopicWhenDeleteTopic`.
+    pub(super) fn pop_retry_topics(&self, topic: &str) -> Vec<String> {
+        let names = self.offsets.groups_of(topic).flat_map(|group| {
+            [names::pop_retry_topic_v1(group, topic), names::pop_retry_topic_v2(group, topic)]
+        });
+        names.filter(|name| self.topics.get(name).is_some()).collect()
     }
 
     /// The topic that a group's messages of `topic` come to when their invisible time is over.
