@@ -40,7 +40,9 @@ pub(crate) fn leaves(
     }
     rules.flatten("body", &body(code, &command.body), own, &mut out);
     if own.iter().any(|rule| rule == "page") {
-        let topics = out.extract_if(.., |path, _| path.starts_with("body.topicConfigTable.")).count();
+        let before = out.len();
+        out.retain(|path, _| !path.starts_with("body.topicConfigTable."));
+        let topics = before - out.len();
         // A topic's configuration is eight leaves while it has no attributes.
         out.insert("body.topicConfigTable".to_owned(), format!("{} topics", topics / 8));
     }

@@ -79,6 +79,10 @@ impl Arm {
                 let pushed = self.connection(connection).pushed(*code);
                 Some(self.outcome(*code, pushed.as_ref(), rules))
             }
+            Step::Await { connection, code, rules, .. } => {
+                let answer = self.connection(connection).answer();
+                Some(self.outcome(*code, answer.as_ref(), rules))
+            }
             Step::Reply { connection, code, answer, body } => {
                 let body = self.fill(body);
                 self.connection(connection).reply(*code, *answer, body);
@@ -103,6 +107,10 @@ impl Arm {
             let connection = self.connection(&ask.connection);
             if ask.oneway {
                 connection.tell(ask.code, &fields, &body);
+                return None;
+            }
+            if ask.later {
+                connection.send(ask.code, &fields, &body);
                 return None;
             }
             let answer = connection.ask(ask.code, &fields, &body);

@@ -53,10 +53,20 @@ impl Connection {
 
     /// Sends a request and waits for its answer; none when nobody answers in time.
     pub(crate) fn ask(&mut self, code: i32, fields: &[(&str, &str)], body: &[u8]) -> Option<RemotingCommand> {
-        let opaque = self.post(code, 0, fields, body);
+        self.send(code, fields, body);
+        self.answer()
+    }
+
+    /// Sends a request; [`Connection::answer`] waits for its answer.
+    pub(crate) fn send(&mut self, code: i32, fields: &[(&str, &str)], body: &[u8]) {
+        self.post(code, 0, fields, body);
+    }
+
+    /// The answer to the last request; none when nobody answers in time.
+    pub(crate) fn answer(&mut self) -> Option<RemotingCommand> {
         loop {
             let answer = self.answers.recv_timeout(ANSWER_MAX).ok()?;
-            if answer.opaque == opaque {
+            if answer.opaque == self.opaque {
                 return Some(answer);
             }
         }
@@ -67,7 +77,7 @@ impl Connection {
         self.post(code, FLAG_ONEWAY, fields, body);
     }
 
-    fn post(&mut self, code: i32, flag: i32, fields: &[(&str, &str)], body: &[u8]) -> i32 {
+    fn post(&mut self, code: i32, flag: i32, fields: &[(&str, &str)], body: &[u8]) {
         self.opaque += 1;
         let mut out = BytesMut::new();
         let head = Head { code, opaque: self.opaque, flag, remark: None };
@@ -75,7 +85,6 @@ impl Connection {
         out.extend_from_slice(body);
         // A server that closed the connection doesn't answer; the wait for the answer tells.
         let _ = self.stream.write_all(&out);
-        self.opaque
     }
 
     /// The next request from the broker with this code; others before it are dropped.

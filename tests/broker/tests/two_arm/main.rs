@@ -30,7 +30,7 @@ use self::arm::Arm;
 use self::report::Report;
 use self::script::Step;
 
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     ("names", include_str!("script/names.txt")),
     ("topics", include_str!("script/topics.txt")),
     ("send", include_str!("script/send.txt")),
@@ -41,6 +41,7 @@ const FILES: [(&str, &str); 11] = [
     ("pop", include_str!("script/pop.txt")),
     ("revive", include_str!("script/revive.txt")),
     ("reply", include_str!("script/reply.txt")),
+    ("hold", include_str!("script/hold.txt")),
     ("broker", include_str!("script/broker.txt")),
 ];
 

@@ -54,10 +54,10 @@ impl Report {
     pub(crate) fn add(&mut self, step: &Step, dev: &Outcome, other: &Outcome) {
         let (name, code) = match step {
             Step::Ask(ask) => (&ask.name, ask.code),
-            Step::Push { name, code, .. } => (name, *code),
+            Step::Push { name, code, .. } | Step::Await { name, code, .. } => (name, *code),
             _ => return,
         };
-        if let Step::Ask(_) = step {
+        if matches!(step, Step::Ask(_) | Step::Await { .. }) {
             self.exchanges += 1;
             let seen = self.codes.entry(code).or_default();
             match other.code {
@@ -67,7 +67,7 @@ impl Report {
             }
         }
         if std::env::var_os("RMQ_TWO_ARM_SHOW").is_some() {
-            println!("{name}: {:?}", other.leaves);
+            eprintln!("{name}: {:?}", other.leaves);
         }
         if other.code.is_none() {
             self.differences.push(Difference {

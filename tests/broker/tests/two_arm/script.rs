@@ -9,6 +9,8 @@
 //!   keep word path                       `$word` is what the answer says there, in each arm its own
 //!   rules word ...                       what may differ, see `rules.rs`
 //!   oneway                               nobody answers
+//!   later                                the answer is awaited by a later step
+//! await name: connection CODE            the answer to the request that waits on this connection
 //! push name: connection CODE             a request that comes from the broker
 //! reply connection CODE code BODY        how a connection answers such requests from here on
 //! close connection
@@ -25,16 +27,37 @@ use rocketmq_client_core::remoting::RequestCode;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Ask(Ask),
-    Push { name: String, connection: String, code: i32, rules: Vec<String> },
-    Reply { connection: String, code: i32, answer: i32, body: String },
-    Close { connection: String },
+    Push {
+        name: String,
+        connection: String,
+        code: i32,
+        rules: Vec<String>,
+    },
+    /// The answer to a request that was sent on this connection and waits.
+    Await {
+        name: String,
+        connection: String,
+        code: i32,
+        rules: Vec<String>,
+    },
+    Reply {
+        connection: String,
+        code: i32,
+        answer: i32,
+        body: String,
+    },
+    Close {
+        connection: String,
+    },
 }
 
 impl Step {
     /// The step's name, if it is a request that the broker answers.
     pub(crate) fn broker_request(&self) -> Option<&str> {
         match self {
-            Self::Ask(ask) if !ask.oneway && !ask.connection.starts_with("names") => Some(&ask.name),
+            Self::Ask(ask) if !ask.oneway && !ask.later && !ask.connection.starts_with("names") => {
+                Some(&ask.name)
+            }
             _ => None,
         }
     }
@@ -53,6 +76,7 @@ pub(crate) struct Ask {
     pub(crate) keep: Vec<(String, String)>,
     pub(crate) rules: Vec<String>,
     pub(crate) oneway: bool,
+    pub(crate) later: bool,
 }
 
 type Defaults = BTreeMap<i32, Vec<(String, String)>>;
@@ -92,11 +116,15 @@ fn head(line: &str, file: &str, defaults: &mut Defaults) -> Result<Option<Step>,
             let (connection, body) = (connection.to_owned(), body.to_owned());
             Ok(Some(Step::Reply { connection, code: request_code(code)?, answer, body }))
         }
-        "push" => {
-            let (name, rest) = rest.split_once(": ").ok_or("a push without a name")?;
-            let (connection, code) = rest.split_once(' ').ok_or("a push without a code")?;
+        "push" | "await" => {
+            let (name, rest) = rest.split_once(": ").ok_or("a step without a name")?;
+            let (connection, code) = rest.split_once(' ').ok_or("a step without a code")?;
             let (name, connection) = (format!("{file}/{name}"), connection.to_owned());
-            Ok(Some(Step::Push { name, connection, code: request_code(code)?, rules: Vec::new() }))
+            let (code, rules) = (request_code(code)?, Vec::new());
+            Ok(Some(match first {
+                "push" => Step::Push { name, connection, code, rules },
+                _ => Step::Await { name, connection, code, rules },
+            }))
         }
         _ => {
             let (name, rest) = line.split_once(": ").ok_or("a step without a name")?;
@@ -119,12 +147,16 @@ fn head(line: &str, file: &str, defaults: &mut Defaults) -> Result<Option<Step>,
 fn detail(line: &str, step: Option<&mut Step>) -> Result<(), String> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match (step, word) {
-        (Some(Step::Ask(Ask { rules, .. }) | Step::Push { rules, .. }), "rules") => {
+        (
+            Some(Step::Ask(Ask { rules, .. }) | Step::Push { rules, .. } | Step::Await { rules, .. }),
+            "rules",
+        ) => {
             rules.extend(rest.split(' ').map(str::to_owned));
         }
         (Some(Step::Ask(ask)), "body") => ask.body = unescape(rest),
         (Some(Step::Ask(ask)), "batch") => ask.batch = rest.split(' ').map(str::to_owned).collect(),
         (Some(Step::Ask(ask)), "oneway") => ask.oneway = true,
+        (Some(Step::Ask(ask)), "later") => ask.later = true,
         (Some(Step::Ask(ask)), "until") => {
             let (path, value) = rest.split_once('=').ok_or("until without a value")?;
             ask.until.push((path.to_owned(), value.to_owned()));
