@@ -45,12 +45,17 @@ const FILES: [(&str, &str); 12] = [
     ("broker", include_str!("script/broker.txt")),
 ];
 
+/// Files that wait for the broker's own seconds, and are worth that only where they meet a real broker.
+const SLOW: [&str; 1] = ["revive"];
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let flip = arguments.iter().position(|argument| argument == "--flip");
     let flip = flip.map(|at| arguments.get(at + 1).expect("--flip wants the name of a step").as_str());
-    let steps = script::parse(&FILES);
-    let good = match std::env::var("RMQ_NAMESRV") {
+    let real = std::env::var("RMQ_NAMESRV");
+    let files: Vec<_> = FILES.into_iter().filter(|(file, _)| real.is_ok() || !SLOW.contains(file)).collect();
+    let steps = script::parse(&files);
+    let good = match real {
         Ok(name_server) => {
             let name_server = name_server.parse().expect("RMQ_NAMESRV is an address like 127.0.0.1:9876");
             let report = run(&steps, &mut Arm::new("Apache", true, name_server), flip, Accepted::list());
