@@ -251,7 +251,7 @@ pub enum QueueChoice {
     /// Round robin; a retry goes to another broker. The default.
     RoundRobin,
     /// This queue and no other; there is no second attempt.
-    Queue(MessageQueue),
+    Queue(Box<MessageQueue>),
     /// The same key, the same queue, while the route is unchanged: the hash of the key modulo the
     /// number of queues. Java: `SelectMessageQueueByHash`; no second attempt.
     Hash(i32),

@@ -300,7 +300,7 @@ fn a_send_looks_up_its_route_once_and_reports_where_it_is_stored() {
     world.stored(&send, 11);
     let Some(Outcome::Sent(receipt)) = world.outcome() else { panic!("sent") };
     assert_eq!(receipt.queue_offset, 11);
-    assert!(properties.contains(receipt.message_id.as_str()));
+    assert!(properties.contains(&receipt.message_id.to_string()));
     world.send();
     world.next(RequestCode::SEND_MESSAGE_V2);
     assert!(world.quiet(), "the route is known now");
@@ -464,7 +464,7 @@ fn a_broker_that_cannot_be_reached_at_all_means_certainly_not_sent() {
 fn a_connection_lost_after_the_frame_left_makes_the_outcome_unknown_for_a_fixed_queue() {
     let mut world = World::with_producer(producer());
     let queue = MessageQueue { topic: "T".into(), broker_name: "a".into(), queue_id: 1 };
-    world.send_to(QueueChoice::Queue(queue));
+    world.send_to(QueueChoice::Queue(queue.into()));
     world.route(&[A, B]);
     let send = world.next(RequestCode::SEND_MESSAGE_V2);
     assert_eq!(send.command.header::<SendMessageRequestHeaderV2<'_>>().expect("a send").queue_id, 1);
@@ -674,7 +674,7 @@ fn a_fixed_queue_is_not_sent_to_twice_also_when_a_slave_is_late() {
     let config = ProducerConfig { retry_when_not_store_ok: true, ..producer() };
     let mut world = World::with_producer(config);
     let queue = MessageQueue { topic: "T".into(), broker_name: "a".into(), queue_id: 0 };
-    world.send_to(QueueChoice::Queue(queue));
+    world.send_to(QueueChoice::Queue(queue.into()));
     world.route(&[A, B]);
     let send = world.next(RequestCode::SEND_MESSAGE_V2);
     let header = SendMessageResponseHeader { msg_id: "7F00".into(), ..Default::default() };

@@ -5,7 +5,9 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::id::{ConsumerId, ProcessQueueId};
-use crate::message::{MessageQueue, RecordError, StoredMessage};
+use crate::message::MessageQueue;
+
+use super::PulledMessage;
 
 /// A message in a handler's hands. Every token is answered exactly once.
 #[derive(Debug, PartialEq, Eq, Hash, Clone, Copy, PartialOrd, Ord)]
@@ -26,12 +28,24 @@ pub struct ConsumeToken {
 pub struct Delivery {
     /// Goes into the answer.
     pub token: ConsumeToken,
-    /// The queue it came from; for a retried message that is the retry topic's.
-    pub queue: Arc<MessageQueue>,
-    /// The topic the user subscribed to: for a retried message, the one it was first sent to.
-    pub topic: Arc<str>,
     /// The record.
-    pub message: Result<StoredMessage, RecordError>,
+    pub message: PulledMessage,
+    /// The topic it was first sent to, where that is not its queue's.
+    pub origin_topic: Option<Arc<str>>,
+}
+
+impl Delivery {
+    /// The queue it came from; for a retried message that is the retry topic's.
+    #[must_use]
+    pub fn queue(&self) -> &Arc<MessageQueue> {
+        self.message.queue()
+    }
+
+    /// The topic the user subscribed to: for a retried message, the one it was first sent to.
+    #[must_use]
+    pub fn topic(&self) -> &Arc<str> {
+        self.origin_topic.as_ref().unwrap_or(&self.queue().topic)
+    }
 }
 
 /// What is to become of a message.

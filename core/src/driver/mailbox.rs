@@ -13,6 +13,7 @@ use super::responder::Responder;
 use super::run_queue::RunQueue;
 use super::waiting::{Budget, Ticket, Waiting};
 use crate::client::{Command, Input, Outcome, Owner};
+use crate::consumer::{Ack, ConsumeToken};
 use crate::error::{Cause, Error, Failure};
 use crate::id::{ConsumerId, OperationId};
 use crate::time::Instant;
@@ -78,7 +79,11 @@ pub(crate) struct Mailbox {
     admitted: VecDeque<Queued>,
     waiting: Waiting,
     urgent: Vec<Urgent>,
+    settled: Vec<Settled>,
 }
+
+/// What user code has answered for a delivery. Of all that comes from users these are the most.
+pub(crate) type Settled = (ConsumeToken, Ack);
 
 impl Mailbox {
     pub(crate) fn new(limits: Limits) -> Self {
@@ -87,6 +92,7 @@ impl Mailbox {
             admitted: VecDeque::new(),
             waiting: Waiting::default(),
             urgent: Vec::new(),
+            settled: Vec::new(),
         }
     }
 
@@ -124,6 +130,11 @@ impl Mailbox {
         self.urgent.extend(inputs.into_iter().map(Urgent::Input));
     }
 
+    /// Puts answers into the lane that never refuses, ahead of all else.
+    pub(crate) fn push_settled(&mut self, settled: impl Iterator<Item = Settled>) {
+        self.settled.extend(settled);
+    }
+
     /// Takes out a command that still waits for permits; it held none.
     pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<Queued> {
         let queued = self.waiting.remove(ticket)?;
@@ -157,19 +168,21 @@ impl Mailbox {
         self.admitted.pop_front()
     }
 
-    /// Moves all of the urgent lane into `urgent`.
-    pub(crate) fn take_urgent(&mut self, urgent: &mut Vec<Urgent>) {
+    /// Moves all of the urgent lane into `urgent`, but answers into `settled`.
+    pub(crate) fn take_urgent(&mut self, urgent: &mut Vec<Urgent>, settled: &mut Vec<Settled>) {
         urgent.append(&mut self.urgent);
+        settled.append(&mut self.settled);
     }
 
     /// Whether a drain would find something.
     pub(crate) fn is_empty(&self) -> bool {
-        self.admitted.is_empty() && self.urgent.is_empty()
+        self.admitted.is_empty() && self.urgent.is_empty() && self.settled.is_empty()
     }
 
     /// Everything in it, to be dropped outside of the lock.
     pub(crate) fn clear(&mut self) -> (Vec<Queued>, Vec<Urgent>) {
         let waiting = self.waiting.clear();
+        self.settled = Vec::new();
         (self.admitted.drain(..).chain(waiting).collect(), core::mem::take(&mut self.urgent))
     }
 

@@ -17,7 +17,7 @@ use crate::client::{Command, OutboundMessage, Owner, QueueChoice};
 use crate::config::ProducerConfig;
 use crate::error::{Error, Result, UsageError};
 use crate::id::{OperationId, ProducerId};
-use crate::message::{Message, MessageQueue, java_string_hash, sys_flag};
+use crate::message::{Message, MessageQueue, UNIQ_KEY_CHARS_MAX, java_string_hash, sys_flag};
 use crate::producer::SendReceipt;
 
 /// Sends messages. Cheap to clone; all clones are the same producer.
@@ -69,7 +69,7 @@ impl Producer {
     /// Sends a message to this queue and no other; there is no second attempt. Cancel safe, as
     /// [`send`](Self::send).
     pub fn send_to(&self, message: Message, queue: MessageQueue) -> Operation<SendReceipt> {
-        self.submit(message, QueueChoice::Queue(queue))
+        self.submit(message, QueueChoice::Queue(queue.into()))
     }
 
     /// Sends messages of the same key to the same queue, while the topic's queues stay the same;
@@ -182,7 +182,9 @@ impl Producer {
     fn outbound(&self, message: Message) -> Result<Box<OutboundMessage>> {
         let Message { topic, body, flag, properties, .. } = message;
         let (body, sys_flag) = self.compress(body)?;
-        let properties = properties.into_string();
+        let mut properties = properties.into_string();
+        // The core adds the unique key.
+        properties.reserve(UNIQ_KEY_CHARS_MAX);
         Ok(Box::new(OutboundMessage { topic, body, flag, sys_flag, properties }))
     }
 

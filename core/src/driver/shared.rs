@@ -12,7 +12,7 @@ use core::time::Duration;
 use std::sync::{Mutex, OnceLock};
 
 use super::host::Spawn;
-use super::mailbox::{Mailbox, Queued, Urgent};
+use super::mailbox::{Mailbox, Queued, Settled, Urgent};
 use super::park::Lead;
 use super::permits::{Cost, Limits};
 use super::ready::{Owner, ReadySet};
@@ -74,6 +74,7 @@ pub(crate) struct Submitted {
 pub(crate) struct Batch {
     pub(crate) commands: Vec<Queued>,
     pub(crate) urgent: Vec<Urgent>,
+    pub(crate) settled: Vec<Settled>,
     /// Their time was over before they began.
     pub(crate) spent: Vec<Queued>,
     /// When the time of the next one that waits for permits is over.
@@ -268,7 +269,21 @@ impl Shared {
         }
     }
 
-    /// Puts many answers into the lane that never refuses, under one lock.
+    /// Puts answers for deliveries in, under one lock.
+    pub(crate) fn push_settled(&self, settled: impl ExactSizeIterator<Item = Settled>) {
+        if settled.len() == 0 {
+            return;
+        }
+        {
+            let mut state = lock(&self.state);
+            if state.ended.is_none() {
+                state.mailbox.push_settled(settled);
+            }
+        }
+        self.signal.raise();
+    }
+
+    /// Puts many inputs into the lane that never refuses, under one lock.
     pub(crate) fn push_inputs(&self, inputs: &mut Vec<Input>) {
         if inputs.is_empty() {
             return;
@@ -324,7 +339,7 @@ impl Shared {
         let more = {
             let mut state = lock(&self.state);
             let state = &mut *state;
-            state.mailbox.take_urgent(&mut batch.urgent);
+            state.mailbox.take_urgent(&mut batch.urgent, &mut batch.settled);
             for queued in state.mailbox.take_spent(now) {
                 if let Some(id) = queued.operation {
                     state.slots.take(id);

@@ -139,7 +139,7 @@ fn assert_decoded(message: &StoredMessage, expected: &Value) {
 }
 
 fn assert_ids(message: &StoredMessage, expected: &Value) {
-    assert_eq!(message.offset_msg_id().as_str(), text(expected, "offset_msg_id"));
+    assert_eq!(message.offset_msg_id(), text(expected, "offset_msg_id"));
     assert_eq!(message.msg_id(), text(expected, "client_msg_id"));
     assert_eq!(message.record_bytes(), number::<usize>(expected, "store_size"));
 }
@@ -213,7 +213,7 @@ fn ids_and_handles_are_javas() {
                 let store_host = SocketAddr::new(ip, number(vector, "port"));
                 let commit_log_offset = number(vector, "offset");
                 let id = text(vector, "id");
-                assert_eq!(offset_msg_id(store_host, commit_log_offset).as_str(), id);
+                assert_eq!(offset_msg_id(store_host, commit_log_offset), id);
                 assert_eq!(parse_offset_msg_id(id), Some(OffsetMsgId { store_host, commit_log_offset }));
             }
             "uniq_key" => {
@@ -225,12 +225,12 @@ fn ids_and_handles_are_javas() {
                     counter: number(vector, "counter"),
                 };
                 assert_eq!(UniqKey::parse(text(vector, "id")), Some(parts));
-                assert_eq!(parts.to_id().as_str(), text(vector, "id"));
+                assert_eq!(parts.to_id(), text(vector, "id"));
             }
             "uniq_key_live" => {
                 let parts = UniqKey::parse(text(vector, "id")).unwrap();
                 assert_eq!(parts.pid, number::<u16>(vector, "pid"));
-                assert_eq!(parts.to_id().as_str(), text(vector, "id"));
+                assert_eq!(parts.to_id(), text(vector, "id"));
             }
             "recall_handle" => {
                 let handle = RecallHandle {

@@ -32,6 +32,7 @@ pub use id::{
 };
 pub use message::Message;
 pub use properties::Properties;
+pub(crate) use property::UNIQ_KEY_CHARS_MAX;
 pub use queue::MessageQueue;
 pub use stored::{
     CrcMismatch, RecordError, RecordErrorKind, ScannedRecord, StoredMessage, StoredMessages, StoredRecord,

@@ -66,6 +66,8 @@ pub const MSG_REGION: &str = "MSG_REGION";
 pub const TRACE_ON: &str = "TRACE_ON";
 /// The client's id of the message.
 pub const UNIQ_KEY: &str = "UNIQ_KEY";
+/// [`UNIQ_KEY`] with the longest value and both separators.
+pub(crate) const UNIQ_KEY_CHARS_MAX: usize = UNIQ_KEY.len() + 56 + 2;
 /// Offset of a half message kept in RocksDB.
 pub const TRANS_OFFSET: &str = "TRANS_OFFSET";
 /// Set by proxies.

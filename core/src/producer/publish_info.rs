@@ -77,7 +77,7 @@ impl TopicPublishInfo {
         faults: Option<&LatencyFaultTolerance>,
     ) -> Option<Arc<MessageQueue>> {
         match choice {
-            QueueChoice::Queue(queue) => self.queues.iter().find(|known| ***known == *queue).cloned(),
+            QueueChoice::Queue(queue) => self.queues.iter().find(|known| ***known == **queue).cloned(),
             QueueChoice::Hash(hash) => self.by_hash(*hash),
             // User code is asked; this is not for the table to say.
             QueueChoice::Select => None,

@@ -1,5 +1,6 @@
 //! What a broker says of a message that it has stored.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -50,7 +51,7 @@ pub struct SendReceipt {
     /// Its place in that queue.
     pub queue_offset: i64,
     /// The transaction it belongs to, if any.
-    pub transaction_id: Option<IdText>,
+    pub transaction_id: Option<Box<str>>,
 }
 
 impl SendReceipt {
@@ -72,7 +73,7 @@ impl SendReceipt {
             offset_message_id: header.msg_id.into(),
             queue,
             queue_offset: header.queue_offset,
-            transaction_id: header.transaction_id.map(Into::into),
+            transaction_id: header.transaction_id.map(|id| id.as_ref().into()),
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::config::ProducerConfig;
 use crate::error::{Cause, Error, Failure, UsageError};
 use crate::id::{AskToken, OperationId, ProducerId, SendId};
 use crate::message::id::HexId;
-use crate::message::{MessageQueue, property};
+use crate::message::{MessageQueue, UNIQ_KEY_CHARS_MAX, property};
 use crate::remoting::{
     Encoder, RequestCode, ResponseCode, SendFields, SendMessageRequestHeaderV2, SendTemplate,
 };
@@ -68,11 +68,9 @@ pub(super) struct Send {
     queue: Option<Arc<MessageQueue>>,
     maybe_stored: bool,
     /// Why the last attempt or look-up failed.
-    last_cause: Option<Cause>,
-    earlier: Option<SendReceipt>,
+    last_cause: Option<Box<Cause>>,
+    earlier: Option<Box<SendReceipt>>,
     state: State,
-    /// A one-way send ends when the socket took it, or when its time is over.
-    oneway_timer: Option<TimerId>,
 }
 
 /// Pause before the name servers are asked again when none could be reached.
@@ -82,6 +80,8 @@ const LOOKUP_PAUSE: Duration = Duration::from_millis(200);
 enum State {
     Routing(TimerId),
     Sending,
+    /// A one-way send ends when the socket took it, or when its time is over.
+    Writing(TimerId),
     Pausing(TimerId),
     /// User code chooses the queue.
     Asking(AskToken, TimerId),
@@ -90,6 +90,11 @@ enum State {
 impl Send {
     pub(super) fn producer(&self) -> ProducerId {
         self.order.producer
+    }
+
+    /// An attempt is with a connection.
+    fn is_under_way(&self) -> bool {
+        matches!(self.state, State::Sending | State::Writing(_))
     }
 }
 
@@ -118,7 +123,6 @@ impl Producers {
             last_cause: None,
             earlier: None,
             state: State::Sending,
-            oneway_timer: None,
         });
         self.attempt(shared, now, id);
     }
@@ -141,7 +145,7 @@ impl Producers {
                 RouteOutcome::Known { .. } => self.attempt(shared, now, id),
                 RouteOutcome::NoRoute => self.give_up(shared, now, id, Cause::NoRoute),
                 RouteOutcome::Failed(cause) => {
-                    send.last_cause = Some(cause.clone());
+                    send.last_cause = Some(Box::new(cause.clone()));
                     self.pause(shared, now, id, LOOKUP_PAUSE);
                 }
             }
@@ -151,7 +155,7 @@ impl Producers {
     /// An attempt has ended.
     pub fn handle_reply(&mut self, shared: &mut Shared, now: Instant, id: SendId, reply: Reply) {
         let Some(send) = self.sends.get_mut(id) else { return };
-        if send.state != State::Sending {
+        if !send.is_under_way() {
             return;
         }
         let verdict = judge(reply);
@@ -189,22 +193,23 @@ impl Producers {
                 self.attempt(shared, now, id);
             }
             State::Routing(_) | State::Asking(..) => self.out_of_time(shared, now, id),
-            // Only a one-way send has a timer then: nobody knows whether the socket will take it yet.
-            State::Sending => {
+            // Nobody knows whether the socket will take it yet.
+            State::Writing(_) => {
                 send.maybe_stored = true;
                 self.give_up(shared, now, id, Cause::Timeout);
             }
+            State::Sending => {}
         }
     }
 
     /// Ends a send without success, with the most that is known.
     pub(super) fn give_up(&mut self, shared: &mut Shared, now: Instant, id: SendId, cause: Cause) {
         let Some(send) = self.sends.get_mut(id) else { return };
-        if send.state == State::Sending && send.attempts > 0 && cause == Cause::Closing {
+        if send.is_under_way() && send.attempts > 0 && cause == Cause::Closing {
             send.maybe_stored = true;
         }
         if let Some(receipt) = send.earlier.take() {
-            return self.end(shared, now, id, Outcome::Sent(receipt));
+            return self.end(shared, now, id, Outcome::Sent(*receipt));
         }
         let answered = matches!(cause, Cause::Answered { .. });
         let failure = Box::new(Failure {
@@ -262,7 +267,7 @@ impl Producers {
         send.attempts += 1;
         send.attempt_started = now;
         if send.order.kind == SendKind::Oneway {
-            send.oneway_timer = Some(shared.arm(send.deadline, TimerKey::Send(id)));
+            send.state = State::Writing(shared.arm(send.deadline, TimerKey::Send(id)));
         }
         let encoder = shared.channels.encoder();
         let template = info.template(&queue.broker_name, || template(encoder, &producer.config, &queue));
@@ -308,7 +313,7 @@ impl Producers {
         send.state = State::Sending;
         match selected {
             Ok(queue) => {
-                send.order.choice = QueueChoice::Queue((*queue).clone());
+                send.order.choice = QueueChoice::Queue(Box::new((*queue).clone()));
                 self.attempt(shared, now, id);
             }
             Err(error) => self.end(shared, now, id, Outcome::Failed(error.into())),
@@ -327,7 +332,7 @@ impl Producers {
         let may_retry =
             producer.config.retry_when_not_store_ok && send.attempts < attempts_max(send, producer);
         if receipt.status != SendStatus::SendOk && may_retry && now < send.deadline {
-            send.earlier = Some(receipt);
+            send.earlier = Some(Box::new(receipt));
             return self.attempt(shared, now, id);
         }
         self.end(shared, now, id, Outcome::Sent(receipt));
@@ -350,13 +355,13 @@ impl Producers {
         };
         let others = producer.topics.get(topic).map_or(&[][..], |info| info.queues());
         if others.iter().any(|queue| &*queue.broker_name != broker && reachable(queue)) {
-            send.last_cause = Some(cause);
+            send.last_cause = Some(Box::new(cause));
             return self.attempt(shared, now, id);
         }
         let open = send.queue.as_ref().and_then(|queue| shared.routes.master(&queue.broker_name));
         let may_reconnect = open.is_some_and(|address| shared.channels.paused_until(now, address).is_none());
         if matches!(cause, Cause::ConnectionLost { .. }) && may_reconnect {
-            send.last_cause = Some(cause);
+            send.last_cause = Some(Box::new(cause));
             return self.attempt(shared, now, id);
         }
         if needs_another_broker(&cause) {
@@ -367,7 +372,7 @@ impl Producers {
         let left = send.deadline.saturating_since(now);
         let pause = left / (attempts_max - send.attempts + 1);
         tracing::debug!(%topic, broker, %cause, pause_ms = pause.as_millis(), "trying again after a pause");
-        send.last_cause = Some(cause);
+        send.last_cause = Some(Box::new(cause));
         self.pause(shared, now, id, pause);
     }
 
@@ -380,22 +385,19 @@ impl Producers {
     /// The budget is used up; what went wrong last says more than that.
     fn out_of_time(&mut self, shared: &mut Shared, now: Instant, id: SendId) {
         let Some(send) = self.sends.get_mut(id) else { return };
-        let cause = send.last_cause.take().unwrap_or(Cause::Timeout);
+        let cause = send.last_cause.take().map_or(Cause::Timeout, |cause| *cause);
         self.give_up(shared, now, id, cause);
     }
 
     fn end(&mut self, shared: &mut Shared, now: Instant, id: SendId, outcome: Outcome) {
         let Some(send) = self.sends.remove(id) else { return };
         match send.state {
-            State::Routing(timer) | State::Pausing(timer) => shared.cancel(timer),
+            State::Routing(timer) | State::Pausing(timer) | State::Writing(timer) => shared.cancel(timer),
             State::Asking(token, timer) => {
                 shared.withdraw(token);
                 shared.cancel(timer);
             }
             State::Sending => {}
-        }
-        if let Some(timer) = send.oneway_timer {
-            shared.cancel(timer);
         }
         shared.complete(send.order.operation, outcome);
         let producer = send.order.producer;
@@ -415,12 +417,11 @@ impl Producers {
 
 /// All attempts of a message carry one unique key, set when it enters.
 fn unique_key(shared: &mut Shared, message: &mut OutboundMessage, born: Timestamp) -> HexId {
-    let id = shared.unique_keys.next_id(born);
     let text = &mut message.properties;
-    text.reserve(property::UNIQ_KEY.len() + id.as_str().len() + 2);
+    text.reserve(UNIQ_KEY_CHARS_MAX);
     text.push_str(property::UNIQ_KEY);
     text.push('\u{1}');
-    text.push_str(id.as_str());
+    let id = shared.unique_keys.push_next(born, text);
     text.push('\u{2}');
     id
 }

@@ -25,18 +25,21 @@ pub struct ExtFields {
 }
 
 /// Where the fields lie in the ext fields' bytes, found when the frame was cut. None of them has escapes.
-/// Empty when nobody looked, when they are many or lie far from the start: then they are scanned.
+/// Empty when nobody looked, when they are many or long or lie far from the start: then they are scanned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct FieldIndex {
     fields: [IndexedField; INDEXED_MAX],
     len: u8,
+    /// How far a value lies behind the end of its key: the same in all fields of a form.
+    gap: u8,
 }
 
-/// The first byte and the length of key and value.
+/// The key's first byte, and the lengths of key and value. Small, since every frame carries eight of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct IndexedField {
-    key: (u16, u16),
-    value: (u16, u16),
+    key_at: u16,
+    key_len: u8,
+    value_len: u8,
 }
 
 /// What brokers answer to a send or a pull has fewer fields.
@@ -44,7 +47,7 @@ const INDEXED_MAX: usize = 8;
 
 impl FieldIndex {
     pub(super) const EMPTY: Self =
-        Self { fields: [IndexedField { key: (0, 0), value: (0, 0) }; INDEXED_MAX], len: 0 };
+        Self { fields: [IndexedField { key_at: 0, key_len: 0, value_len: 0 }; INDEXED_MAX], len: 0, gap: 0 };
 
     #[cfg(test)]
     pub(super) const fn len(&self) -> u8 {
@@ -54,16 +57,32 @@ impl FieldIndex {
     /// Notes a field; false when it has no room.
     #[inline]
     pub(super) fn push(&mut self, key: Range<usize>, value: Range<usize>) -> bool {
-        let place =
-            |range: Range<usize>| Some((u16::try_from(range.start).ok()?, u16::try_from(range.len()).ok()?));
-        let (Some(field), Some(key), Some(value)) =
-            (self.fields.get_mut(usize::from(self.len)), place(key), place(value))
-        else {
+        let small = |len: usize| u8::try_from(len).ok();
+        let gap = value.start.checked_sub(key.end).and_then(small);
+        let (Some(field), Some(gap), Ok(key_at), Some(key_len), Some(value_len)) = (
+            self.fields.get_mut(usize::from(self.len)),
+            gap.filter(|gap| self.len == 0 || *gap == self.gap),
+            u16::try_from(key.start),
+            small(key.len()),
+            small(value.len()),
+        ) else {
             return false;
         };
-        *field = IndexedField { key, value };
+        *field = IndexedField { key_at, key_len, value_len };
         self.len += 1;
+        self.gap = gap;
         true
+    }
+
+    /// Key and value of every field of `raw`.
+    #[inline]
+    fn each<'a>(&self, raw: &'a [u8], mut take: impl FnMut(&'a [u8], &'a [u8])) {
+        for field in self.fields.iter().take(usize::from(self.len)) {
+            let part = |at: usize, len: u8| raw.get(at..at + usize::from(len)).unwrap_or_default();
+            let key_at = usize::from(field.key_at);
+            let value_at = key_at + usize::from(field.key_len) + usize::from(self.gap);
+            take(part(key_at, field.key_len), part(value_at, field.value_len));
+        }
     }
 }
 
@@ -101,13 +120,7 @@ impl ExtFields {
     #[inline]
     pub(super) fn for_each_raw<'a>(&'a self, mut take: impl FnMut(&[u8], RawText<'a>)) {
         if self.index.len > 0 {
-            let part = |(start, len): (u16, u16)| {
-                let start = usize::from(start);
-                self.raw.get(start..start + usize::from(len)).unwrap_or_default()
-            };
-            for field in self.index.fields.iter().take(usize::from(self.index.len)) {
-                take(part(field.key), RawText::plain(part(field.value)));
-            }
+            self.index.each(&self.raw, |key, value| take(key, RawText::plain(value)));
             return;
         }
         let mut form = self.form();

@@ -32,6 +32,7 @@ public final class JavaClient {
         Sends.add(all);
         Requests.add(all);
         LitePulls.add(all);
+        Admins.add(all);
         List<String> wanted = List.of(arguments).subList(2, arguments.length);
         all.keySet().removeIf(name -> !wanted.isEmpty() && wanted.stream().noneMatch(name::contains));
 

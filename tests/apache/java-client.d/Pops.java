@@ -1,5 +1,7 @@
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
@@ -9,6 +11,7 @@ import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageRequestMode;
 import org.apache.rocketmq.remoting.protocol.body.ClusterInfo;
@@ -24,6 +27,7 @@ final class Pops {
         all.put("pop-retry", Pops::retry);
         all.put("pop-two-share", Pops::share);
         all.put("pop-wait", Pops::waiting);
+        all.put("pop-tags", Pops::tags);
     }
 
     /** Creates the topic and lets the group pop it. */
@@ -86,6 +90,25 @@ final class Pops {
         }
     }
 
+    private static void tags(Place place) throws Exception {
+        DefaultMQProducer producer = prepared(place);
+        BlockingQueue<MessageExt> arrived = new LinkedBlockingQueue<>();
+        DefaultMQPushConsumer consumer = consumer(place, taking(arrived));
+        consumer.subscribe(place.topic, "a || c");
+        place.start(consumer);
+        for (String tag : List.of("a", "b", "c", "b", "a")) {
+            producer.send(new Message(place.topic, tag, tag.getBytes()));
+        }
+        List<String> bodies = new ArrayList<>();
+        for (int n = 0; n < 3; n++) {
+            MessageExt message = Place.next(arrived);
+            checkPopped(message);
+            bodies.add(Place.text(message));
+        }
+        Collections.sort(bodies);
+        Place.same(List.of("a", "a", "c"), bodies);
+    }
+
     private static void retry(Place place) throws Exception {
         DefaultMQProducer producer = prepared(place);
         BlockingQueue<MessageExt> arrived = new LinkedBlockingQueue<>();
@@ -103,10 +126,12 @@ final class Pops {
         producer.send(place.message("fail"));
         Place.await(failures, "a first delivery");
         producer.send(place.message("fine"));
-        Place.same("fine", Place.text(Place.next(arrived)));
-        // Java's first wait is ten seconds; the broker looks a few seconds later.
-        MessageExt again = Place.next(arrived);
-        Place.same("fail", Place.text(again));
+        // Java's first wait is ten seconds, and the broker looks a few seconds later; yet a real broker may
+        // miss to wake a pop that is about to wait, and "fine" then comes with the next.
+        MessageExt one = Place.next(arrived);
+        MessageExt other = Place.next(arrived);
+        MessageExt again = Place.text(one).equals("fail") ? one : other;
+        Place.same(Set.of("fail", "fine"), Set.of(Place.text(one), Place.text(other)));
         Place.same(1, again.getReconsumeTimes());
         Place.same(place.topic, again.getTopic());
         checkPopped(again);

@@ -33,6 +33,7 @@ final class Pushes {
         all.put("push-resume", Pushes::resume);
         all.put("push-orderly", Pushes::orderly);
         all.put("push-orderly-suspend", Pushes::suspend);
+        all.put("push-orderly-hand-over", Pushes::handOver);
         all.put("push-broadcast", Pushes::broadcast);
     }
 
@@ -192,6 +193,54 @@ final class Pushes {
         place.start(consumer);
         for (String expected : List.of("0", "0", "1", "2")) {
             Place.same(expected, Place.text(Place.next(arrived)));
+        }
+    }
+
+    /** A second consumer takes over some queues; the order within a queue stays. */
+    private static void handOver(Place place) throws Exception {
+        DefaultMQProducer producer = place.producer();
+        producer.createTopic("TBW102", place.topic, 4, Collections.emptyMap());
+        BlockingQueue<MessageExt> arrived = new LinkedBlockingQueue<>();
+        CountDownLatch ownsHalf = new CountDownLatch(1);
+        for (int n = 0; n < 2; n++) {
+            DefaultMQPushConsumer consumer = place.consumer();
+            consumer.subscribe(place.topic, "*");
+            if (n == 1) {
+                consumer.setMessageQueueListener((topic, all, own) -> {
+                    if (topic.equals(place.topic) && own.size() == 2) {
+                        ownsHalf.countDown();
+                    }
+                });
+            }
+            consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {
+                arrived.addAll(messages);
+                return ConsumeOrderlyStatus.SUCCESS;
+            });
+            place.start(consumer);
+            sendToEach(place, producer, n * 20, n * 20 + 20);
+        }
+        Place.await(ownsHalf, "a second consumer with two queues");
+        sendToEach(place, producer, 40, 60);
+        int[] next = new int[4];
+        for (int left = 4 * 60; left > 0; ) {
+            MessageExt message = Place.next(arrived);
+            int found = Integer.parseInt(Place.text(message));
+            int queue = message.getQueueId();
+            // What was consumed and not yet committed may come again; nothing may be left out.
+            Place.check(found <= next[queue], "queue " + queue + ": " + found + " before " + next[queue]);
+            if (found == next[queue]) {
+                next[queue]++;
+                left--;
+            }
+        }
+    }
+
+    private static void sendToEach(Place place, DefaultMQProducer producer, int from, int to) throws Exception {
+        for (int n = from; n < to; n++) {
+            for (int queue = 0; queue < 4; queue++) {
+                producer.send(place.message(Integer.toString(n)),
+                    (queues, message, wanted) -> queues.get((Integer) wanted), queue);
+            }
         }
     }
 

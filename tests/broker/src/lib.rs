@@ -5,8 +5,8 @@
 //! feature `serve` a `DevBroker` puts both behind TCP in the test's own process.
 //!
 //! What a client can observe follows the Java broker 5.4.0: response codes and remarks, long polling,
-//! offsets, retries, delay levels, dead letters, locks. Everything lives in memory. This is not a
-//! broker for production: use Apache RocketMQ there.
+//! offsets, retries, delay levels and timers, dead letters, locks, pops, shared-out queues, replies.
+//! Everything lives in memory. This is not a broker for production: use Apache RocketMQ there.
 
 mod asker;
 mod assignment;

@@ -15,7 +15,7 @@ pub(crate) const PRECISION_MS: i64 = 1_000;
 pub(crate) const WHEEL_TOPIC: &str = "rmq_sys_wheel_timer";
 
 /// The wheel.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct TimerService {
     /// Queue offsets by slot, in Unix milliseconds.
     slots: BTreeMap<i64, Vec<i64>>,
@@ -23,6 +23,8 @@ pub(crate) struct TimerService {
     read_offset: i64,
     /// All slots up to this one are delivered.
     read_slot: i64,
+    /// Grows with every change.
+    pub(crate) version: u64,
 }
 
 impl TimerService {
@@ -32,6 +34,7 @@ impl TimerService {
         self.read_offset = self.read_offset.max(queue.min());
         while let Some(entry) = queue.get(self.read_offset) {
             self.slots.entry(entry.tags_code).or_default().push(self.read_offset);
+            self.version += 1;
             self.read_offset += 1;
         }
     }
@@ -43,6 +46,7 @@ impl TimerService {
             return None;
         }
         self.read_slot = self.read_slot.max(*first.key());
+        self.version += 1;
         Some(first.remove())
     }
 
@@ -57,7 +61,7 @@ impl TimerService {
     /// The wheel after a crash, from the progress on disk: what is left in the log and was not
     /// delivered by then. What was delivered since is delivered again.
     pub(crate) fn recovered(&self, store: &Store) -> Self {
-        let mut after = Self { read_slot: self.read_slot, ..Self::default() };
+        let mut after = Self { read_slot: self.read_slot, version: self.version, ..Self::default() };
         after.catch_up(store);
         let (read_slot, read_offset) = (self.read_slot, self.read_offset);
         for (slot, offsets) in &mut after.slots {

@@ -85,7 +85,7 @@ fn hash_output(hash: &mut TraceHash, output: &Output) {
             for delivery in deliveries {
                 hash_id(hash, 0, delivery.token.queue);
                 hash.word(delivery.token.queue_offset.cast_unsigned());
-                if let Ok(message) = &delivery.message {
+                if let Ok(message) = delivery.message.record() {
                     hash.bytes(message.raw_body());
                     hash.bytes(message.properties_text().as_bytes());
                 }
@@ -117,7 +117,7 @@ fn hash_output(hash: &mut TraceHash, output: &Output) {
 fn hash_outcome(hash: &mut TraceHash, outcome: &Outcome) {
     match outcome {
         Outcome::Sent(receipt) => {
-            hash.bytes(receipt.message_id.as_str().as_bytes());
+            hash.bytes(receipt.message_id.to_string().as_bytes());
             hash.bytes(receipt.offset_message_id.as_bytes());
             hash.word(receipt.queue_offset.cast_unsigned());
         }

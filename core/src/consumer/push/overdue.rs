@@ -18,10 +18,9 @@ impl PushConsumer {
     /// Handlers were called with these messages.
     pub fn handle_begun(&mut self, tokens: &[(ConsumeToken, Instant)]) {
         for (token, at) in tokens {
-            if self.is_in_hand(*token)
-                && let Some(owned) = self.owned.get_mut(token.queue)
-                && let Some(cached) = owned.cache.get_mut(token.queue_offset)
-            {
+            let cached =
+                self.owned.get_mut(token.queue).and_then(|owned| owned.cache.get_mut(token.queue_offset));
+            if let Some(cached) = cached.filter(|cached| cached.is_in_hand(*token)) {
                 cached.begun = Some(*at);
             }
         }

@@ -13,11 +13,11 @@ use super::queue::{Cached, Fate, Fetch, OwnedQueue, Pause};
 use super::subscription::wants;
 use crate::channel::Reply;
 use crate::client::{Output, Shared};
-use crate::consumer::{ConsumeToken, ConsumerRequest, Delivery, Full};
+use crate::consumer::{ConsumeToken, ConsumerRequest, Delivery, Full, PulledMessage};
 use crate::error::Cause;
 use crate::id::ProcessQueueId;
 use crate::message::sys_flag::pull as pull_flag;
-use crate::message::{RecordError, StoredMessage, StoredMessages, names, property};
+use crate::message::{StoredMessage, StoredMessages, names, property};
 use crate::remoting::{PullMessageRequestHeader, PullMessageResponseHeader, ResponseCode};
 use crate::route::MASTER_ID;
 use crate::time::Instant;
@@ -142,7 +142,8 @@ impl PushConsumer {
         let statistics = &mut self.statistics[owned.topic_index];
         let bytes_before = owned.cache.bytes();
         let mut expected = begin;
-        let mut deliveries = Vec::new();
+        let mut records = Vec::new();
+        let mut places = Vec::new();
         let mut broken = false;
         for record in StoredMessages::new(body) {
             let record = record.map(|message| shifted(message, delta));
@@ -160,7 +161,7 @@ impl PushConsumer {
             }
             expected = offset.saturating_add(1);
             if let Ok(message) = &record
-                && subscription.is_some_and(|subscription| !wants(subscription, message.tags()))
+                && subscription.is_some_and(|subscription| !wants(subscription, message))
             {
                 statistics.filtered += 1;
                 continue;
@@ -170,11 +171,22 @@ impl PushConsumer {
                 tracing::warn!(queue = %owned.queue, offset, %error, "undecodable message");
             }
             let bytes = record.as_ref().map_or_else(|error| error.lost_bytes, StoredMessage::record_bytes);
-            let cached =
-                Cached { message: record.clone(), fate: Fate::InHand, hand_out: 0, begun: None, refusals: 0 };
+            places.push((offset, bytes));
+            records.push(record);
+        }
+        let mut deliveries = Vec::with_capacity(records.len());
+        let messages = PulledMessage::all(owned.queue.clone(), records);
+        for (message, (offset, bytes)) in messages.zip(places) {
+            let cached = Cached {
+                message: message.clone(),
+                fate: Fate::InHand,
+                hand_out: 0,
+                begun: None,
+                refusals: 0,
+            };
             if owned.cache.put(offset, bytes, cached) {
                 let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset, hand_out: 0 };
-                deliveries.push(delivery(owned, token, record, &self.retry_topic));
+                deliveries.push(delivery(owned, token, message, &self.retry_topic));
             }
         }
         // A broken answer counts up to where it broke; the rest is pulled again.
@@ -276,24 +288,26 @@ impl PushConsumer {
 pub(super) fn delivery(
     owned: &OwnedQueue,
     token: ConsumeToken,
-    message: Result<StoredMessage, RecordError>,
+    message: PulledMessage,
     retry_topic: &Arc<str>,
 ) -> Delivery {
-    let topic = match &message {
-        Ok(message) => real_topic(owned, message, retry_topic),
-        Err(_) => owned.queue.topic.clone(),
-    };
-    Delivery { token, queue: owned.queue.clone(), topic, message }
+    let readable = message.record().as_ref().ok();
+    let origin_topic = readable.and_then(|message| origin_topic(owned, message, retry_topic));
+    Delivery { token, message, origin_topic }
 }
 
-/// The topic that the user subscribed to. Java: `DefaultMQPushConsumerImpl#resetRetryAndNamespace`.
-pub(super) fn real_topic(owned: &OwnedQueue, message: &StoredMessage, retry_topic: &Arc<str>) -> Arc<str> {
-    if owned.queue.topic == *retry_topic
-        && let Some(topic) = message.property(property::RETRY_TOPIC)
-    {
-        return topic.into();
+/// The topic that the user subscribed to, where it is not the queue's.
+/// Java: `DefaultMQPushConsumerImpl#resetRetryAndNamespace`.
+fn origin_topic(owned: &OwnedQueue, message: &StoredMessage, retry_topic: &Arc<str>) -> Option<Arc<str>> {
+    if owned.queue.topic != *retry_topic {
+        return None;
     }
-    owned.queue.topic.clone()
+    message.property(property::RETRY_TOPIC).map(Into::into)
+}
+
+/// The topic that the user subscribed to.
+pub(super) fn real_topic(owned: &OwnedQueue, message: &StoredMessage, retry_topic: &Arc<str>) -> Arc<str> {
+    origin_topic(owned, message, retry_topic).unwrap_or_else(|| owned.queue.topic.clone())
 }
 
 fn shifted(mut message: StoredMessage, delta: i64) -> StoredMessage {

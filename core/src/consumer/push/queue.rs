@@ -8,9 +8,9 @@ use core::time::Duration;
 use super::PushConsumer;
 use super::start::doubled;
 use crate::client::{Output, Shared};
-use crate::consumer::{ConsumerTimer, Full, ProcessQueue};
+use crate::consumer::{ConsumeToken, ConsumerTimer, Full, ProcessQueue, PulledMessage};
 use crate::id::ProcessQueueId;
-use crate::message::{MessageQueue, RecordError, StoredMessage};
+use crate::message::MessageQueue;
 use crate::route::MASTER_ID;
 use crate::time::Instant;
 use crate::timer::TimerId;
@@ -92,7 +92,7 @@ pub(super) struct OwnedQueue {
 /// A message that was fetched and isn't settled.
 #[derive(Clone, Debug)]
 pub(super) struct Cached {
-    pub(super) message: Result<StoredMessage, RecordError>,
+    pub(super) message: PulledMessage,
     pub(super) fate: Fate,
     /// Of the last time it was handed out.
     pub(super) hand_out: u32,
@@ -100,6 +100,13 @@ pub(super) struct Cached {
     pub(super) begun: Option<Instant>,
     /// How often a broker has refused to take it back.
     pub(super) refusals: u32,
+}
+
+impl Cached {
+    /// Whether this hand-out is the last one and has no answer yet.
+    pub(super) fn is_in_hand(&self, token: ConsumeToken) -> bool {
+        self.fate == Fate::InHand && self.hand_out == token.hand_out
+    }
 }
 
 /// Where an unsettled message is.

@@ -38,7 +38,7 @@ impl PushConsumer {
     ) {
         let Some(owned) = self.owned.get(id) else { return };
         let Some(cached) = owned.cache.get(offset) else { return };
-        let (commit_log_offset, origin_msg_id, origin_topic) = match &cached.message {
+        let (commit_log_offset, origin_msg_id, origin_topic) = match cached.message.record() {
             Ok(message) => {
                 let topic = real_topic(owned, message, &self.retry_topic);
                 (message.commit_log_offset, Some(message.msg_id()), Some(topic))
@@ -98,7 +98,7 @@ impl PushConsumer {
         let Some(cached) = owned.cache.get(offset) else { return };
         let Fate::SendingBack(delay_level) = cached.fate else { return };
         let target = self.retry_target(shared, &owned.queue);
-        let (Ok(message), Some((address, queue_id))) = (&cached.message, target) else {
+        let (Ok(message), Some((address, queue_id))) = (cached.message.record(), target) else {
             return self.rest(shared, now, id, offset);
         };
         let topic = real_topic(owned, message, &self.retry_topic);
@@ -183,7 +183,7 @@ impl PushConsumer {
     fn is_refused_for_good(&mut self, id: ProcessQueueId, offset: i64) -> bool {
         let Some(owned) = self.owned.get_mut(id) else { return false };
         let Some(cached) = owned.cache.get_mut(offset) else { return false };
-        let Err(error) = &cached.message else { return false };
+        let Err(error) = cached.message.record() else { return false };
         cached.refusals += 1;
         let enough = cached.refusals >= UNREADABLE_REFUSALS_MAX;
         if enough {

@@ -2,12 +2,13 @@
 //! `ConsumeMessageConcurrentlyService#processConsumeResult`.
 
 use alloc::vec;
+use core::time::Duration;
 
 use super::PushConsumer;
 use super::pull::delivery;
 use super::queue::{Cached, Fate, Fetch};
 use crate::client::{Output, Shared};
-use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, Full, TopicStatistics};
+use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, Full, PulledMessage, TopicStatistics};
 use crate::id::ProcessQueueId;
 use crate::message::DELAY_LEVELS;
 use crate::time::Instant;
@@ -21,12 +22,15 @@ impl PushConsumer {
     /// User code has finished with a delivery.
     pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken, ack: Ack) {
         let (id, offset) = (token.queue, token.queue_offset);
-        if !self.is_in_hand(token) {
+        let owned = self.owned.get(id);
+        let in_hand = owned.and_then(|owned| Some((owned.topic_index, owned.cache.get(offset)?)));
+        let Some((topic_index, cached)) = in_hand.filter(|(_, cached)| cached.is_in_hand(token)) else {
             // Its queue went to another member meanwhile, or the message was handed out again.
             self.late += 1;
             return;
-        }
-        self.count_answer(now, token, ack);
+        };
+        let took = cached.begun.map(|begun| now.saturating_since(begun));
+        count_answer(&mut self.statistics[topic_index], ack, took);
         match ack {
             Ack::Done => {
                 self.report.settled += 1;
@@ -55,9 +59,9 @@ impl PushConsumer {
         let before = owned.cache.bytes();
         owned.cache.settle(offset);
         owned.last_consume = Some(now);
-        let freed = before - owned.cache.bytes();
+        let (freed, full) = (before - owned.cache.bytes(), matches!(owned.fetch, Fetch::Full(_)));
         self.free_bytes(shared, now, freed);
-        if self.owned.get(id).is_some_and(|owned| matches!(owned.fetch, Fetch::Full(_))) {
+        if full {
             self.proceed(shared, now, id);
         }
     }
@@ -68,18 +72,6 @@ impl PushConsumer {
         self.cached_bytes -= freed;
         if was_over && !self.flow.is_over(self.cached_bytes) {
             self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
-        }
-    }
-
-    fn count_answer(&mut self, now: Instant, token: ConsumeToken, ack: Ack) {
-        let begun = self.cached(token.queue, token.queue_offset).and_then(|cached| cached.begun);
-        let statistics = self.stats_of(token.queue);
-        match ack {
-            Ack::Done => statistics.consumed += 1,
-            Ack::Retry | Ack::RetryAfter(_) | Ack::DeadLetter => statistics.failed += 1,
-        }
-        if let Some(begun) = begun {
-            statistics.consume_time.record(now.saturating_since(begun));
         }
     }
 
@@ -109,9 +101,11 @@ impl PushConsumer {
         cached.fate = Fate::InHand;
         cached.hand_out = cached.hand_out.wrapping_add(1);
         cached.begun = None;
-        if let Ok(message) = &mut cached.message {
+        let again = cached.message.record().clone().map(|mut message| {
             message.reconsume_times = message.reconsume_times.saturating_add(1);
-        }
+            message
+        });
+        cached.message = PulledMessage::alone(owned.queue.clone(), again);
         let (message, hand_out) = (cached.message.clone(), cached.hand_out);
         let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset, hand_out };
         let deliveries = vec![delivery(owned, token, message, &self.retry_topic)];
@@ -122,8 +116,7 @@ impl PushConsumer {
 
     /// Whether this hand-out of a message is the last one and has no answer yet.
     pub(super) fn is_in_hand(&self, token: ConsumeToken) -> bool {
-        self.cached(token.queue, token.queue_offset)
-            .is_some_and(|cached| cached.fate == Fate::InHand && cached.hand_out == token.hand_out)
+        self.cached(token.queue, token.queue_offset).is_some_and(|cached| cached.is_in_hand(token))
     }
 
     pub(super) fn cached(&self, id: ProcessQueueId, offset: i64) -> Option<&Cached> {
@@ -134,6 +127,16 @@ impl PushConsumer {
         if let Some(cached) = self.owned.get_mut(id).and_then(|owned| owned.cache.get_mut(offset)) {
             cached.fate = fate;
         }
+    }
+}
+
+fn count_answer(statistics: &mut TopicStatistics, ack: Ack, took: Option<Duration>) {
+    match ack {
+        Ack::Done => statistics.consumed += 1,
+        Ack::Retry | Ack::RetryAfter(_) | Ack::DeadLetter => statistics.failed += 1,
+    }
+    if let Some(took) = took {
+        statistics.consume_time.record(took);
     }
 }
 
@@ -152,7 +155,6 @@ fn delay_level(ack: Ack) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::time::Duration;
 
     #[test]
     fn a_wished_delay_becomes_the_nearest_level_that_is_not_shorter() {

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 
 use crate::config::{ConsumeFrom, MessageModel, PushConsumerConfig};
 use crate::error::UsageError;
+use crate::message::StoredMessage;
 use crate::remoting::{self, ConsumeFromWhere, ConsumeType, ConsumerData, SUB_ALL, SubscriptionData};
 use crate::time::Timestamp;
 
@@ -27,10 +28,10 @@ pub(super) fn all(
         .collect()
 }
 
-/// Whether a message with this tag is wanted. Brokers compare hashes, which can be equal for different
+/// Whether a message is wanted, by its tag. Brokers compare hashes, which can be equal for different
 /// tags, so the tags themselves are compared again. Java: `PullAPIWrapper#processPullResult`.
-pub(super) fn wants(subscription: &SubscriptionData, tag: Option<&str>) -> bool {
-    subscription.tags_set.is_empty() || tag.is_some_and(|tag| subscription.tags_set.contains(tag))
+pub(super) fn wants(subscription: &SubscriptionData, message: &StoredMessage) -> bool {
+    subscription.tags_set.is_empty() || message.tags().is_some_and(|tag| subscription.tags_set.contains(tag))
 }
 
 /// The group's part of a heartbeat.

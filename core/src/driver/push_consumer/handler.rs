@@ -9,13 +9,13 @@ use core::task::{Context, Poll};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::super::mailbox::Settled;
 use super::super::run_queue::{RunQueue, WaiterId};
 use super::super::shared::Alive;
 use super::batch::Batch;
 use super::decoding::Decoding;
 use super::message::ReceivedMessage;
 use super::stream::Delivered;
-use crate::client::Input;
 use crate::consumer::{Ack, ConsumeToken, Delivery};
 use crate::time::Instant;
 
@@ -47,7 +47,7 @@ pub(super) trait Handler {
         &mut self,
         source: &Source<'_>,
         batch: &mut VecDeque<Delivery>,
-        settled: &mut Vec<Input>,
+        settled: &mut Vec<Settled>,
     ) -> Option<(Option<ConsumeToken>, Self::Call)>;
 
     /// What the end of a call says.
@@ -85,21 +85,21 @@ where
         &mut self,
         source: &Source<'_>,
         batch: &mut VecDeque<Delivery>,
-        settled: &mut Vec<Input>,
+        settled: &mut Vec<Settled>,
     ) -> Option<(Option<ConsumeToken>, Fut)> {
         let delivery = batch.pop_front()?;
         let token = delivery.token;
         let message = match source.decoding.for_handler(delivery) {
             Ok(message) => message,
             Err(ack) => {
-                settled.push(Input::Settled { token, ack });
+                settled.push((token, ack));
                 return None;
             }
         };
         match catch_unwind(AssertUnwindSafe(|| (self.0)(message))) {
             Ok(call) => Some((Some(token), call)),
             Err(_) => {
-                settled.push(Input::Settled { token, ack: panicked(&source.decoding.group, Some(token)) });
+                settled.push((token, panicked(&source.decoding.group, Some(token))));
                 None
             }
         }
@@ -132,7 +132,7 @@ where
         &mut self,
         source: &Source<'_>,
         batch: &mut VecDeque<Delivery>,
-        settled: &mut Vec<Input>,
+        settled: &mut Vec<Settled>,
     ) -> Option<(Option<ConsumeToken>, Fut)> {
         let batch = source.batch(batch, settled)?;
         match catch_unwind(AssertUnwindSafe(|| (self.handler)(batch))) {
@@ -156,13 +156,13 @@ impl Source<'_> {
     }
 
     /// The messages that can be decoded; the others are answered for. `None` when there is none.
-    pub(super) fn batch(&self, batch: &mut VecDeque<Delivery>, settled: &mut Vec<Input>) -> Option<Batch> {
+    pub(super) fn batch(&self, batch: &mut VecDeque<Delivery>, settled: &mut Vec<Settled>) -> Option<Batch> {
         let mut messages = Vec::with_capacity(batch.len());
         for delivery in batch.drain(..) {
             let token = delivery.token;
             match self.decoding.for_handler(delivery) {
                 Ok(message) => messages.push(Delivered::new(message, self.alive, self.queue)),
-                Err(ack) => settled.push(Input::Settled { token, ack }),
+                Err(ack) => settled.push((token, ack)),
             }
         }
         (!messages.is_empty()).then(|| Batch::new(messages))

@@ -1,5 +1,6 @@
 //! A received message, as user code sees it.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
@@ -7,7 +8,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::super::compress::{InflateError, inflate};
-use crate::consumer::{ConsumeToken, Delivery};
+use crate::consumer::{ConsumeToken, Delivery, PulledMessage};
 use crate::message::{CrcMismatch, MessageQueue, RecordError, StoredMessage};
 use crate::time::Timestamp;
 
@@ -20,7 +21,15 @@ const SHOWN_CHARS_MAX: usize = 200;
 #[derive(Clone, Debug)]
 pub struct ReceivedMessage {
     delivery: Delivery,
-    body: Result<Bytes, UndecodableBody>,
+    body: Body,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    /// As it is stored.
+    Stored,
+    Inflated(Bytes),
+    Undecodable(Box<UndecodableBody>),
 }
 
 /// Why a message has no body.
@@ -42,10 +51,11 @@ impl ReceivedMessage {
     /// Checks the body and inflates it, to at most `inflated_bytes_max`, where it is compressed; that
     /// happens on the consumer's side.
     pub(super) fn new(delivery: Delivery, inflated_bytes_max: usize) -> Self {
-        let body = match &delivery.message {
+        let body = match delivery.message.record() {
             Ok(message) => decoded(message, inflated_bytes_max),
             Err(error) => Err(error.clone().into()),
         };
+        let body = body.unwrap_or_else(|error| Body::Undecodable(Box::new(error)));
         Self { delivery, body }
     }
 
@@ -55,19 +65,24 @@ impl ReceivedMessage {
     /// The record or its body can't be decoded. Handlers never see such a message: it goes to the
     /// dead letters, or to [`on_undecodable`](super::PushConsumerBuilder::on_undecodable). A stream shows it.
     pub fn body(&self) -> Result<&Bytes, &UndecodableBody> {
-        self.body.as_ref()
+        match (&self.body, self.delivery.message.record()) {
+            (Body::Stored, Ok(message)) => Ok(message.raw_body()),
+            (Body::Stored, Err(_)) => unreachable!("a record that can't be read has no stored body"),
+            (Body::Inflated(body), _) => Ok(body),
+            (Body::Undecodable(error), _) => Err(error),
+        }
     }
 
     /// The topic that it was first sent to, also when it is delivered again.
     #[must_use]
     pub fn topic(&self) -> &Arc<str> {
-        &self.delivery.topic
+        self.delivery.topic()
     }
 
     /// The queue it came from; for a message that is delivered again that is the retry topic's.
     #[must_use]
     pub fn queue(&self) -> &Arc<MessageQueue> {
-        &self.delivery.queue
+        self.delivery.queue()
     }
 
     /// Its place in that queue.
@@ -121,19 +136,14 @@ impl ReceivedMessage {
     /// The record as the broker keeps it; `None` when it can't be read.
     #[must_use]
     pub fn stored(&self) -> Option<&StoredMessage> {
-        self.delivery.message.as_ref().ok()
+        self.delivery.message.record().as_ref().ok()
     }
 
     /// Copies what would keep the whole answer of the broker in memory. For messages that are kept.
     #[must_use]
     pub fn into_owned(mut self) -> Self {
-        self.delivery.message = self.delivery.message.map(StoredMessage::into_owned);
-        if let (Ok(message), Ok(body)) = (&self.delivery.message, &mut self.body) {
-            // An inflated body is its own already.
-            if !message.is_compressed() {
-                *body = message.raw_body().clone();
-            }
-        }
+        let record = self.delivery.message.record().clone().map(StoredMessage::into_owned);
+        self.delivery.message = PulledMessage::alone(self.delivery.queue().clone(), record);
         self
     }
 
@@ -142,12 +152,15 @@ impl ReceivedMessage {
     }
 }
 
-fn decoded(message: &StoredMessage, inflated_bytes_max: usize) -> Result<Bytes, UndecodableBody> {
+fn decoded(message: &StoredMessage, inflated_bytes_max: usize) -> Result<Body, UndecodableBody> {
     // Whoever writes no CRC writes zero.
     if message.body_crc != 0 {
         message.check_crc()?;
     }
-    Ok(inflate(message.sys_flag, message.raw_body(), inflated_bytes_max)?)
+    if !message.is_compressed() {
+        return Ok(Body::Stored);
+    }
+    Ok(Body::Inflated(inflate(message.sys_flag, message.raw_body(), inflated_bytes_max)?))
 }
 
 impl fmt::Display for ReceivedMessage {

@@ -16,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use super::super::lock;
+use super::super::mailbox::Settled;
 use super::super::operation::Operation;
 use super::super::ready::{self, Owner, ReadySet};
 use super::super::run_queue::WaiterId;
@@ -197,7 +198,7 @@ pub(super) struct Handlers<'a, H: Handler> {
     slots: Vec<Slot<H::Call>>,
     free: Vec<usize>,
     batch: VecDeque<Delivery>,
-    settled: Vec<Input>,
+    settled: Vec<Settled>,
     woken: Arc<Woken>,
 }
 
@@ -249,7 +250,7 @@ impl<'a, H: Handler> Handlers<'a, H> {
             }
         }
         let open = self.begin(cx);
-        self.subscription.alive.0.push_inputs(&mut self.settled);
+        self.subscription.alive.0.push_settled(self.settled.drain(..));
         if open || self.free.len() < self.slots.len() { Poll::Pending } else { Poll::Ready(()) }
     }
 
@@ -306,7 +307,7 @@ impl<'a, H: Handler> Handlers<'a, H> {
             Ok(Poll::Ready(output)) => H::answer(output),
             Err(_) => panicked(&self.subscription.decoding.group, slot.token),
         };
-        let answer = slot.token.take().map(|token| Input::Settled { token, ack });
+        let answer = slot.token.take().map(|token| (token, ack));
         if catch_unwind(AssertUnwindSafe(|| slot.future.set(None))).is_err() {
             tracing::warn!(
                 group = &*self.subscription.decoding.group,
@@ -327,7 +328,8 @@ impl<H: Handler> Drop for Handlers<'_, H> {
         self.subscription.queue.leave(self.waiter);
         let begun = self.slots.iter_mut().filter_map(|slot| slot.token.take());
         let taken = self.batch.iter().map(|delivery| delivery.token);
-        self.settled.extend(begun.chain(taken).map(|token| Input::HandedBack { token }));
-        self.subscription.alive.0.push_inputs(&mut self.settled);
+        let mut handed_back = begun.chain(taken).map(|token| Input::HandedBack { token }).collect();
+        self.subscription.alive.0.push_settled(self.settled.drain(..));
+        self.subscription.alive.0.push_inputs(&mut handed_back);
     }
 }

@@ -91,5 +91,5 @@ impl Drop for Subscription {
 
 /// Answers for one delivery.
 pub(super) fn settle(alive: &Alive, token: ConsumeToken, ack: Ack) {
-    alive.0.push_urgent(Urgent::Input(Input::Settled { token, ack }));
+    alive.0.push_settled(core::iter::once((token, ack)));
 }

@@ -14,6 +14,7 @@ use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::super::host::Spawn;
+use super::super::mailbox::Settled;
 use super::super::operation::Operation;
 use super::super::park;
 use super::super::run_queue::{RunQueue, WaiterId};
@@ -23,8 +24,9 @@ use super::control::{Concurrency, ConsumerControl};
 use super::decoding::Decoding;
 use super::handler::{Source, panicked};
 use super::message::ReceivedMessage;
-use super::subscription::{CLOSE_TIMEOUT, Subscription, settle};
+use super::subscription::{CLOSE_TIMEOUT, Subscription};
 use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerHealth, ConsumerStatistics, Delivery};
+use crate::time::Instant;
 
 /// A consumer whose handlers run by themselves. Dropping it closes the consumer with deadline zero.
 #[derive(Debug)]
@@ -118,19 +120,35 @@ impl Pool {
     }
 }
 
+/// Answers that a worker tells at once, and how old they may get while its handlers end without waiting:
+/// one lock and one wake-up for all of them.
+const SETTLED_MAX: usize = 32;
+const SETTLED_TIME_MAX: Duration = Duration::from_millis(1);
+
 /// One task or thread.
 struct Worker {
     pool: Arc<Pool>,
     waiter: WaiterId,
     /// The delivery in hand.
     token: Option<ConsumeToken>,
+    /// Answers that the engine has not been told, because handlers ended at once.
+    settled: Vec<Settled>,
+    /// When the first of them was given, or earlier.
+    settled_since: Instant,
     /// It has left the pool, which has too many.
     retired: bool,
 }
 
 impl Worker {
     fn new(pool: &Arc<Pool>) -> Self {
-        Self { pool: pool.clone(), waiter: pool.queue.waiter(), token: None, retired: false }
+        Self {
+            pool: pool.clone(),
+            waiter: pool.queue.waiter(),
+            token: None,
+            settled: Vec::new(),
+            settled_since: Instant::ZERO,
+            retired: false,
+        }
     }
 
     /// Whether it is one too many. One that waits for messages learns it when it is woken for one, which
@@ -145,9 +163,17 @@ impl Worker {
         if self.retires() {
             return Poll::Ready(None);
         }
-        let polled = self.pool.queue.poll_next(self.waiter, cx, self.pool.spawn.now());
-        if let Poll::Ready(Some(delivery)) = &polled {
-            self.token = Some(delivery.token);
+        let now = self.pool.spawn.now();
+        if self.settled.len() >= SETTLED_MAX || now.saturating_since(self.settled_since) >= SETTLED_TIME_MAX {
+            self.flush();
+        }
+        let polled = self.pool.queue.poll_next(self.waiter, cx, now);
+        match &polled {
+            Poll::Ready(Some(delivery)) => self.token = Some(delivery.token),
+            _ => self.flush(),
+        }
+        if self.settled.is_empty() {
+            self.settled_since = now;
         }
         polled
     }
@@ -181,17 +207,42 @@ impl Worker {
             let source = Source { alive: &alive, queue: &self.pool.queue, decoding: &self.pool.decoding };
             let mut settled = Vec::new();
             let batch = source.batch(&mut batch, &mut settled);
-            alive.0.push_inputs(&mut settled);
+            alive.0.push_settled(settled.into_iter());
             if batch.is_some() {
                 return batch;
             }
         }
     }
 
+    /// Answers for the delivery in hand, at once.
     fn settle(&mut self, ack: Ack) {
-        if let (Some(token), Some(alive)) = (self.token.take(), self.pool.alive.upgrade()) {
-            settle(&alive, token, ack);
+        self.settle_soon(ack);
+        self.flush();
+    }
+
+    /// Answers for the delivery in hand, together with those that follow it at once.
+    fn settle_soon(&mut self, ack: Ack) {
+        self.settled.extend(self.token.take().map(|token| (token, ack)));
+    }
+
+    /// Tells the engine what was settled.
+    fn flush(&mut self) {
+        if let Some(alive) = self.pool.alive.upgrade().filter(|_| !self.settled.is_empty()) {
+            alive.0.push_settled(self.settled.drain(..));
         }
+    }
+
+    /// What the call gives, or `None` when it panics. While it waits, the engine knows all there is to know.
+    async fn called<Fut: Future<Output = Ack>>(&mut self, call: Fut) -> Option<Ack> {
+        let mut call = core::pin::pin!(caught(call));
+        poll_fn(|cx| {
+            let polled = call.as_mut().poll(cx);
+            if polled.is_pending() {
+                self.flush();
+            }
+            polled
+        })
+        .await
     }
 
     /// Says what a panic means.
@@ -221,11 +272,11 @@ where
         spawn.spawn(Box::pin(async move {
             while let Some(message) = worker.next().await {
                 let ack = match catch_unwind(AssertUnwindSafe(|| handler(message))) {
-                    Ok(future) => caught(future).await,
+                    Ok(call) => worker.called(call).await,
                     Err(_) => None,
                 };
                 let ack = ack.unwrap_or_else(|| worker.panicked());
-                worker.settle(ack);
+                worker.settle_soon(ack);
             }
         }));
     });

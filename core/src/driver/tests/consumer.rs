@@ -13,7 +13,7 @@ use super::super::std::sync::Mutex;
 use super::super::{PushConsumerBuilder, lock};
 use super::script::{CountingWaker, World, delivery, obey, operation_of, poll_once};
 use crate::client::{Command, Input, Outcome, Output};
-use crate::consumer::{Ack, CloseReport, Delivery};
+use crate::consumer::{Ack, CloseReport, Delivery, PulledMessage};
 use crate::error::{Error, Result, UsageError};
 use crate::id::{ConsumerId, GenerationalId, ProcessQueueId};
 use crate::message::sys_flag;
@@ -160,9 +160,12 @@ fn ten_with_a_bad_second() -> [Vec<Delivery>; 3] {
     let flags = sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB;
     let mut damaged = delivery(0, 1, 0, b"body");
     let mut unreadable = damaged.clone();
-    damaged.message.as_mut().expect("readable").body_crc ^= 1;
+    let mut record = damaged.message.record().clone().expect("readable");
+    record.body_crc ^= 1;
+    damaged.message = PulledMessage::alone(damaged.queue().clone(), Ok(record));
     let torn = bytes::Bytes::from_static(&[0; 100]);
-    unreadable.message = Err(crate::message::StoredMessage::decode(&torn).expect_err("no record"));
+    let record = Err(crate::message::StoredMessage::decode(&torn).expect_err("no record"));
+    unreadable.message = PulledMessage::alone(unreadable.queue().clone(), record);
     [batch(delivery(0, 1, flags, b"no zlib stream")), batch(damaged), batch(unreadable)]
 }
 

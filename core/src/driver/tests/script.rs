@@ -20,7 +20,7 @@ use std::task::Wake;
 use super::super::{BoxFuture, BoxTask, Client, Engine, Host, Machine, Options, Spawn, lock, start_machine};
 use crate::client::{Command, Input, Outcome, Output};
 use crate::config::HostFacts;
-use crate::consumer::{ConsumeToken, Delivery};
+use crate::consumer::{ConsumeToken, Delivery, PulledMessage};
 use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId};
 use crate::message::{MessageQueue, StoredMessage, StoredRecord, encode_stored};
 use crate::remoting::{Encoder, Head, NoHeader};
@@ -400,12 +400,10 @@ pub(super) fn delivery(queue: u32, queue_offset: i64, sys_flag: i32, body: &'sta
     let queue = ProcessQueueId::from_parts(queue, 0);
     Delivery {
         token: ConsumeToken { consumer: ConsumerId(0), queue, queue_offset, hand_out: 0 },
-        queue: Arc::new(MessageQueue {
-            topic: "TopicTest".into(),
-            broker_name: "broker-a".into(),
-            queue_id: 0,
-        }),
-        topic: "TopicTest".into(),
-        message: Ok(StoredMessage::decode(&out.freeze()).expect("what was just encoded")),
+        message: PulledMessage::alone(
+            Arc::new(MessageQueue { topic: "TopicTest".into(), broker_name: "broker-a".into(), queue_id: 0 }),
+            Ok(StoredMessage::decode(&out.freeze()).expect("what was just encoded")),
+        ),
+        origin_topic: None,
     }
 }

@@ -72,10 +72,10 @@ fn check_pop(text: &str) {
 fn check_ids(text: &str) {
     if let Some(id) = parse_offset_msg_id(text) {
         let again = offset_msg_id(id.store_host, id.commit_log_offset);
-        assert!(again.eq_ignore_ascii_case(text));
+        assert!(again.to_string().eq_ignore_ascii_case(text));
     }
     if let Some(key) = UniqKey::parse(text) {
-        assert!(key.to_id().eq_ignore_ascii_case(text));
+        assert!(key.to_id().to_string().eq_ignore_ascii_case(text));
     }
     let _ = RecallHandle::parse(text);
 }

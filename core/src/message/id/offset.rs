@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn the_id_a_broker_gave() {
         let host = SocketAddr::from(([127, 0, 0, 1], 10_911));
-        assert_eq!(offset_msg_id(host, 240).as_str(), "7F00000100002A9F00000000000000F0");
+        assert_eq!(offset_msg_id(host, 240), "7F00000100002A9F00000000000000F0");
     }
 
     #[test]

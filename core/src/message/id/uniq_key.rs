@@ -7,6 +7,7 @@
 //! message came from. Java counts the month in local time, which a core without a clock can't know;
 //! here it is UTC, and any unique bytes would do.
 
+use alloc::string::String;
 use core::net::IpAddr;
 
 use super::HexId;
@@ -21,6 +22,8 @@ const SET_BACK_MS_MAX: i64 = 1_000_000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UniqKeyGenerator {
     id: HexId,
+    /// The digits of all but the last six bytes, which stay.
+    prefix: String,
     month_start_ms: i64,
     month_end_ms: i64,
     counter: u16,
@@ -36,7 +39,9 @@ impl UniqKeyGenerator {
         let [r0, r1, r2, r3] = random;
         let id = HexId::new(ip, [p0, p1, r0, r1, r2, r3, 0, 0, 0, 0, 0, 0]);
         let (month_start_ms, month_end_ms) = month_of(now.as_millis());
-        Self { id, month_start_ms, month_end_ms, counter: 0 }
+        let mut digits = [0; hex::LONG_CHARS];
+        let prefix = hex::write_digits(id.split_tail().0, &mut digits).into();
+        Self { id, prefix, month_start_ms, month_end_ms, counter: 0 }
     }
 
     /// The next id, made at `now`. Ids of one generator repeat only when the clock is set back to
@@ -47,6 +52,15 @@ impl UniqKeyGenerator {
         self.counter = self.counter.wrapping_add(1);
         self.id.set_tail([t0, t1, t2, t3, c0, c1]);
         self.id
+    }
+
+    /// As [`next_id`](Self::next_id), and appends its digits to `text`.
+    pub fn push_next(&mut self, now: Timestamp, text: &mut String) -> HexId {
+        let id = self.next_id(now);
+        let mut digits = [0; 12];
+        text.push_str(&self.prefix);
+        text.push_str(hex::write_digits(id.split_tail().1, &mut digits));
+        id
     }
 
     fn ms_of_month(&mut self, now_ms: i64) -> u32 {
@@ -150,8 +164,8 @@ mod tests {
     fn the_parts_lie_where_java_puts_them() {
         // 2023-11-14T22:13:20.123Z is 13 days, 22:13:20.123 into its month.
         let id = generator(1_700_000_000_123).next_id(at(1_700_000_000_123));
-        assert_eq!(id.as_str(), "0A01020312340102030447B7607B0000");
-        let parts = UniqKey::parse(&id).unwrap();
+        assert_eq!(id, "0A01020312340102030447B7607B0000");
+        let parts = UniqKey::parse(&id.to_string()).unwrap();
         assert_eq!(parts.ms_of_month, 13 * 86_400_000 + 80_000_123);
         assert_eq!((parts.pid, parts.counter), (0x1234, 0));
     }
@@ -160,8 +174,18 @@ mod tests {
     fn ids_have_56_characters_with_ipv6() {
         let ip = IpAddr::from(Ipv6Addr::LOCALHOST);
         let id = UniqKeyGenerator::new(ip, 1, [0; 4], at(0)).next_id(at(0));
-        assert_eq!(id.len(), 56);
-        assert_eq!(UniqKey::parse(&id).unwrap().ip, ip);
+        assert_eq!(id.char_count(), 56);
+        assert_eq!(UniqKey::parse(&id.to_string()).unwrap().ip, ip);
+    }
+
+    #[test]
+    fn an_id_is_appended_as_it_is_shown() {
+        for ip in [IpAddr::from([10, 1, 2, 3]), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+            let mut generator = UniqKeyGenerator::new(ip, 7, [1, 2, 3, 0xFF], at(9));
+            let mut text = String::from("before ");
+            let id = generator.push_next(at(99), &mut text);
+            assert_eq!(text, alloc::format!("before {id}"));
+        }
     }
 
     #[test]
@@ -182,7 +206,7 @@ mod tests {
             (december_31, 0),
             (december_31 - 2_000_000, 31 * 86_400_000 - 2_000_001),
         ] {
-            let parts = UniqKey::parse(&generator.next_id(at(now_ms))).unwrap();
+            let parts = UniqKey::parse(&generator.next_id(at(now_ms)).to_string()).unwrap();
             assert_eq!(parts.ms_of_month, expected, "{now_ms}");
         }
     }

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddr;
+use core::ops::Range;
 
 use bytes::Bytes;
 
@@ -74,16 +75,17 @@ impl StoredMessage {
     /// # Errors
     /// A typed reason, with what could be read.
     pub fn decode(record: &Bytes) -> Result<Self, RecordError> {
-        Self::decode_with(record, 0, &mut None)
+        Self::decode_with(record, 0..record.len(), &mut None)
     }
 
-    /// As [`StoredMessage::decode`] for a record at `at`, sharing the topic with the record before.
+    /// As [`StoredMessage::decode`] for a part of a body, sharing the topic with the record before.
     pub(super) fn decode_with(
-        record: &Bytes,
-        at: usize,
+        body: &Bytes,
+        range: Range<usize>,
         last_topic: &mut Option<Arc<str>>,
     ) -> Result<Self, RecordError> {
-        read(record, last_topic).map_err(|kind| undecodable(record, at, kind))
+        let (at, record) = (range.start, body.get(range).unwrap_or_default());
+        read(body, at, record, last_topic).map_err(|kind| undecodable(record, at, kind))
     }
 
     /// The topic it is stored under; a retry topic for a message that comes again.
@@ -160,7 +162,7 @@ impl StoredMessage {
     pub fn msg_id(&self) -> String {
         match self.uniq_key() {
             Some(uniq_key) => uniq_key.into(),
-            None => self.offset_msg_id().as_str().into(),
+            None => self.offset_msg_id().into(),
         }
     }
 
@@ -216,7 +218,14 @@ impl fmt::Debug for StoredMessage {
     }
 }
 
-fn read(record: &Bytes, last_topic: &mut Option<Arc<str>>) -> Result<StoredMessage, RecordErrorKind> {
+/// Reads `record`, which lies at `at` in `body`.
+fn read(
+    body: &Bytes,
+    at: usize,
+    record: &[u8],
+    last_topic: &mut Option<Arc<str>>,
+) -> Result<StoredMessage, RecordErrorKind> {
+    let part = |range: Range<usize>| body.slice(at + range.start..at + range.end);
     let layout = Layout::of(record)?;
     let beyond = || RecordErrorKind::Part { part: "fixed part", size: record.len() };
     let i32_of = |at| i32_at(record, at).ok_or_else(beyond);
@@ -238,8 +247,8 @@ fn read(record: &Bytes, last_topic: &mut Option<Arc<str>>) -> Result<StoredMessa
         prepared_transaction_offset: i64_of(layout.reconsume_times_at + 4)?,
         body_crc: i32_of(CRC_AT)?,
         topic: topic_of(record, &layout, last_topic)?,
-        body: record.slice(layout.body),
-        properties: text_of(record.slice(layout.properties)),
+        body: part(layout.body),
+        properties: text_of(part(layout.properties)),
         record_bytes: record.len(),
         inner: false,
     })

@@ -63,7 +63,7 @@ impl Iterator for StoredMessages {
                 Err(error) => return Some(Err(error)),
             };
             let at = range.start;
-            let message = StoredMessage::decode_with(&self.body.slice(range), at, &mut self.topic);
+            let message = StoredMessage::decode_with(&self.body, range, &mut self.topic);
             match message {
                 Ok(batch) if batch.is_inner_batch() && !batch.is_compressed() => {
                     self.inner = Some(batch.expand_at(at));

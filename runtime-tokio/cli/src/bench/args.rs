@@ -255,6 +255,9 @@ pub(crate) enum Adapter {
     Tokio,
     /// tokio, one thread
     TokioCurrentThread,
+    /// async-std's own executor
+    #[cfg(feature = "async-std")]
+    AsyncStd,
     /// No runtime: threads that wait
     Blocking,
 }

@@ -72,7 +72,7 @@ impl Disk {
     }
 
     pub(super) fn timers_differ(&self, timers: &TimerService) -> bool {
-        self.timers != *timers
+        self.timers.version != timers.version
     }
 
     pub(super) fn flush_orders(&mut self, orders: &OrderTable) {
@@ -82,7 +82,7 @@ impl Disk {
     }
 
     pub(super) fn orders_differ(&self, orders: &OrderTable) -> bool {
-        !self.orders.same_as(orders)
+        self.orders.version != orders.version
     }
 
     pub(super) fn delay_differs(&self, delay: &DelayService) -> bool {

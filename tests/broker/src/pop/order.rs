@@ -81,6 +81,8 @@ pub(crate) struct OrderTable {
     queues: BTreeMap<OrderKey, OrderInfo>,
     /// When waiting pops are to look again. Java: `ConsumerOrderInfoLockManager`.
     frees: BTreeMap<OrderKey, i64>,
+    /// Grows with every change of a batch.
+    pub(crate) version: u64,
 }
 
 /// A pop that wants a queue's next batch.
@@ -160,9 +162,11 @@ impl OrderTable {
     pub(crate) fn clear(&mut self, key: &OrderKey) {
         self.queues.remove(key);
         self.frees.remove(key);
+        self.version += 1;
     }
 
     fn note_free(&mut self, key: &OrderKey, wall_ms: i64) {
+        self.version += 1;
         if let Some(info) = self.queues.get(key) {
             self.frees.insert(key.clone(), info.free_at_ms(wall_ms));
         }
@@ -185,12 +189,7 @@ impl OrderTable {
 
     /// What the next process reads from `consumerOrderInfo.json`.
     pub(crate) fn started_again(&self) -> Self {
-        Self { queues: self.queues.clone(), frees: self.frees.clone() }
-    }
-
-    /// Whether the batches are those of `other`.
-    pub(crate) fn same_as(&self, other: &Self) -> bool {
-        self.queues == other.queues
+        self.clone()
     }
 }
 

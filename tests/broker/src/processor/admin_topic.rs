@@ -98,9 +98,11 @@ impl Broker {
         let topic = &*header;
         self.check_topic_name(topic)?;
         let wall = self.wall(now);
-        self.topics.remove(wall, topic);
-        self.offsets.remove_topic(topic);
-        self.store.delete_topic(topic);
+        for gone in std::iter::once(topic.to_owned()).chain(self.pop_retry_topics(topic)) {
+            self.topics.remove(wall, &gone);
+            self.offsets.remove_topic(&gone);
+            self.store.delete_topic(&gone);
+        }
         self.replier.ok(now, asker);
         Ok(())
     }

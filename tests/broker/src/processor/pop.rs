@@ -6,14 +6,14 @@ use std::sync::Arc;
 use rocketmq_client_core::message::perm;
 use rocketmq_client_core::message::pop::REVIVE_QUEUE_ORDERLY;
 use rocketmq_client_core::remoting::{
-    PopMessageRequestHeader, PopMessageResponseHeader, RemotingCommand, ResponseCode, SubscriptionData,
-    TopicConfig, is_tag_type,
+    PopMessageRequestHeader, PopMessageResponseHeader, RemotingCommand, RequestCode, ResponseCode,
+    SubscriptionData, TopicConfig, is_tag_type,
 };
 use rocketmq_client_core::time::Instant;
 
-use super::Handled;
 use super::pop_read::PopRun;
 use super::pull::{Filter, no_sql};
+use super::{Handled, fields_of_refusal};
 use crate::asker::{Asker, FAQ, Refusal};
 use crate::broker::Broker;
 use crate::pop::poll::{Poll, PollKey, PollKind, Polled};
@@ -50,7 +50,8 @@ impl Broker {
     /// Carries out a request that waited.
     pub(super) fn pop_again(&mut self, now: Instant, poll: &Poll) -> Popped {
         self.pop(now, &poll.asker, &poll.command, Some(poll.born_ms)).unwrap_or_else(|refusal| {
-            self.replier.refuse(now, &poll.asker, &refusal, &[]);
+            let fields = fields_of_refusal(RequestCode::POP_MESSAGE, &refusal);
+            self.replier.refuse(now, &poll.asker, &refusal, fields);
             Popped::Nothing
         })
     }

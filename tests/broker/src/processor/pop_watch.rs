@@ -8,14 +8,14 @@ use rocketmq_client_core::message::names;
 use rocketmq_client_core::remoting::{
     NotificationRequestHeader, NotificationResponseHeader, PeekMessageRequestHeader,
     PollingInfoRequestHeader, PollingInfoResponseHeader, PopMessageResponseHeader, RemotingCommand,
-    ResponseCode, TopicConfig,
+    RequestCode, ResponseCode, TopicConfig,
 };
 use rocketmq_client_core::time::Instant;
 
-use super::Handled;
 use super::pop::pop_key;
 use super::pop_read::queue_ids;
 use super::pull::{Filter, SCAN_MIN};
+use super::{Handled, fields_of_refusal};
 use crate::asker::Asker;
 use crate::broker::Broker;
 use crate::pop::order::OrderKey;
@@ -86,7 +86,8 @@ impl Broker {
     /// Carries out a request that waited.
     pub(super) fn notification_again(&mut self, now: Instant, poll: &Poll) {
         if let Err(refusal) = self.notify(now, &poll.asker, &poll.command, Some(poll.born_ms)) {
-            self.replier.refuse(now, &poll.asker, &refusal, &[]);
+            let fields = fields_of_refusal(RequestCode::NOTIFICATION, &refusal);
+            self.replier.refuse(now, &poll.asker, &refusal, fields);
         }
     }
 
@@ -162,6 +163,14 @@ impl Broker {
         let header = PollingInfoResponseHeader { polling_num };
         self.replier.reply(now, asker, Answer::DONE, &header, [].iter());
         Ok(())
+    }
+
+    /// The retry topics that pops of `topic` brought about. Java: `clearRetryTopicWhenDeleteTopic`.
+    pub(super) fn pop_retry_topics(&self, topic: &str) -> Vec<String> {
+        let names = self.offsets.groups_of(topic).flat_map(|group| {
+            [names::pop_retry_topic_v1(group, topic), names::pop_retry_topic_v2(group, topic)]
+        });
+        names.filter(|name| self.topics.get(name).is_some()).collect()
     }
 
     /// The topic that a group's messages of `topic` come to when their invisible time is over.

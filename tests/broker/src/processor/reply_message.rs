@@ -7,7 +7,7 @@ use rocketmq_client_core::message::id::offset_msg_id;
 use rocketmq_client_core::message::properties::find;
 use rocketmq_client_core::message::property;
 use rocketmq_client_core::remoting::{
-    RemotingCommand, ReplyMessageRequestHeader, ResponseCode, SendMessageResponseHeader,
+    RemotingCommand, ReplyMessageRequestHeader, RequestCode, ResponseCode, SendMessageResponseHeader,
 };
 use rocketmq_client_core::time::{Instant, Timestamp};
 
@@ -41,6 +41,12 @@ impl Broker {
     }
 
     fn try_reply(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+        let short = command.request_code() == RequestCode::SEND_REPLY_MESSAGE_V2;
+        if short && command.ext.get("b").is_none() {
+            // Java's reader of the short form doesn't miss the topic.
+            let remark = "The specified topic is blank.";
+            return Err(Refusal::new(ResponseCode::INVALID_PARAMETER, remark));
+        }
         let request = SendRequest::read(command)?;
         let write_queues = self.check_topic(now, asker, &request)?;
         let random = self.rng.below(u64::try_from(write_queues).unwrap_or(0).max(1));
@@ -179,7 +185,7 @@ impl Broker {
         let appended = self.put(now, &inner, &scan)?;
         let id = offset_msg_id(self.config.addr, appended.position_i64());
         Ok(SendMessageResponseHeader {
-            msg_id: Cow::Owned(id.as_str().to_owned()),
+            msg_id: Cow::Owned(id.into()),
             queue_id: reply.queue_id,
             queue_offset: appended.queue_offset,
             ..Default::default()

@@ -237,7 +237,7 @@ impl Broker {
         let id = offset_msg_id(self.config.addr, appended.position_i64());
         let recall = if scan.is_timer { self.recall_handle(&place.topic, appended, uniq_key) } else { None };
         let header = SendMessageResponseHeader {
-            msg_id: Cow::Borrowed(id.as_str()),
+            msg_id: Cow::Owned(id.into()),
             queue_id: place.answered_queue,
             queue_offset: appended.queue_offset,
             transaction_id: Some(Cow::Borrowed(uniq_key)),
@@ -355,7 +355,7 @@ impl Broker {
             if !ids.is_empty() {
                 ids.push(',');
             }
-            ids.push_str(offset_msg_id(self.config.addr, appended.position_i64()).as_str());
+            offset_msg_id(self.config.addr, appended.position_i64()).push_to(&mut ids);
         }
         let header = SendMessageResponseHeader {
             msg_id: Cow::Borrowed(&ids),
@@ -383,7 +383,7 @@ impl Broker {
     /// An id for a message that came without one.
     fn uniq_key(&mut self, now: Instant) -> String {
         let wall = self.wall(now);
-        self.ids.next_id(wall).as_str().to_owned()
+        self.ids.next_id(wall).into()
     }
 
     /// The address a request came from.

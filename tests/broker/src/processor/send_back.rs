@@ -65,14 +65,14 @@ impl Broker {
         let text = message.properties_text();
         let retry_topic = message.property(property::RETRY_TOPIC).unwrap_or_else(|| message.topic());
         let origin = message.property(property::ORIGIN_MESSAGE_ID);
-        let own_id = message.offset_msg_id();
+        let own_id = message.offset_msg_id().to_string();
         let mut properties = String::with_capacity(text.len() + 128);
         let replaced = [property::RETRY_TOPIC, property::WAIT, property::DELAY, property::ORIGIN_MESSAGE_ID];
         copy_without(&mut properties, text, &replaced);
         pair(&mut properties, property::RETRY_TOPIC, retry_topic);
         pair(&mut properties, property::WAIT, "false");
         pair(&mut properties, property::DELAY, &level.to_string());
-        pair(&mut properties, property::ORIGIN_MESSAGE_ID, origin.unwrap_or_else(|| own_id.as_str()));
+        pair(&mut properties, property::ORIGIN_MESSAGE_ID, origin.unwrap_or(&own_id));
         let scan = Scan { is_timer: false, ..Scan::of(&properties) };
         let inner = Inner {
             topic,

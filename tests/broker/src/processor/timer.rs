@@ -6,9 +6,7 @@ use std::collections::BTreeSet;
 use rocketmq_client_core::message::id::RecallHandle;
 use rocketmq_client_core::message::properties::find;
 use rocketmq_client_core::message::{StoredMessage, names, property, tags_code};
-use rocketmq_client_core::remoting::{
-    RecallMessageRequestHeader, RecallMessageResponseHeader, RemotingCommand, ResponseCode,
-};
+use rocketmq_client_core::remoting::{RecallMessageResponseHeader, RemotingCommand, ResponseCode};
 use rocketmq_client_core::time::{Instant, Timestamp};
 
 use super::text::{Scan, copy_without, pair};
@@ -142,26 +140,27 @@ impl Broker {
         match self.recall(now, asker, command) {
             Ok(uniq_key) => {
                 let header = RecallMessageResponseHeader { msg_id: uniq_key.as_str().into() };
-                self.replier.reply(now, asker, Answer { extra: &extra, ..Answer::OK }, &header, [].iter());
+                self.replier.reply(now, asker, Answer { extra: &extra, ..Answer::DONE }, &header, [].iter());
             }
             Err(refusal) => self.replier.refuse(now, asker, &refusal, &extra),
         }
     }
 
     fn recall(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Result<String, Refusal> {
-        let header: RecallMessageRequestHeader<'_> = command.header()?;
+        // Java's reader doesn't miss a handle that isn't there.
+        let handle = command.ext.get("recallHandle").unwrap_or_default();
+        let topic = command.ext.get("topic").unwrap_or_default();
         if !self.config.recall {
             let remark = "recall failed, operation is forbidden";
             return Err(Refusal::new(ResponseCode::NO_PERMISSION, remark));
         }
-        if self.topics.get(&header.topic).is_none() {
-            let remark = format!("recall failed, the topic[{}] not exist", header.topic);
+        if self.topics.get(&topic).is_none() {
+            let remark = format!("recall failed, the topic[{topic}] not exist");
             return Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, remark));
         }
         let illegal = |remark: &str| Refusal::new(ResponseCode::ILLEGAL_OPERATION, remark);
-        let handle =
-            RecallHandle::parse(&header.recall_handle).map_err(|_| illegal("recall handle is invalid"))?;
-        if handle.topic != *header.topic {
+        let handle = RecallHandle::parse(&handle).map_err(|_| illegal("recall handle is invalid"))?;
+        if handle.topic != topic {
             return Err(illegal("recall failed, topic not match"));
         }
         if handle.broker_name != *self.config.broker_name {

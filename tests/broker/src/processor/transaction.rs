@@ -209,7 +209,7 @@ impl Broker {
             commit_log_offset: again.position_i64(),
             msg_id: Some(uniq_key.into()),
             transaction_id: Some(uniq_key.into()),
-            offset_msg_id: Some(id.as_str().into()),
+            offset_msg_id: Some(String::from(id).into()),
             rpc: RpcRequestHeader { bname: Some((&*self.config.broker_name).into()), ..Default::default() },
         };
         self.replier.push(connection, &header, &body.freeze());

@@ -65,7 +65,7 @@ fn a_message_given_back_comes_again_from_the_retry_topic() {
         (retry.property("RETRY_TOPIC"), retry.uniq_key(), retry.tags()),
         (Some("T"), Some("U"), Some("a"))
     );
-    assert_eq!(retry.property("ORIGIN_MESSAGE_ID"), Some(original.offset_msg_id().as_str()));
+    assert_eq!(retry.property("ORIGIN_MESSAGE_ID"), Some(&*original.offset_msg_id().to_string()));
     assert_eq!(retry.born_timestamp, original.born_timestamp);
     world.send_back(client, "G", &retry, 0, None);
     world.advance(30 * SECOND + Duration::from_millis(100));
@@ -73,7 +73,7 @@ fn a_message_given_back_comes_again_from_the_retry_topic() {
     assert_eq!(again.reconsume_times, 2);
     assert_eq!(
         again.property("ORIGIN_MESSAGE_ID"),
-        Some(original.offset_msg_id().as_str()),
+        Some(&*original.offset_msg_id().to_string()),
         "the first id stays"
     );
 }

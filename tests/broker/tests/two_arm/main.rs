@@ -30,14 +30,17 @@ use self::arm::Arm;
 use self::report::Report;
 use self::script::Step;
 
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 12] = [
     ("names", include_str!("script/names.txt")),
     ("topics", include_str!("script/topics.txt")),
     ("send", include_str!("script/send.txt")),
     ("offsets", include_str!("script/offsets.txt")),
     ("clients", include_str!("script/clients.txt")),
     ("messages", include_str!("script/messages.txt")),
+    ("timer", include_str!("script/timer.txt")),
     ("pop", include_str!("script/pop.txt")),
+    ("revive", include_str!("script/revive.txt")),
+    ("reply", include_str!("script/reply.txt")),
     ("hold", include_str!("script/hold.txt")),
     ("broker", include_str!("script/broker.txt")),
 ];
@@ -92,6 +95,7 @@ fn dev_broker() -> DevBroker {
     let delays = DelayLevels::parse(delays).expect("a table of delays");
     let change = |config: &mut rocketmq_dev_broker::BrokerConfig| {
         config.trace_topic = true;
+        config.recall = true;
         config.transaction_check_period = Duration::from_secs(1);
         config.transaction_timeout = Duration::from_millis(4_500);
     };

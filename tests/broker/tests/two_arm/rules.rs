@@ -18,12 +18,15 @@
 //! - `page`: how many topics a page holds, not which: Java's order is that of a hash map.
 //! - `delay`: what a step measured in milliseconds up to the moment of the answer.
 //! - `pop`: the queue that keeps a pop in mind, which is any of eight, and the pop's time inside handles.
-//! - `recall`: the handle of a message for a time, which holds a time in Base64.
+//! - `recall`: the time in the handle of a message for a time, which is Base64.
+//! - `orderchange`: an invisible time that is counted from the pop on.
 //! - `uniq`: an id that the broker made up, and the size of the record that holds it.
 //! - `tps`: rates that depend on how fast the script runs.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+
+use rocketmq_client_core::message::id::RecallHandle;
 
 use crate::json::Json;
 
@@ -150,8 +153,15 @@ impl Rules {
         if has("pop") && last == "POP_CK" {
             return handle(text);
         }
-        if has("recall") && last == "recallHandle" {
-            return "<handle>".to_owned();
+        if has("recall")
+            && last == "recallHandle"
+            && let Ok(handle) = RecallHandle::parse(text)
+            && self.run.contains(&handle.deliver_at.as_millis())
+        {
+            return format!("{} {} <time> {}", handle.topic, handle.broker_name, handle.uniq_key);
+        }
+        if has("orderchange") && last == "invisibleTime" && number.is_some() {
+            return "<since the pop>".to_owned();
         }
         if has("delay") && last == "delayTime" && number.is_some() {
             return "<delay>".to_owned();

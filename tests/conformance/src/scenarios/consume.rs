@@ -79,7 +79,7 @@ pub(super) async fn a_message_arrives_as_it_was_sent(s: &Scenario) -> Verdict {
     ensure_eq!(delivered.keys().collect::<Vec<_>>(), ["k1", "k2"], "keys");
     ensure_eq!(delivered.property("p"), Some("v"), "property");
     ensure_eq!(delivered.stored().map(|message| message.flag), Some(7), "flag");
-    ensure_eq!(delivered.message_id(), receipt.message_id.as_str(), "message id");
+    ensure_eq!(delivered.message_id(), receipt.message_id.to_string(), "message id");
     ensure_eq!(delivered.queue(), &receipt.queue, "queue");
     ensure_eq!(delivered.queue_offset(), receipt.queue_offset, "offset");
     ensure_eq!(delivered.reconsume_times(), 0, "reconsume times");

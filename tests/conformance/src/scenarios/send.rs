@@ -26,8 +26,8 @@ pub(super) async fn a_receipt_names_queue_and_offset(s: &Scenario) -> Verdict {
     let message = &stored[0];
     ensure_eq!(receipt.queue.queue_id, message.queue_id, "queue");
     ensure_eq!(receipt.queue_offset, message.queue_offset, "offset");
-    ensure_eq!(message.uniq_key(), Some(receipt.message_id.as_str()), "unique key");
-    ensure_eq!(*receipt.offset_message_id, *message.offset_msg_id().as_str(), "offset message id");
+    ensure_eq!(message.uniq_key(), Some(&*receipt.message_id.to_string()), "unique key");
+    ensure_eq!(*receipt.offset_message_id, *message.offset_msg_id().to_string(), "offset message id");
     ensure_eq!(message.raw_body()[..], b"hello"[..], "body");
     Ok(())
 }
@@ -38,7 +38,7 @@ pub(super) async fn many_in_flight_have_offsets_of_their_own(s: &Scenario) -> Ve
     let receipts = s.send(&producer, &topic, "m", IN_FLIGHT).await?;
     let places: BTreeSet<_> = receipts.iter().map(|r| (r.queue.queue_id, r.queue_offset)).collect();
     ensure_eq!(places.len(), IN_FLIGHT, "places told");
-    let ids: BTreeSet<_> = receipts.iter().map(|r| r.message_id.as_str()).collect();
+    let ids: BTreeSet<_> = receipts.iter().map(|r| r.message_id).collect();
     ensure_eq!(ids.len(), IN_FLIGHT, "message ids");
     let stored = s.stored(&topic, IN_FLIGHT).await?;
     let found: BTreeSet<_> = stored.iter().map(|m| (m.queue_id, m.queue_offset)).collect();

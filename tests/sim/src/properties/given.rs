@@ -93,9 +93,9 @@ impl Given {
 
 fn in_hand(group: &Arc<str>, delivery: &Delivery) -> InHand {
     let queue = QueueName {
-        broker: delivery.queue.broker_name.clone(),
-        topic: delivery.queue.topic.clone(),
-        queue_id: delivery.queue.queue_id,
+        broker: delivery.queue().broker_name.clone(),
+        topic: delivery.queue().topic.clone(),
+        queue_id: delivery.queue().queue_id,
     };
     InHand {
         group: group.clone(),

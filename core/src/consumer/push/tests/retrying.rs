@@ -85,7 +85,7 @@ fn a_message_that_nobody_takes_is_offered_again_after_five_seconds() {
     world.pass(20);
     let delivery = world.deliveries.pop().expect("again");
     assert_eq!(delivery.token.queue_offset, token.queue_offset);
-    assert_eq!(delivery.message.expect("readable").reconsume_times, 1);
+    assert_eq!(delivery.message.as_ref().expect("readable").reconsume_times, 1);
     world.settle(delivery.token, Ack::Done);
     assert_eq!(world.queue(TOPIC, 0).committable, Some(1));
 }
@@ -126,7 +126,7 @@ fn a_retried_message_carries_the_topic_that_was_subscribed_to() {
     let properties = String::from("RETRY_TOPIC\u{1}T\u{2}");
     world.publish_to(RETRY, 0, vec![properties]);
     let delivery = world.deliveries.pop().expect("delivered");
-    assert_eq!((&*delivery.topic, &*delivery.queue.topic), (TOPIC, RETRY));
+    assert_eq!((&**delivery.topic(), &*delivery.queue().topic), (TOPIC, RETRY));
     world.settle(delivery.token, Ack::Retry);
     let back = world.last(RequestCode::CONSUMER_SEND_MSG_BACK);
     let header: ConsumerSendMsgBackRequestHeader<'_> = back.header();

@@ -1,10 +1,9 @@
 //! A push consumer with an empty handler.
 
-use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rmq::{Ack, ConsumeFrom, PushConsumer};
+use rmq::{ConsumeFrom, PushConsumer};
 use rocketmq_client_tokio as rmq;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -88,22 +87,8 @@ fn start(
         .push_consumer(&*spec.group)
         .subscribe(&*spec.topic, "*")
         .consume_from(ConsumeFrom::FirstOffset);
-    let (count, workers) = (count.clone(), usize::from(args.workers));
-    Ok(match connected {
-        Connected::Tokio(_, runtime) => {
-            let starting = builder.workers(workers, move |_| {
-                count.add();
-                ready(Ack::Done)
-            });
-            runtime.block_on(starting)?
-        }
-        Connected::Blocking(_) => builder
-            .run_on_threads(workers, move |_| {
-                count.add();
-                Ack::Done
-            })
-            .wait()?,
-    })
+    let count = count.clone();
+    Ok(connected.consume(builder, args.workers.into(), move |_| count.add())?)
 }
 
 /// Fills the topic's queues evenly, past the client.

@@ -1,10 +1,7 @@
 //! A consumer with nothing to do.
 
-use std::future::ready;
 use std::time::Duration;
 
-use rmq::Ack;
-use rocketmq_client_tokio as rmq;
 use serde_json::{Value, json};
 
 use super::Connected;
@@ -20,10 +17,7 @@ const SETTLE: Duration = Duration::from_secs(3);
 pub(super) fn run(args: &IdleArgs, spec: &Spec) -> Result<Value, CliError> {
     let connected = Connected::connect(&args.common, spec)?;
     let builder = connected.client().push_consumer(&*spec.group).subscribe(&*spec.topic, "*");
-    let consumer = match &connected {
-        Connected::Tokio(_, runtime) => runtime.block_on(builder.workers(1, |_| ready(Ack::Done)))?,
-        Connected::Blocking(_) => builder.run_on_threads(1, |_| Ack::Done).wait()?,
-    };
+    let consumer = connected.consume(builder, 1, |_| ())?;
     connected.sleep(SETTLE);
     let meter = Meter::start();
     connected.sleep(Duration::from_secs(args.seconds.into()));

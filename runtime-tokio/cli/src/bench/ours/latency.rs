@@ -1,12 +1,11 @@
 //! From a send to the handler that gets it, at a steady rate, in one process.
 
-use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rmq::{Ack, ConsumeFrom, Message, Operation, Producer, PushConsumer, ReceivedMessage, SendReceipt};
+use rmq::{ConsumeFrom, Message, Operation, Producer, PushConsumer, ReceivedMessage, SendReceipt};
 use rocketmq_client_tokio as rmq;
 
 use super::{Connected, STALL_MAX};
@@ -109,21 +108,7 @@ fn start(connected: &Connected, spec: &Spec, clock: &Arc<Clock>) -> Result<PushC
         .subscribe(&*spec.topic, "*")
         .consume_from(ConsumeFrom::LastOffset);
     let clock = clock.clone();
-    Ok(match connected {
-        Connected::Tokio(_, runtime) => {
-            let starting = builder.workers(2, move |message| {
-                clock.came(&message);
-                ready(Ack::Done)
-            });
-            runtime.block_on(starting)?
-        }
-        Connected::Blocking(_) => builder
-            .run_on_threads(2, move |message| {
-                clock.came(&message);
-                Ack::Done
-            })
-            .wait()?,
-    })
+    Ok(connected.consume(builder, 2, move |message| clock.came(message))?)
 }
 
 struct Work<'a> {

@@ -6,13 +6,16 @@ mod latency;
 mod send;
 mod start;
 
+use std::future::ready;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rmq::{Ack, PushConsumer, PushConsumerBuilder, ReceivedMessage};
 use rocketmq_client_blocking as blocking;
 use rocketmq_client_tokio as rmq;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 
 use super::args::{Adapter, BenchCommand, Common};
 use super::block::Spec;
@@ -43,7 +46,7 @@ pub(super) fn run(command: &BenchCommand, spec: &Spec) -> Result<serde_json::Val
 fn runtime(common: &Common) -> Result<Runtime, CliError> {
     let mut builder = match common.adapter {
         Adapter::TokioCurrentThread => tokio::runtime::Builder::new_current_thread(),
-        Adapter::Tokio | Adapter::Blocking => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
     };
     Ok(builder.worker_threads(common.threads.into()).enable_all().build()?)
 }
@@ -51,6 +54,8 @@ fn runtime(common: &Common) -> Result<Runtime, CliError> {
 /// A client of either adapter: what they lend differs, the handles don't.
 enum Connected {
     Tokio(rmq::Client, Runtime),
+    #[cfg(feature = "async-std")]
+    AsyncStd(rocketmq_client_async_std::Client),
     Blocking(blocking::Client),
 }
 
@@ -58,6 +63,11 @@ impl Connected {
     fn connect(common: &Common, spec: &Spec) -> Result<Self, CliError> {
         if common.adapter == Adapter::Blocking {
             return Ok(Self::Blocking(blocking::Client::connect(&spec.namesrv)?));
+        }
+        #[cfg(feature = "async-std")]
+        if common.adapter == Adapter::AsyncStd {
+            let connecting = rocketmq_client_async_std::Client::connect(&*spec.namesrv);
+            return Ok(Self::AsyncStd(async_std::task::block_on(connecting)?));
         }
         let runtime = runtime(common)?;
         let client = runtime.block_on(rmq::Client::connect(&spec.namesrv))?;
@@ -67,6 +77,8 @@ impl Connected {
     fn client(&self) -> &rmq::core::driver::Client {
         match self {
             Self::Tokio(client, _) => client,
+            #[cfg(feature = "async-std")]
+            Self::AsyncStd(client) => client,
             Self::Blocking(client) => client,
         }
     }
@@ -75,16 +87,58 @@ impl Connected {
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         match self {
             Self::Tokio(_, runtime) => runtime.block_on(future),
+            #[cfg(feature = "async-std")]
+            Self::AsyncStd(_) => async_std::task::block_on(future),
             Self::Blocking(_) => blocking::block_on(future),
         }
+    }
+
+    /// Runs a future as a task of the runtime; what it ends with comes out of the receiver.
+    fn spawn<F>(&self, future: F) -> oneshot::Receiver<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let (ended, end) = oneshot::channel();
+        let task = async move {
+            // Somebody waits, unless the measurement has failed.
+            let _ = ended.send(future.await);
+        };
+        match self {
+            Self::Tokio(_, runtime) => drop(runtime.spawn(task)),
+            #[cfg(feature = "async-std")]
+            Self::AsyncStd(_) => drop(async_std::task::spawn(task)),
+            Self::Blocking(_) => drop(thread::spawn(|| blocking::block_on(task))),
+        }
+        end
     }
 
     /// Lets time pass, during which the client works.
     fn sleep(&self, duration: Duration) {
         match self {
             Self::Tokio(_, runtime) => runtime.block_on(async { tokio::time::sleep(duration).await }),
-            Self::Blocking(_) => thread::sleep(duration),
+            _ => thread::sleep(duration),
         }
+    }
+
+    /// Starts a consumer with so many handlers, each of which is one call.
+    fn consume(
+        &self,
+        builder: PushConsumerBuilder,
+        workers: usize,
+        handler: impl Fn(&ReceivedMessage) + Send + Sync + 'static,
+    ) -> rmq::Result<PushConsumer> {
+        if let Self::Blocking(_) = self {
+            return builder
+                .run_on_threads(workers, move |message| {
+                    handler(&message);
+                    Ack::Done
+                })
+                .wait();
+        }
+        self.block_on(builder.workers(workers, move |message| {
+            handler(&message);
+            ready(Ack::Done)
+        }))
     }
 
     /// What somebody tells; `None` after `timeout`.
@@ -104,10 +158,7 @@ impl Connected {
 
     fn close(self) -> Result<(), CliError> {
         let closing = self.client().close_within(CLOSE_MAX);
-        match &self {
-            Self::Tokio(_, runtime) => runtime.block_on(closing)?,
-            Self::Blocking(_) => closing.wait()?,
-        }
+        self.block_on(closing)?;
         if let Self::Tokio(client, runtime) = self {
             drop(client);
             runtime.shutdown_background();

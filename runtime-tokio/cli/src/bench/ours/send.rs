@@ -9,7 +9,6 @@ use bytes::Bytes;
 use rmq::core::driver::FromOutcome;
 use rmq::{Message, Operation, Producer};
 use rocketmq_client_tokio as rmq;
-use tokio::runtime::Runtime;
 
 use super::Connected;
 use crate::bench::args::{Mode, SendArgs};
@@ -88,22 +87,22 @@ fn run_callers(
     let window = (args.window() / usize::from(callers)).max(1);
     let all = (0..callers).map(|index| Caller::new(work.clone(), share(index.into()), window, pace));
     match (connected, args.mode) {
-        (Connected::Tokio(_, runtime), Mode::Oneway) => on_tasks(runtime, all, Producer::send_oneway),
-        (Connected::Tokio(_, runtime), _) => on_tasks(runtime, all, Producer::send),
         (Connected::Blocking(_), Mode::Oneway) => on_threads(all, Producer::send_oneway),
         (Connected::Blocking(_), _) => on_threads(all, Producer::send),
+        (_, Mode::Oneway) => on_tasks(connected, all, Producer::send_oneway),
+        (_, _) => on_tasks(connected, all, Producer::send),
     }
 }
 
 type SendOne<T> = fn(&Producer, Message) -> Operation<T>;
 
 fn on_tasks<T: FromOutcome + Send + 'static>(
-    runtime: &Runtime,
+    connected: &Connected,
     callers: impl Iterator<Item = Caller>,
     send: SendOne<T>,
 ) -> Result<Vec<Caller>, CliError> {
-    let tasks: Vec<_> = callers.map(|caller| runtime.spawn(caller.run(send))).collect();
-    runtime.block_on(async {
+    let tasks: Vec<_> = callers.map(|caller| connected.spawn(caller.run(send))).collect();
+    connected.block_on(async {
         let mut ended = Vec::with_capacity(tasks.len());
         for task in tasks {
             ended.push(task.await.map_err(|_| broke_down())?);
@@ -118,6 +117,15 @@ fn on_threads<T: FromOutcome + 'static>(
 ) -> Result<Vec<Caller>, CliError> {
     let threads: Vec<_> = callers.map(|caller| thread::spawn(move || caller.run_blocking(send))).collect();
     threads.into_iter().map(|thread| thread.join().map_err(|_| broke_down())).collect()
+}
+
+/// By the clock of the runtime whose task this is.
+async fn sleep_until(due: Instant) {
+    #[cfg(feature = "async-std")]
+    if tokio::runtime::Handle::try_current().is_err() {
+        return async_std::task::sleep(due.saturating_duration_since(Instant::now())).await;
+    }
+    tokio::time::sleep_until(due.into()).await;
 }
 
 fn broke_down() -> CliError {
@@ -139,7 +147,7 @@ impl Caller {
                 self.take(begun, operation.await);
             }
             if let Some(due) = self.pace.wait(number) {
-                tokio::time::sleep_until(due.into()).await;
+                sleep_until(due).await;
             }
             window.push_back((self.samples.begin(number), send(&self.work.producer, self.work.message())));
         }

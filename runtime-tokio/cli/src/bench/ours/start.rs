@@ -1,9 +1,8 @@
 //! From nothing to the first message.
 
-use std::future::ready;
 use std::time::Instant;
 
-use rmq::{Ack, ConsumeFrom, Message};
+use rmq::{ConsumeFrom, Message};
 use rocketmq_client_tokio as rmq;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::unbounded_channel;
@@ -33,22 +32,10 @@ pub(super) fn run(args: &StartArgs, spec: &Spec) -> Result<Value, CliError> {
         .push_consumer(&*spec.group)
         .subscribe(&*spec.topic, "*")
         .consume_from(ConsumeFrom::FirstOffset);
-    let tell = move || {
+    let consumer = connected.consume(builder, 1, move |_| {
         // Only the first is waited for.
         let _ = came.send(Instant::now());
-    };
-    let consumer = match &connected {
-        Connected::Tokio(_, runtime) => runtime.block_on(builder.workers(1, move |_| {
-            tell();
-            ready(Ack::Done)
-        }))?,
-        Connected::Blocking(_) => builder
-            .run_on_threads(1, move |_| {
-                tell();
-                Ack::Done
-            })
-            .wait()?,
-    };
+    })?;
     let came = connected
         .receive(&mut first, STALL_MAX)
         .ok_or_else(|| CliError::Failed(format!("no message came within {} s", STALL_MAX.as_secs())))?;
