@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rocketmq_client_core::remoting::{RemotingCommand, RequestCode};
+use rocketmq_client_core::remoting::{RemotingCommand, RequestCode, VERSION};
 
 use crate::answer;
 use crate::connection::Connection;
@@ -105,6 +105,7 @@ impl Arm {
             let body =
                 if ask.batch.is_empty() { self.fill(&ask.body).into_bytes() } else { batch(&ask.batch) };
             let connection = self.connection(&ask.connection);
+            connection.version = ask.version.unwrap_or(VERSION);
             if ask.oneway {
                 connection.tell(ask.code, &fields, &body);
                 return None;
