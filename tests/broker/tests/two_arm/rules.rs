@@ -31,7 +31,8 @@ use rocketmq_client_core::message::id::RecallHandle;
 use crate::json::Json;
 
 /// Lists whose order says nothing.
-const SETS: [&str; 12] = [
+const SETS: [&str; 13] = [
+    "messageQueueAssignments",
     "topicList",
     "groupList",
     "consumerIdList",
