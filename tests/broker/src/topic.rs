@@ -206,6 +206,15 @@ impl TopicTable {
         self.topics.get(topic).expect("the topic was just ensured")
     }
 
+    /// As [`TopicTable::ensure`] for what pops return to, which name servers hear of only with the next
+    /// registration of all topics. Java: `PopReviveService#addRetryTopicIfNotExit`.
+    pub(crate) fn ensure_unannounced(&mut self, wall: Timestamp, topic: &str, queues: i32) {
+        if !self.topics.contains_key(topic) {
+            self.bump(wall);
+            self.topics.insert(topic.into(), topic_config(topic, queues, READ_WRITE));
+        }
+    }
+
     fn bump(&mut self, wall: Timestamp) {
         self.version.counter += 1;
         self.version.timestamp = wall.as_millis();

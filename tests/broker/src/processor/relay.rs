@@ -23,7 +23,9 @@ const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// Java: `invokeSync(..., 5000)` of one client's offsets.
 const STATUS_WAIT: Duration = Duration::from_secs(5);
 /// Java: `V3_1_8_SNAPSHOT`; older clients don't know these questions.
-const RELAY_VERSION_MIN: i32 = 65;
+const RELAY_VERSION_MIN: i32 = 62;
+/// Java: `V3_0_7_SNAPSHOT`.
+const STATUS_VERSION_MIN: i32 = 28;
 
 /// A question that waits for its client.
 #[derive(Clone, Debug)]
@@ -97,8 +99,8 @@ impl Broker {
         };
         if member.version < RELAY_VERSION_MIN {
             return Err(failed(format!(
-                "The Consumer <{group}> Version <{}> too low to finish, please upgrade it to V3_1_8_SNAPSHOT",
-                member.version
+                "The Consumer <{shown}> Version <{}> too low to finish, please upgrade it to V3_1_8_SNAPSHOT",
+                old_version(member.version)
             )));
         }
         let connection = *connection;
@@ -145,6 +147,11 @@ impl Broker {
             let remark = format!("the consumer group[{}] is not online", header.group);
             return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
         };
+        if let Some(old) = info.members.values().find(|member| member.version < STATUS_VERSION_MIN) {
+            let version = old_version(old.version);
+            let remark = format!("the client does not support this feature. version={version}");
+            return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
+        }
         let members = info.members.iter().rev();
         let members = members.filter(|(_, member)| wanted.is_none_or(|wanted| wanted == &*member.client_id));
         let round = StatusRound {
@@ -184,5 +191,57 @@ impl Broker {
         let opaque = self.replier.last_opaque();
         round.current = client_id;
         self.calls.add(connection, opaque, now + STATUS_WAIT, Purpose::Status(round));
+    }
+}
+
+/// The name of a version below V3_1_8. Java: `MQVersion#getVersionDesc`.
+fn old_version(version: i32) -> String {
+    const FIRST: [&str; 16] = [
+        "SNAPSHOT",
+        "ALPHA1",
+        "BETA1",
+        "BETA2",
+        "BETA3",
+        "BETA4",
+        "BETA5",
+        "BETA6_SNAPSHOT",
+        "BETA6",
+        "BETA7_SNAPSHOT",
+        "BETA7",
+        "BETA8_SNAPSHOT",
+        "BETA8",
+        "BETA9_SNAPSHOT",
+        "BETA9",
+        "FINAL",
+    ];
+    if let Some(name) = usize::try_from(version.max(0)).ok().and_then(|index| FIRST.get(index)) {
+        return format!("V3_0_0_{name}");
+    }
+    // From here on each release has a snapshot before it: 3.0.1 to 3.0.15, then 3.1.0 and so on.
+    let release = (version - 16) / 2 + 1;
+    let (minor, patch) = if release <= 15 { (0, release) } else { (1, release - 16) };
+    let snapshot = if version % 2 == 0 { "_SNAPSHOT" } else { "" };
+    format!("V3_{minor}_{patch}{snapshot}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_versions_have_their_names() {
+        let names = [
+            (-1, "V3_0_0_SNAPSHOT"),
+            (10, "V3_0_0_BETA7"),
+            (15, "V3_0_0_FINAL"),
+            (16, "V3_0_1_SNAPSHOT"),
+            (28, "V3_0_7_SNAPSHOT"),
+            (45, "V3_0_15"),
+            (46, "V3_1_0_SNAPSHOT"),
+            (61, "V3_1_7"),
+        ];
+        for (version, name) in names {
+            assert_eq!(old_version(version), name);
+        }
     }
 }

@@ -41,7 +41,7 @@ impl Broker {
             false => self.pop_retry_topic(group, &point.topic),
         };
         if self.topics.get(&retry_topic).is_none() {
-            self.topics.ensure(wall, &retry_topic, 1, false);
+            self.topics.ensure_unannounced(wall, &retry_topic, 1);
             if self.offsets.committed(group, &retry_topic, 0).is_none_or(|offset| offset < 0) {
                 self.offsets.commit(group, &retry_topic, 0, 0);
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rocketmq_client_core::remoting::{RemotingCommand, RequestCode};
+use rocketmq_client_core::remoting::{RemotingCommand, RequestCode, VERSION};
 
 use crate::answer;
 use crate::connection::Connection;
@@ -20,6 +20,8 @@ const UNTIL_PERIOD: Duration = Duration::from_millis(10);
 pub(crate) struct Outcome {
     pub(crate) leaves: Leaves,
     pub(crate) code: Option<i32>,
+    /// What the step waits for has not come.
+    pub(crate) too_late: bool,
 }
 
 pub(crate) struct Arm {
@@ -105,6 +107,7 @@ impl Arm {
             let body =
                 if ask.batch.is_empty() { self.fill(&ask.body).into_bytes() } else { batch(&ask.batch) };
             let connection = self.connection(&ask.connection);
+            connection.version = ask.version.unwrap_or(VERSION);
             if ask.oneway {
                 connection.tell(ask.code, &fields, &body);
                 return None;
@@ -124,7 +127,8 @@ impl Arm {
             for (word, path) in &ask.keep {
                 self.words.insert(word.clone(), raw.get(path).cloned().unwrap_or_default());
             }
-            return Some(self.outcome(ask.code, answer.as_ref(), &ask.rules));
+            let too_late = !ask.until.iter().all(holds);
+            return Some(Outcome { too_late, ..self.outcome(ask.code, answer.as_ref(), &ask.rules) });
         }
     }
 
@@ -133,10 +137,12 @@ impl Arm {
             Some(command) => Outcome {
                 leaves: answer::leaves(&self.rules, self.real, code, command, rules),
                 code: Some(command.code),
+                too_late: false,
             },
             None => Outcome {
                 leaves: Leaves::from([("code".to_owned(), "<nothing came>".to_owned())]),
                 code: None,
+                too_late: true,
             },
         }
     }

@@ -27,6 +27,8 @@ pub(crate) struct Connection {
     pushes: Receiver<RemotingCommand>,
     replies: Replies,
     opaque: i32,
+    /// What the client says it is.
+    pub(crate) version: i32,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -43,7 +45,7 @@ impl Connection {
         let replies = Replies::default();
         let theirs = (stream.try_clone().expect("a second handle"), replies.clone());
         let reader = std::thread::spawn(move || read(theirs.0, &theirs.1, &answer, &push));
-        Self { stream, answers, pushes, replies, opaque: 0, reader: Some(reader) }
+        Self { stream, answers, pushes, replies, opaque: 0, version: VERSION, reader: Some(reader) }
     }
 
     /// The address that the server sees.
@@ -81,7 +83,7 @@ impl Connection {
         self.opaque += 1;
         let mut out = BytesMut::new();
         let head = Head { code, opaque: self.opaque, flag, remark: None };
-        encoder().encode(&mut out, &head, &NoHeader, fields, body.len());
+        Encoder { version: self.version, ..encoder() }.encode(&mut out, &head, &NoHeader, fields, body.len());
         out.extend_from_slice(body);
         // A server that closed the connection doesn't answer; the wait for the answer tells.
         let _ = self.stream.write_all(&out);

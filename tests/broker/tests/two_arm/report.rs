@@ -30,6 +30,10 @@ pub(crate) struct Report {
     left_out: usize,
 }
 
+fn came(too_late: bool) -> String {
+    if too_late { "it never came" } else { "it came" }.to_owned()
+}
+
 /// Whether nothing is left of a value but its rule's name.
 fn is_left_out(value: &str) -> bool {
     let value = value.trim_matches('"');
@@ -69,13 +73,13 @@ impl Report {
         if std::env::var_os("RMQ_TWO_ARM_SHOW").is_some() {
             eprintln!("{name}: {:?}", other.leaves);
         }
-        if other.code.is_none() {
+        if other.too_late || dev.too_late {
             self.differences.push(Difference {
                 step: name.clone(),
                 code,
-                path: "answer".to_owned(),
-                dev: "<any>".to_owned(),
-                other: "<nothing came>".to_owned(),
+                path: "until".to_owned(),
+                dev: came(dev.too_late),
+                other: came(other.too_late),
             });
         }
         let ours = matches!(step, Step::Ask(ask) if ask.rules.iter().any(|rule| rule == "ours"));

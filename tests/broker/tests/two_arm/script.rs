@@ -8,6 +8,7 @@
 //!   until path=value                     asked again until the answer says so, or says nothing there: `<absent>`
 //!   keep word path                       `$word` is what the answer says there, in each arm its own
 //!   rules word ...                       what may differ, see `rules.rs`
+//!   version NUMBER                       what the client says it is, as it is not the newest
 //!   oneway                               nobody answers
 //!   later                                the answer is awaited by a later step
 //! await name: connection CODE            the answer to the request that waits on this connection
@@ -75,6 +76,7 @@ pub(crate) struct Ask {
     pub(crate) until: Vec<(String, String)>,
     pub(crate) keep: Vec<(String, String)>,
     pub(crate) rules: Vec<String>,
+    pub(crate) version: Option<i32>,
     pub(crate) oneway: bool,
     pub(crate) later: bool,
 }
@@ -155,6 +157,7 @@ fn detail(line: &str, step: Option<&mut Step>) -> Result<(), String> {
         }
         (Some(Step::Ask(ask)), "body") => ask.body = unescape(rest),
         (Some(Step::Ask(ask)), "batch") => ask.batch = rest.split(' ').map(str::to_owned).collect(),
+        (Some(Step::Ask(ask)), "version") => ask.version = Some(rest.parse().map_err(|_| "no number")?),
         (Some(Step::Ask(ask)), "oneway") => ask.oneway = true,
         (Some(Step::Ask(ask)), "later") => ask.later = true,
         (Some(Step::Ask(ask)), "until") => {
