@@ -182,3 +182,27 @@ fn a_peek_takes_nothing() {
     }
     assert_eq!(world.pop(client, &pop_header("G", "T", 2)).bodies(), ["x"]);
 }
+
+#[test]
+fn the_broker_asks_to_be_woken_for_what_is_due() {
+    let mut world = world();
+    let (client, _) = topic(&mut world);
+    let polled = world.post_pop(client, &waiting(-1));
+    world.sent(client, "Again", 0, &[], "x");
+    world.pop(client, &pop_header("G", "Again", 0));
+    world.sent(client, "Order", 0, &[], "x");
+    let order = PopMessageRequestHeader { order: true, ..pop_header("G", "Order", 0) };
+    world.pop(client, &order);
+    let order = PopMessageRequestHeader { poll_time: 20_000, born_time: START_MS, ..order };
+    let ordered = world.post_pop(client, &order);
+    let channels_kept = world.broker.connection_count();
+    world.advance(60 * SECOND);
+    assert_eq!(world.broker.connection_count(), channels_kept);
+    let mut answered_at = |opaque| {
+        let answer = world.take(opaque).expect("it is answered");
+        answer.header::<PopMessageResponseHeader<'_>>().unwrap().pop_time - START_MS
+    };
+    assert_eq!((answered_at(polled), answered_at(ordered)), (1_951, 10_000));
+    let again = world.broker.queue("%RETRY%G_Again", 0).next().expect("it is due again");
+    assert_eq!(again.store_timestamp.as_millis() - START_MS, 13_000);
+}
