@@ -14,6 +14,7 @@ usage: broker.sh COMMAND
                             --short-delays  delay levels of 1 to 6 seconds
   stop                      kills both at once; the store is of no use afterwards
   status                    prints addresses and processes; exit code 1 unless both run
+  classpath                 prints the class path of the jars that 'fetch' fetched
   env                       prints shell lines: RMQ_NAMESRV, RMQ_BROKER, RMQ_APACHE_CLASSPATH
   stop-broker               stops the broker alone, as an operator would (SIGTERM; takes 15 to 20 s)
   kill-broker               kills the broker alone (SIGKILL)
@@ -323,6 +324,7 @@ fetch) fetch ;;
 start) start "$@" ;;
 stop) stop ;;
 status) status ;;
+classpath) echo "$lib/*" ;;
 env) print_env ;;
 stop-broker) end broker TERM ;;
 kill-broker) end broker KILL ;;

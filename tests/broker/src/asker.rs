@@ -1,5 +1,6 @@
 //! Who waits for an answer, and how a processor refuses.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use rocketmq_client_core::remoting::{HeaderError, RemotingCommand, ResponseCode};
@@ -48,6 +49,16 @@ impl From<HeaderError> for Refusal {
     fn from(error: HeaderError) -> Self {
         Self::new(ResponseCode::SYSTEM_ERROR, error.to_string())
     }
+}
+
+/// A field as Java's lenient headers have it: one that is missing is null.
+pub(crate) fn nullable<'a>(command: &'a RemotingCommand, field: &str) -> Option<Cow<'a, str>> {
+    command.ext.get(field)
+}
+
+/// How Java writes a text that may be null.
+pub(crate) fn or_null<'a>(text: &'a Option<Cow<'_, str>>) -> &'a str {
+    text.as_deref().unwrap_or("null")
 }
 
 /// Where a refusal that mentions an unknown topic points the user. Java: `FAQUrl#APPLY_TOPIC_URL`.

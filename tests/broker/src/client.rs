@@ -95,6 +95,12 @@ impl ClientTable {
         self.producers.entry(group.clone()).or_default().insert(connection, member);
     }
 
+    /// The newest connection of a producer, by its client id. Java: `ProducerManager#findChannel`.
+    pub(crate) fn producer_connection(&self, client_id: &str) -> Option<ConnectionId> {
+        let members = self.producers.values().flatten();
+        members.filter(|(_, member)| &*member.client_id == client_id).map(|(connection, _)| *connection).max()
+    }
+
     /// Remembers a group's heartbeat fingerprint; true when it differs from a known one.
     /// Java: `ClientManageProcessor#heartBeat`, the table `consumerGroupHeartbeatTable`.
     pub(crate) fn fingerprint_changed(&mut self, group: &Arc<str>, fingerprint: i32) -> bool {

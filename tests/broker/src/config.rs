@@ -1,5 +1,6 @@
 //! What a broker is and how it behaves where Apache RocketMQ has a setting for it.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,16 @@ pub struct BrokerConfig {
     pub transaction_timeout: Duration,
     /// `transactionCheckMax`: 15 questions, then the half message is discarded.
     pub transaction_check_max: i32,
+    /// `timerWheelEnable`: true. Without it timer messages and pops are refused.
+    pub timer_wheel: bool,
+    /// `timerMaxDelaySec`: timer messages wait for three days at most.
+    pub timer_delay_max: Duration,
+    /// `recallMessageEnable`: false; whether timer messages can be taken back.
+    pub recall: bool,
+    /// `enableRetryTopicV2`: false; true names the retry topics of pops `%RETRY%group+topic`.
+    pub retry_topic_v2: bool,
+    /// `reviveInterval`: 1 s between looks for popped messages that are due again.
+    pub revive_period: Duration,
     /// `traceTopicEnable`: false; whether `RMQ_SYS_TRACE_TOPIC` exists from the start.
     pub trace_topic: bool,
 }
@@ -96,6 +107,11 @@ impl Default for BrokerConfig {
             transaction_check_period: Duration::from_secs(30),
             transaction_timeout: Duration::from_secs(6),
             transaction_check_max: 15,
+            timer_wheel: true,
+            timer_delay_max: Duration::from_secs(3 * 24 * 3_600),
+            recall: false,
+            retry_topic_v2: false,
+            revive_period: Duration::from_secs(1),
             trace_topic: false,
         }
     }
@@ -169,6 +185,22 @@ impl DelayLevels {
     }
 }
 
+/// As the broker's configuration file has it: `1s 5s 1m 2h`.
+impl fmt::Display for DelayLevels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, delay) in self.0.iter().enumerate() {
+            let blank = if index == 0 { "" } else { " " };
+            let (number, unit) = match delay.as_secs() {
+                seconds if seconds % 3_600 == 0 && seconds > 0 => (seconds / 3_600, 'h'),
+                seconds if seconds % 60 == 0 && seconds > 0 => (seconds / 60, 'm'),
+                seconds => (seconds, 's'),
+            };
+            write!(f, "{blank}{number}{unit}")?;
+        }
+        Ok(())
+    }
+}
+
 fn parse_delay(word: &str) -> Result<Duration, DelayLevelsError> {
     let refused = || DelayLevelsError::Word { word: word.to_owned() };
     let unit = word.chars().last().ok_or_else(refused)?;
@@ -192,6 +224,7 @@ mod tests {
         let text = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h";
         let levels = DelayLevels::default();
         assert_eq!(DelayLevels::parse(text).unwrap(), levels);
+        assert_eq!(levels.to_string(), text);
         assert_eq!((levels.count(), levels.delay(3)), (18, Duration::from_secs(10)));
         assert_eq!(levels.delay(99), Duration::from_secs(7_200), "a level too high counts as the last");
     }

@@ -52,6 +52,16 @@ impl DelayService {
         (due <= wall || due > wall + delay).then_some(record)
     }
 
+    /// The next offset of each level that has delivered something, by level.
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = (i32, i64)> {
+        (1..).zip(self.progress.iter().copied()).filter(|(_, offset)| *offset > 0)
+    }
+
+    /// The end of a level's queue.
+    pub(crate) fn end_of(&self, store: &Store, level: i32) -> i64 {
+        store.queue_of(names::SCHEDULE_TOPIC, level - 1).map_or(0, |queue| queue.max())
+    }
+
     /// Levels, as queue ids.
     pub(crate) fn queue_ids(&self) -> std::ops::Range<usize> {
         0..self.progress.len()

@@ -19,6 +19,9 @@ const BUILT_IN: [&str; 8] = [
     "CID_RMQ_SYS_TRANS",
 ];
 
+/// Java: the bit `PermName#INDEX_PERM_READ` of a ban.
+const FORBIDDEN_READ: i32 = 1 << 2;
+
 /// A group's configuration with every default.
 pub(crate) fn group_config(group: &str) -> SubscriptionGroupConfig {
     SubscriptionGroupConfig { group_name: group.into(), ..SubscriptionGroupConfig::default() }
@@ -40,6 +43,11 @@ impl GroupTable {
             subscription_group_table: built_in.collect(),
         };
         Self { auto_create, table }
+    }
+
+    /// Whether groups come into being on first use from here on.
+    pub(crate) fn set_auto_create(&mut self, auto_create: bool) {
+        self.auto_create = auto_create;
     }
 
     /// The group, if it exists.
@@ -75,6 +83,23 @@ impl GroupTable {
         if self.table.subscription_group_table.remove(group).is_some() {
             self.bump(wall);
         }
+    }
+
+    /// Bans a group from a topic, or lifts that. Java: `SubscriptionGroupManager#updateForbidden`.
+    pub(crate) fn forbid(&mut self, wall: Timestamp, group: &str, topic: &str, ban: bool) {
+        let topics = self.table.forbidden_table.entry(group.into()).or_default();
+        match ban {
+            true => drop(topics.insert(topic.into(), FORBIDDEN_READ)),
+            false => drop(topics.remove(topic)),
+        }
+        self.table.forbidden_table.retain(|_, topics| !topics.is_empty());
+        self.bump(wall);
+    }
+
+    /// Whether a group is banned from a topic.
+    pub(crate) fn is_forbidden(&self, group: &str, topic: &str) -> bool {
+        let topics = self.table.forbidden_table.get(group);
+        topics.and_then(|topics| topics.get(topic)).is_some_and(|bits| bits & FORBIDDEN_READ != 0)
     }
 
     fn bump(&mut self, wall: Timestamp) {

@@ -5,11 +5,13 @@
 //! feature `serve` a `DevBroker` puts both behind TCP in the test's own process.
 //!
 //! What a client can observe follows the Java broker 5.4.0: response codes and remarks, long polling,
-//! offsets, retries, delay levels, dead letters, locks. Everything lives in memory. This is not a
-//! broker for production: use Apache RocketMQ there.
+//! offsets, retries, delay levels and timers, dead letters, locks, pops, shared-out queues, replies.
+//! Everything lives in memory. This is not a broker for production: use Apache RocketMQ there.
 
 mod asker;
+mod assignment;
 mod broker;
+mod call;
 mod client;
 mod config;
 mod damage;
@@ -21,11 +23,14 @@ mod lock;
 mod name_server;
 mod offset;
 mod output;
+mod pop;
 mod processor;
 mod reply;
 #[cfg(feature = "serve")]
 mod serve;
+mod settings;
 mod store;
+mod timer;
 mod topic;
 mod transaction;
 mod view;

@@ -80,6 +80,19 @@ impl OffsetTable {
         self.resets.remove(&(group.into(), topic.into(), queue_id))
     }
 
+    /// Every offset that a group committed on a topic, by queue.
+    pub(crate) fn queues_of(&self, group: &str, topic: &str) -> Option<&Queues> {
+        self.committed.get(group)?.get(topic)
+    }
+
+    /// Gives a group the offsets of another on a topic; its own are gone. Java: `cloneOffset`.
+    pub(crate) fn clone_topic(&mut self, from: &str, to: &str, topic: &str) {
+        if let Some(queues) = self.queues_of(from, topic).cloned() {
+            self.version += 1;
+            self.committed.entry(to.into()).or_default().insert(topic.into(), queues);
+        }
+    }
+
     /// Forgets a deleted topic.
     pub(crate) fn remove_topic(&mut self, topic: &str) {
         self.version += 1;

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rocketmq_client_core::remoting::{
-    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, LanguageCode, NoHeader, RequestHeader, ResponseCode,
-    SerializeType, VERSION,
+    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, LanguageCode, NoHeader, RemotingCommand,
+    RequestHeader, ResponseCode, SerializeType, VERSION,
 };
 use rocketmq_client_core::time::Instant;
 
 use crate::asker::{Asker, Refusal};
 use crate::output::{ConnectionId, Frames, Outbox};
+
+/// The remark that Java's responses are born with.
+pub(crate) const NOT_SET: &str = "not set any response code";
 
 /// Everything of an answer but its header.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +27,10 @@ pub(crate) struct Answer<'a> {
 impl Answer<'_> {
     /// A bare success.
     pub(crate) const OK: Self = Self { code: ResponseCode::SUCCESS, remark: None, extra: &[] };
+    /// A success whose handler only set the code, which leaves Java's first remark where it is.
+    pub(crate) const DONE: Self = Self { remark: Some(NOT_SET), ..Self::OK };
+    /// A success with a remark that says nothing.
+    pub(crate) const BLANK: Self = Self { remark: Some(""), ..Self::OK };
 }
 
 /// The way out of a machine.
@@ -87,6 +94,11 @@ impl Replier {
         self.reply(now, asker, Answer::OK, &NoHeader, [body.into()].iter());
     }
 
+    /// Answers 0 with the remark that Java forgot to remove, and a body that may be empty.
+    pub(crate) fn done(&mut self, now: Instant, asker: &Asker, body: Bytes) {
+        self.reply(now, asker, Answer::DONE, &NoHeader, [body].iter());
+    }
+
     /// Answers 0 and nothing else.
     pub(crate) fn ok(&mut self, now: Instant, asker: &Asker) {
         self.header(now, asker, &NoHeader);
@@ -94,7 +106,8 @@ impl Replier {
 
     /// Answers an error.
     pub(crate) fn refuse(&mut self, now: Instant, asker: &Asker, refusal: &Refusal, extra: &[(&str, &str)]) {
-        let answer = Answer { code: refusal.code, remark: Some(&refusal.remark), extra };
+        let remark = Some(&*refusal.remark).filter(|remark| !remark.is_empty());
+        let answer = Answer { code: refusal.code, remark, extra };
         self.reply(now, asker, answer, &NoHeader, [].iter());
     }
 
@@ -112,6 +125,20 @@ impl Replier {
         self.outbox.body(body);
     }
 
+    /// Sends a request to a client that wants an answer; [`Replier::last_opaque`] is its opaque.
+    pub(crate) fn call<'h, H: RequestHeader<'h>>(
+        &mut self,
+        connection: ConnectionId,
+        header: &H,
+        body: &Bytes,
+    ) {
+        self.opaque = self.opaque.wrapping_add(1);
+        let head = Head { code: H::CODE.0, opaque: self.opaque, flag: 0, remark: None };
+        let out = self.outbox.head(connection);
+        self.encoder.encode(out, &head, header, &[], body.len());
+        self.outbox.body(body);
+    }
+
     /// A request as one buffer, for a peer that isn't one of the connections.
     pub(crate) fn request<'h, H: RequestHeader<'h>>(&mut self, header: &H, body: &[u8]) -> Bytes {
         self.opaque = self.opaque.wrapping_add(1);
@@ -120,6 +147,34 @@ impl Replier {
         self.encoder.encode(&mut out, &head, header, &[], body.len());
         out.extend_from_slice(body);
         out.freeze()
+    }
+
+    /// Passes a command on to a client as a request that wants an answer; see [`Replier::last_opaque`].
+    pub(crate) fn relay(
+        &mut self,
+        connection: ConnectionId,
+        code: i32,
+        fields: &[(&str, &str)],
+        body: &Bytes,
+    ) {
+        self.opaque = self.opaque.wrapping_add(1);
+        let head = Head { code, opaque: self.opaque, flag: 0, remark: None };
+        let out = self.outbox.head(connection);
+        self.encoder.encode(out, &head, &NoHeader, fields, body.len());
+        self.outbox.body(body);
+    }
+
+    /// Answers what somebody else answered, as it came: code, remark, fields and body.
+    pub(crate) fn pass_on(&mut self, now: Instant, asker: &Asker, answer: &RemotingCommand) {
+        let fields: Vec<_> = answer.ext.iter().collect();
+        let fields: Vec<_> = fields.iter().map(|(key, value)| (&**key, &**value)).collect();
+        let head = Answer { code: answer.response_code(), remark: answer.remark.as_deref(), extra: &fields };
+        self.reply(now, asker, head, &NoHeader, [answer.body.clone()].iter());
+    }
+
+    /// The opaque of the newest request.
+    pub(crate) fn last_opaque(&self) -> i32 {
+        self.opaque
     }
 
     /// Lets go the late answers whose time has come.

@@ -173,9 +173,13 @@ impl TopicTable {
         client_queues: i32,
         sys_flag: i32,
     ) -> Option<&TopicConfig> {
-        let model = self.topics.get(default_topic)?;
         let off = default_topic == names::AUTO_CREATE_TOPIC && !config.auto_create_topic;
-        if off || !perm::is_inherited(model.perm) {
+        let model = self.topics.get_mut(default_topic)?;
+        if off {
+            // For good: where it is switched on again, this topic bequeaths nothing any more.
+            model.perm = READ_WRITE;
+        }
+        if !perm::is_inherited(model.perm) {
             return None;
         }
         let queues = client_queues.min(model.write_queue_nums).max(0);
@@ -200,6 +204,15 @@ impl TopicTable {
             self.put(wall, created);
         }
         self.topics.get(topic).expect("the topic was just ensured")
+    }
+
+    /// As [`TopicTable::ensure`] for what pops return to, which name servers hear of only with the next
+    /// registration of all topics. Java: `PopReviveService#addRetryTopicIfNotExit`.
+    pub(crate) fn ensure_unannounced(&mut self, wall: Timestamp, topic: &str, queues: i32) {
+        if !self.topics.contains_key(topic) {
+            self.bump(wall);
+            self.topics.insert(topic.into(), topic_config(topic, queues, READ_WRITE));
+        }
     }
 
     fn bump(&mut self, wall: Timestamp) {

@@ -87,6 +87,19 @@ impl Broker {
         self.holds.len()
     }
 
+    /// How many pops and notifications wait for messages.
+    #[must_use]
+    pub fn waiting_pops(&self) -> usize {
+        self.pops.polls.len()
+    }
+
+    /// How many popped messages of a queue are neither acknowledged nor due again; `topic` may be a
+    /// retry topic. Orderly pops don't count.
+    #[must_use]
+    pub fn hidden_messages(&self, group: &str, topic: &str, queue_id: i32) -> usize {
+        self.pops.check_points.inflight(topic, group, queue_id)
+    }
+
     /// How many clients are connected.
     #[must_use]
     pub fn connection_count(&self) -> usize {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use bytes::BytesMut;
 use rocketmq_client_core::message::StoredMessages;
 use rocketmq_client_core::remoting::{
-    Encoder, FLAG_ONEWAY, FRAME_BYTES_MAX, FrameDecoder, GetRouteInfoRequestHeader, Head, Header,
-    PullMessageRequestHeader, RemotingCommand, RequestCode, SendMessageRequestHeaderV2,
+    Encoder, FLAG_ONEWAY, FRAME_BYTES_MAX, FrameDecoder, GetRouteInfoRequestHeader, Head, Header, NoHeader,
+    PopMessageRequestHeader, PullMessageRequestHeader, RemotingCommand, RequestCode,
+    SendMessageRequestHeaderV2,
 };
 use rocketmq_dev_broker::{CutOff, DelayLevels, DevBroker, Durability, Fault};
 
@@ -244,4 +245,47 @@ fn a_taken_port_is_an_error() {
     let server = DevBroker::start().unwrap();
     let taken = server.name_server_addr().port();
     assert!(DevBroker::builder().name_server_port(taken).start().is_err());
+}
+
+#[test]
+fn queues_of_all_brokers_are_shared_out_by_any_of_them() {
+    let server = DevBroker::builder().broker_count(2).start().unwrap();
+    for broker in 0..2 {
+        assert_eq!(Client::connect(server.broker_addr(broker)).send("T", "", b"x").code, 0);
+    }
+    let ask = r#"{"clientId":"c","consumerGroup":"G","messageModel":"BROADCASTING","strategyName":"AVG","topic":"T"}"#;
+    for broker in 0..2 {
+        let mut client = Client::connect(server.broker_addr(broker));
+        let answer = client.ask(400, &NoHeader, ask.as_bytes());
+        let body = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert_eq!((answer.code, body.matches("queueId").count()), (0, 8), "{body}");
+        assert!(body.contains("broker-a") && body.contains("broker-b"), "{body}");
+    }
+}
+
+#[test]
+fn a_waiting_pop_is_woken_by_a_send_and_ends_by_itself() {
+    let server = DevBroker::start().unwrap();
+    let (mut consumer, mut producer) =
+        (Client::connect(server.broker_addr(0)), Client::connect(server.broker_addr(0)));
+    producer.send("T", "", b"old");
+    let pop = |poll_time| PopMessageRequestHeader {
+        consumer_group: "G".into(),
+        topic: "T".into(),
+        queue_id: -1,
+        max_msg_nums: 1,
+        invisible_time: 10_000,
+        poll_time,
+        ..Default::default()
+    };
+    assert_eq!(consumer.ask(200_050, &pop(0), b"").code, 0);
+    consumer.post(200_050, &pop(60_000), b"");
+    while server.with_broker(|broker| broker.waiting_pops()) == 0 {
+        std::thread::yield_now();
+    }
+    producer.send("T", "", b"new");
+    let woken = consumer.read().unwrap();
+    let message = StoredMessages::new(woken.body).next().unwrap().unwrap();
+    assert_eq!((woken.code, &message.raw_body()[..]), (0, &b"new"[..]));
+    assert_eq!(consumer.ask(200_050, &pop(100), b"").code, 210);
 }

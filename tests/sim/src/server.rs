@@ -152,6 +152,10 @@ impl World {
                         self.register(node, &frame);
                         continue;
                     }
+                    Output::QueryRoute { frame } => {
+                        self.query_route(node, &frame);
+                        continue;
+                    }
                 },
                 Machine::NameServer(machine) => match machine.poll_output() {
                     NameServerOutput::Wait(deadline) => break deadline,
@@ -284,6 +288,30 @@ impl World {
                 machine.handle_connected(now, id, address, address);
                 machine.handle_frame(now, id, command);
             });
+        }
+    }
+
+    /// Asks the first name server that the broker reaches for a route.
+    fn query_route(&mut self, broker: NodeId, frame: &Bytes) {
+        let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+        decoder.buffer_mut().extend_from_slice(frame);
+        let Ok(Some(command)) = decoder.next_frame() else { return };
+        for name_server in self.name_servers() {
+            let way = Way { from: broker, to: name_server, via: None };
+            if let Some(kind) = self.network.conditions.held_by(way) {
+                self.network.effects.count(kind);
+                continue;
+            }
+            let address = self.servers[&name_server].address;
+            if let Some(answer) = self.ask(address, command.clone()) {
+                let now = self.now;
+                if let Some(Machine::Broker(machine)) =
+                    self.servers.get_mut(&broker).map(|server| &mut server.machine)
+                {
+                    machine.handle_route(now, &answer);
+                }
+                return;
+            }
         }
     }
 

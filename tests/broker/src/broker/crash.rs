@@ -4,13 +4,16 @@ use rocketmq_client_core::time::{Instant, Timestamp, WallClock};
 
 use super::Broker;
 use super::timers::Timers;
+use crate::call::CallTable;
 use crate::client::ClientTable;
 use crate::delay::DelayService;
 use crate::fault::Faults;
 use crate::hold::HoldTable;
 use crate::lock::LockTable;
 use crate::offset::OffsetTable;
+use crate::pop::order::OrderTable;
 use crate::reply::Replier;
+use crate::timer::TimerService;
 use crate::transaction::TransactionService;
 
 /// What the disk kept of the log. Consumer offsets and the progress of delayed messages go back to
@@ -31,6 +34,8 @@ pub(super) struct Disk {
     offsets: OffsetTable,
     delay: Option<DelayService>,
     transactions: TransactionService,
+    orders: OrderTable,
+    timers: TimerService,
 }
 
 impl Disk {
@@ -58,6 +63,26 @@ impl Disk {
 
     pub(super) fn transactions_differ(&self, transactions: &TransactionService) -> bool {
         self.transactions != *transactions
+    }
+
+    pub(super) fn flush_timers(&mut self, timers: &TimerService) {
+        if self.timers_differ(timers) {
+            self.timers = timers.clone();
+        }
+    }
+
+    pub(super) fn timers_differ(&self, timers: &TimerService) -> bool {
+        self.timers.version != timers.version
+    }
+
+    pub(super) fn flush_orders(&mut self, orders: &OrderTable) {
+        if self.orders_differ(orders) {
+            self.orders = orders.clone();
+        }
+    }
+
+    pub(super) fn orders_differ(&self, orders: &OrderTable) -> bool {
+        self.orders.version != orders.version
     }
 
     pub(super) fn delay_differs(&self, delay: &DelayService) -> bool {
@@ -93,6 +118,9 @@ impl Broker {
         after.delay.correct(&after.store);
         after.transactions = self.disk.transactions.clone();
         after.transactions.correct(&after.store);
+        after.pops.check_points = self.pops.check_points.crashed(cut);
+        after.pops.orders = self.disk.orders.clone();
+        after.timers_waiting = self.disk.timers.recovered(&after.store);
         after.disk = self.disk.clone();
         after
     }
@@ -106,6 +134,8 @@ impl Broker {
         after.disk.flush_offsets(&after.offsets);
         after.disk.flush_delay(&after.delay);
         after.disk.flush_transactions(&after.transactions);
+        after.disk.flush_orders(&after.pops.orders);
+        after.disk.flush_timers(&after.timers_waiting);
         after
     }
 
@@ -114,6 +144,9 @@ impl Broker {
             clients: ClientTable::default(),
             locks: LockTable::new(self.config.lock_expire),
             holds: HoldTable::default(),
+            calls: CallTable::default(),
+            pops: self.pops.started_again(),
+            assignments: self.assignments.started_again(),
             faults: Faults::default(),
             replier: Replier::new(),
             connections: std::collections::BTreeMap::new(),

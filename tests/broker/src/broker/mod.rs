@@ -19,6 +19,8 @@ use rocketmq_client_core::time::{Instant, Timestamp, WallClock};
 
 use self::timers::Timers;
 use crate::asker::Asker;
+use crate::assignment::Assignments;
+use crate::call::{CallTable, Purpose};
 use crate::client::ClientTable;
 use crate::config::BrokerConfig;
 use crate::delay::DelayService;
@@ -28,8 +30,10 @@ use crate::hold::HoldTable;
 use crate::lock::LockTable;
 use crate::offset::OffsetTable;
 use crate::output::{ConnectionId, Frames};
+use crate::pop::PopService;
 use crate::reply::Replier;
 use crate::store::{QueueRef, Store};
+use crate::timer::TimerService;
 use crate::topic::TopicTable;
 use crate::transaction::TransactionService;
 
@@ -54,6 +58,12 @@ pub enum Output {
     /// before the frames that follow keeps the broker's promise: when a producer has the answer
     /// of the send that created a topic, every reachable name server knows the topic.
     RegisterBroker {
+        /// One whole frame.
+        frame: Bytes,
+    },
+    /// Send this frame, a `GET_ROUTEINFO_BY_TOPIC` request, to one name server, and hand the answer to
+    /// [`Broker::handle_route`]. The broker does without if none comes.
+    QueryRoute {
         /// One whole frame.
         frame: Bytes,
     },
@@ -83,6 +93,10 @@ pub struct Broker {
     pub(crate) locks: LockTable,
     pub(crate) holds: HoldTable,
     pub(crate) delay: DelayService,
+    pub(crate) timers_waiting: TimerService,
+    pub(crate) pops: PopService,
+    pub(crate) calls: CallTable,
+    pub(crate) assignments: Assignments,
     pub(crate) transactions: TransactionService,
     pub(crate) faults: Faults,
     pub(crate) replier: Replier,
@@ -116,6 +130,10 @@ impl Broker {
             locks: LockTable::new(config.lock_expire),
             holds: HoldTable::default(),
             delay: DelayService::new(config.delay_levels.clone()),
+            timers_waiting: TimerService::default(),
+            pops: PopService::default(),
+            calls: CallTable::default(),
+            assignments: Assignments::default(),
             transactions: TransactionService::default(),
             faults: Faults::default(),
             replier: Replier::new(),
@@ -193,6 +211,12 @@ impl Broker {
         }
     }
 
+    /// A name server answered a [`QueryRoute`](Output::QueryRoute).
+    pub fn handle_route(&mut self, now: Instant, answer: &RemotingCommand) {
+        self.advance(now);
+        self.route_answered(now, answer);
+    }
+
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
@@ -208,6 +232,8 @@ impl Broker {
         }
         self.carry_out_backlog();
         self.wake_holds();
+        self.run_polls(self.now);
+        self.timers_waiting.catch_up(&self.store);
         // A registration comes before the answers that depend on it.
         if let Some(output) = self.outputs.pop_front() {
             return output;
@@ -224,7 +250,7 @@ impl Broker {
         }
         tracing::trace!(connection = connection.0, code = command.code, opaque = command.opaque, "frame");
         if command.is_response() {
-            return;
+            return self.client_answered(now, connection, command);
         }
         let mut asker = Asker::new(connection, command);
         match self.faults.take(command.code) {
@@ -240,6 +266,27 @@ impl Broker {
         self.process(now, &asker, command);
         self.dispatch(now);
         self.register_changes();
+    }
+
+    /// A client answered a request of the broker's.
+    fn client_answered(&mut self, now: Instant, connection: ConnectionId, answer: &RemotingCommand) {
+        let Some(purpose) = self.calls.take(connection, answer.opaque) else { return };
+        match purpose {
+            Purpose::Reply(reply) => self.reply_pushed(now, &reply, answer.code == 0),
+            Purpose::Relay(relay) => self.replier.pass_on(now, &relay.asker, answer),
+            Purpose::Status(round) => self.status_answered(now, round, Some(answer)),
+        }
+    }
+
+    /// Gives up requests to clients: those that wait too long, and all to a connection that is gone.
+    fn fail_calls(&mut self, now: Instant, gone: Option<ConnectionId>) {
+        for purpose in self.calls.take_failed(now, gone) {
+            match purpose {
+                Purpose::Reply(reply) => self.reply_pushed(now, &reply, false),
+                Purpose::Relay(relay) => self.relay_failed(now, &relay, gone.is_some()),
+                Purpose::Status(round) => self.status_answered(now, round, None),
+            }
+        }
     }
 
     /// Runs what is due, so that every input sees the state of its own time.
@@ -274,11 +321,12 @@ impl Broker {
             return;
         }
         let mut grown = std::mem::take(&mut self.grown);
-        if self.holds.len() > 0 {
+        if self.holds.len() > 0 || !self.pops.polls.is_empty() {
             grown.sort_unstable();
             grown.dedup();
             for queue in &grown {
                 self.wake_queue(self.now, *queue);
+                self.wake_pops(self.now, *queue);
             }
         }
         grown.clear();
@@ -293,6 +341,9 @@ impl Broker {
     pub(crate) fn drop_connection(&mut self, connection: ConnectionId) -> Vec<Arc<str>> {
         self.connections.remove(&connection);
         self.holds.forget(connection);
+        self.pops.polls.forget(connection);
+        self.assignments.forget(connection);
+        self.fail_calls(self.now, Some(connection));
         self.replier.forget(connection);
         self.clients.remove(connection)
     }

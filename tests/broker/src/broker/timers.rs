@@ -53,6 +53,9 @@ pub(super) struct Timers {
     expire: Periodic,
     transactions: Periodic,
     marks: Periodic,
+    revive: Periodic,
+    timer_progress: Periodic,
+    routes: Periodic,
     /// The earliest of all: before it there is nothing to look at.
     earliest: Instant,
     started: bool,
@@ -72,6 +75,11 @@ impl Timers {
             transactions: every(config.transaction_check_period),
             // Java: `transactionOpBatchInterval`.
             marks: every(Duration::from_secs(3)),
+            revive: every(config.revive_period),
+            // Java: `timerFlushIntervalMs`.
+            timer_progress: every(Duration::from_secs(1)),
+            // Java: `loadBalancePollNameServerInterval`.
+            routes: every(Duration::from_secs(30)),
             earliest: now,
             started: false,
         }
@@ -88,6 +96,9 @@ impl Timers {
             &self.expire,
             &self.transactions,
             &self.marks,
+            &self.revive,
+            &self.timer_progress,
+            &self.routes,
         ];
         self.earliest = all.iter().map(|periodic| periodic.next).min().expect("there are periods");
     }
@@ -100,6 +111,9 @@ impl Broker {
         if self.store.dispatch_due().is_some() {
             self.dispatch(now);
         }
+        self.run_polls(now);
+        self.expire_assignments(now);
+        self.fail_calls(now, None);
         if now < self.timers.earliest {
             return;
         }
@@ -107,14 +121,21 @@ impl Broker {
             self.timers.started = true;
             self.register_all();
         }
+        // Before deliveries: what an idle broker looks at late must not save what happens only now.
+        if self.timers.timer_progress.pass(now) {
+            self.disk.flush_timers(&self.timers_waiting);
+        }
         if self.timers.deliver.pass(now) {
             self.deliver_delayed(now);
+            self.deliver_timers(now);
         }
         if self.timers.offsets.pass(now) {
             self.disk.flush_offsets(&self.offsets);
+            self.pops.check_points.flush();
         }
         if self.timers.delay_offsets.pass(now) {
             self.disk.flush_delay(&self.delay);
+            self.disk.flush_orders(&self.pops.orders);
         }
         if self.timers.hold.pass(now) {
             self.scan_holds(now);
@@ -131,6 +152,12 @@ impl Broker {
         if self.timers.marks.pass(now) {
             self.disk.flush_transactions(&self.transactions);
         }
+        if self.timers.revive.pass(now) {
+            self.revive(now);
+        }
+        if self.timers.routes.pass(now) {
+            self.refresh_routes();
+        }
         if self.timers.expire.pass(now) {
             self.store.expire(self.config.log_bytes_max, self.config.log_segment_bytes);
         }
@@ -146,6 +173,11 @@ impl Broker {
             let wait = Duration::from_millis(u64::try_from(late).unwrap_or(0));
             timers.deliver.at_or_after(self.now + wait)
         });
+        // The first moment, to the nanosecond, at which the wall clock shows a time.
+        let at_wall = |ms: i64| {
+            let late = ms.saturating_sub(self.wall(self.now).as_millis());
+            self.now + Duration::from_millis(u64::try_from(late).unwrap_or(0))
+        };
         let deadlines = [
             Some(timers.register.next),
             (!timers.started).then_some(timers.earliest),
@@ -157,6 +189,14 @@ impl Broker {
             when(self.transactions.is_waiting(&self.store), &timers.transactions),
             when(self.disk.transactions_differ(&self.transactions), &timers.marks),
             deliver,
+            self.pops.check_points.due_ms().map(|ms| timers.revive.at_or_after(at_wall(ms))),
+            when(self.disk.orders_differ(&self.pops.orders), &timers.delay_offsets),
+            self.pops.polls_due_ms().map(at_wall),
+            self.timers_waiting.due_ms().map(|ms| timers.deliver.at_or_after(at_wall(ms))),
+            when(self.disk.timers_differ(&self.timers_waiting), &timers.timer_progress),
+            self.assignments.due(),
+            self.calls.due(),
+            when(!self.assignments.queues.is_empty(), &timers.routes),
             self.store.dispatch_due(),
             self.replier.release_due(),
         ];

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rocketmq_client_core::remoting::{
-    DeleteKVConfigRequestHeader, GetKVConfigRequestHeader, GetKVConfigResponseHeader,
-    GetKVListByNamespaceRequestHeader, KVTable, PutKVConfigRequestHeader, RemotingCommand, ResponseCode,
+    DeleteKVConfigRequestHeader, GetKVConfigResponseHeader, KVTable, PutKVConfigRequestHeader,
+    RemotingCommand, ResponseCode,
 };
 use rocketmq_client_core::time::Instant;
 
 use super::NameServer;
-use crate::asker::{Asker, Refusal};
+use crate::asker::{Asker, Refusal, nullable, or_null};
 use crate::processor::Handled;
 
 /// The namespace that holds the order configuration of topics.
@@ -44,9 +44,10 @@ impl NameServer {
     }
 
     pub(super) fn get_kv(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        let header: GetKVConfigRequestHeader<'_> = command.header()?;
-        let Some(value) = self.kv.get(&header.namespace, &header.key) else {
-            let remark = format!("No config item, Namespace: {} Key: {}", header.namespace, header.key);
+        let (namespace, key) = (nullable(command, "namespace"), nullable(command, "key"));
+        let value = namespace.as_deref().zip(key.as_deref()).and_then(|(space, key)| self.kv.get(space, key));
+        let Some(value) = value else {
+            let remark = format!("No config item, Namespace: {} Key: {}", or_null(&namespace), or_null(&key));
             return Err(Refusal::new(ResponseCode::QUERY_NOT_FOUND, remark));
         };
         let answer = GetKVConfigResponseHeader { value: Some(value.into()) };
@@ -55,8 +56,10 @@ impl NameServer {
     }
 
     pub(super) fn delete_kv(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        let header: DeleteKVConfigRequestHeader<'_> = command.header()?;
-        if let Some(values) = self.kv.0.get_mut(&*header.namespace) {
+        // Without names nothing is deleted, and that is a success too.
+        if let Ok(header) = command.header::<DeleteKVConfigRequestHeader<'_>>()
+            && let Some(values) = self.kv.0.get_mut(&*header.namespace)
+        {
             values.table.remove(&*header.key);
         }
         self.replier.ok(now, asker);
@@ -64,9 +67,9 @@ impl NameServer {
     }
 
     pub(super) fn list_kv(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        let header: GetKVListByNamespaceRequestHeader<'_> = command.header()?;
-        let Some(body) = self.kv.encode(&header.namespace) else {
-            let remark = format!("No config item, Namespace: {}", header.namespace);
+        let namespace = nullable(command, "namespace");
+        let Some(body) = namespace.as_deref().and_then(|namespace| self.kv.encode(namespace)) else {
+            let remark = format!("No config item, Namespace: {}", or_null(&namespace));
             return Err(Refusal::new(ResponseCode::QUERY_NOT_FOUND, remark));
         };
         self.replier.body(now, asker, body);

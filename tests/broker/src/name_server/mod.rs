@@ -6,6 +6,7 @@
 mod kv;
 mod register;
 mod route;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,6 +21,10 @@ use crate::asker::Asker;
 use crate::output::{ConnectionId, Frames};
 use crate::processor::{Handled, not_supported};
 use crate::reply::Replier;
+
+/// Java: `TopicSysFlag`.
+const UNIT: i32 = 1;
+const UNIT_SUB: i32 = 1 << 1;
 
 /// The settings of a [`NameServer`]. Defaults are those of a name server 5.4.0.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,6 +186,15 @@ impl NameServer {
             RequestCode::GET_ALL_TOPIC_LIST_FROM_NAMESERVER => self.all_topics(now, asker),
             RequestCode::GET_TOPICS_BY_CLUSTER => self.topics_by_cluster(now, asker, command),
             RequestCode::GET_SYSTEM_TOPIC_LIST_FROM_NS => self.system_topics(now, asker),
+            RequestCode::GET_UNIT_TOPIC_LIST => self.unit_topics(now, asker, |flag| flag & UNIT != 0),
+            RequestCode::GET_HAS_UNIT_SUB_TOPIC_LIST => {
+                self.unit_topics(now, asker, |flag| flag & UNIT_SUB != 0)
+            }
+            RequestCode::GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST => {
+                self.unit_topics(now, asker, |flag| flag & (UNIT | UNIT_SUB) == UNIT_SUB)
+            }
+            RequestCode::GET_NAMESRV_CONFIG => self.settings(now, asker),
+            RequestCode::UPDATE_NAMESRV_CONFIG => self.change_settings(now, asker, command),
             RequestCode::DELETE_TOPIC_IN_NAMESRV => self.delete_topic(now, asker, command),
             RequestCode::REGISTER_TOPIC_IN_NAMESRV => self.register_topic(now, asker, command),
             RequestCode::WIPE_WRITE_PERM_OF_BROKER => self.wipe_write_perm(now, asker, command),

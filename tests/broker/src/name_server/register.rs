@@ -106,8 +106,9 @@ impl NameServer {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let header: UnRegisterBrokerRequestHeader<'_> = command.header()?;
-        self.routes.unregister(&(&*header.cluster_name).into(), &(&*header.broker_addr).into());
+        if let Ok(header) = command.header::<UnRegisterBrokerRequestHeader<'_>>() {
+            self.routes.unregister(&(&*header.cluster_name).into(), &(&*header.broker_addr).into());
+        }
         self.replier.ok(now, asker);
         Ok(())
     }

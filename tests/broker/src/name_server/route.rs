@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rocketmq_client_core::message::perm;
 use rocketmq_client_core::remoting::{
-    AddWritePermOfBrokerRequestHeader, AddWritePermOfBrokerResponseHeader, BrokerData, BrokerMemberGroup,
-    ClusterInfo, DataVersion, DeleteTopicFromNamesrvRequestHeader, GetBrokerMemberGroupRequestHeader,
-    GetBrokerMemberGroupResponseBody, GetRouteInfoRequestHeader, GetTopicsByClusterRequestHeader, QueueData,
-    RegisterTopicRequestHeader, RemotingCommand, ResponseCode, TopicConfig, TopicList, TopicRouteData,
-    WipeWritePermOfBrokerRequestHeader, WipeWritePermOfBrokerResponseHeader,
+    AddWritePermOfBrokerResponseHeader, BrokerData, BrokerMemberGroup, ClusterInfo, DataVersion,
+    DeleteTopicFromNamesrvRequestHeader, GetBrokerMemberGroupRequestHeader, GetBrokerMemberGroupResponseBody,
+    GetRouteInfoRequestHeader, QueueData, RegisterTopicRequestHeader, RemotingCommand, ResponseCode,
+    TopicConfig, TopicList, TopicRouteData, WipeWritePermOfBrokerResponseHeader,
 };
 use rocketmq_client_core::time::Instant;
 
 use super::NameServer;
 use super::kv::ORDER_NAMESPACE;
-use crate::asker::{Asker, FAQ, Refusal};
+use crate::asker::{Asker, FAQ, Refusal, nullable};
 use crate::output::ConnectionId;
 use crate::processor::Handled;
 
@@ -145,7 +145,12 @@ impl NameServer {
     }
 
     pub(super) fn member_group(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        let header: GetBrokerMemberGroupRequestHeader<'_> = command.header()?;
+        let Ok(header) = command.header::<GetBrokerMemberGroupRequestHeader<'_>>() else {
+            // Java leaves out what is null.
+            let body = Bytes::from_static(b"{\"brokerMemberGroup\":{\"brokerAddrs\":{}}}");
+            self.replier.done(now, asker, body);
+            return Ok(());
+        };
         let known = self.routes.brokers.get(&*header.broker_name);
         let group = BrokerMemberGroup {
             broker_addrs: known.map(|data| data.broker_addrs.clone()).unwrap_or_default(),
@@ -153,7 +158,7 @@ impl NameServer {
             cluster: header.cluster_name.into(),
         };
         let body = GetBrokerMemberGroupResponseBody { broker_member_group: Some(group) };
-        self.replier.body(now, asker, body.encode());
+        self.replier.done(now, asker, body.encode());
         Ok(())
     }
 
@@ -169,11 +174,27 @@ impl NameServer {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let header: GetTopicsByClusterRequestHeader<'_> = command.header()?;
+        let cluster = nullable(command, "cluster");
         let in_cluster = |name: &Arc<str>| {
-            self.routes.brokers.get(name).is_some_and(|data| *data.cluster == *header.cluster)
+            self.routes.brokers.get(name).is_some_and(|data| Some(&*data.cluster) == cluster.as_deref())
         };
         let topics = self.routes.topics.iter().filter(|(_, queues)| queues.keys().any(in_cluster));
+        let body = topic_list(topics.map(|(topic, _)| topic));
+        self.replier.body(now, asker, body.encode());
+        Ok(())
+    }
+
+    /// The topics whose first queue data has a flag like this. Java: `TopicSysFlag`.
+    pub(super) fn unit_topics(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        wanted: impl Fn(i32) -> bool,
+    ) -> Handled {
+        let topics =
+            self.routes.topics.iter().filter(|(_, queues)| {
+                queues.values().next().is_some_and(|queue| wanted(queue.topic_sys_flag))
+            });
         let body = topic_list(topics.map(|(topic, _)| topic));
         self.replier.body(now, asker, body.encode());
         Ok(())
@@ -190,7 +211,10 @@ impl NameServer {
     }
 
     pub(super) fn delete_topic(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        let header: DeleteTopicFromNamesrvRequestHeader<'_> = command.header()?;
+        let Ok(header) = command.header::<DeleteTopicFromNamesrvRequestHeader<'_>>() else {
+            self.replier.ok(now, asker);
+            return Ok(());
+        };
         let cluster = header.cluster_name.as_deref().filter(|name| !name.is_empty());
         let brokers = &self.routes.brokers;
         if let Some(queues) = self.routes.topics.get_mut(&*header.topic) {
@@ -228,8 +252,8 @@ impl NameServer {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let header: WipeWritePermOfBrokerRequestHeader<'_> = command.header()?;
-        let count = self.routes.change_perms(&header.broker_name, |perm| *perm &= !perm::WRITE);
+        let name = nullable(command, "brokerName").unwrap_or_default();
+        let count = self.routes.change_perms(&name, |perm| *perm &= !perm::WRITE);
         self.replier.header(now, asker, &WipeWritePermOfBrokerResponseHeader { wipe_topic_count: count });
         Ok(())
     }
@@ -241,8 +265,8 @@ impl NameServer {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let header: AddWritePermOfBrokerRequestHeader<'_> = command.header()?;
-        let count = self.routes.change_perms(&header.broker_name, |perm| *perm = perm::READ | perm::WRITE);
+        let name = nullable(command, "brokerName").unwrap_or_default();
+        let count = self.routes.change_perms(&name, |perm| *perm = perm::READ | perm::WRITE);
         self.replier.header(now, asker, &AddWritePermOfBrokerResponseHeader { add_topic_count: count });
         Ok(())
     }

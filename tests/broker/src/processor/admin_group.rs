@@ -2,7 +2,8 @@
 
 use rocketmq_client_core::remoting::{
     DeleteSubscriptionGroupRequestHeader, GetAllSubscriptionGroupResponseHeader,
-    GetSubscriptionGroupConfigRequestHeader, RemotingCommand, ResponseCode, SubscriptionGroupConfig,
+    GetSubscriptionGroupConfigRequestHeader, GroupForbidden, NoHeader, RemotingCommand, ResponseCode,
+    SubscriptionGroupConfig, SubscriptionGroupList, UpdateGroupForbiddenRequestHeader,
 };
 use rocketmq_client_core::time::Instant;
 
@@ -19,16 +20,64 @@ impl Broker {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let mut config = SubscriptionGroupConfig::decode(&command.body)
-            .map_err(|error| bad_body("group configuration", error))?;
+        // No body is no group, and in Java that is a success.
+        if !command.body.is_empty() {
+            let config = SubscriptionGroupConfig::decode(&command.body)
+                .map_err(|error| bad_body("group configuration", error))?;
+            let config = self.checked_group(config)?;
+            let wall = self.wall(now);
+            self.groups.put(wall, config);
+        }
+        self.replier.ok(now, asker);
+        Ok(())
+    }
+
+    fn checked_group(&self, mut config: SubscriptionGroupConfig) -> Result<SubscriptionGroupConfig, Refusal> {
         validate_group(&config.group_name)
             .map_err(|remark| Refusal::new(ResponseCode::INVALID_PARAMETER, remark))?;
         let known = self.groups.get(&config.group_name).map(|known| known.attributes.clone());
-        config.attributes =
-            attributes::alter(attributes::OF_GROUPS, known.unwrap_or_default(), &config.attributes)?;
+        let (create, known) = (known.is_none(), known.unwrap_or_default());
+        config.attributes = attributes::alter(attributes::OF_GROUPS, create, known, &config.attributes)?;
+        Ok(config)
+    }
+
+    /// All groups are looked at before the first is made.
+    pub(crate) fn update_and_create_groups(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
+        let body = SubscriptionGroupList::decode(&command.body)
+            .map_err(|error| bad_body("list of groups", error))?;
+        let configs: Result<Vec<_>, _> =
+            body.group_config_list.into_iter().map(|config| self.checked_group(config)).collect();
         let wall = self.wall(now);
-        self.groups.put(wall, config);
+        for config in configs? {
+            self.groups.put(wall, config);
+        }
         self.replier.ok(now, asker);
+        Ok(())
+    }
+
+    /// Bans a group from a topic, or lifts that, and tells how it is.
+    pub(crate) fn group_forbidden(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
+        let header: UpdateGroupForbiddenRequestHeader<'_> = command.header()?;
+        if let Some(readable) = header.readable {
+            let wall = self.wall(now);
+            self.groups.forbid(wall, &header.group, &header.topic, !readable);
+        }
+        let body = GroupForbidden {
+            readable: !self.groups.is_forbidden(&header.group, &header.topic),
+            group: header.group.into(),
+            topic: header.topic.into(),
+        };
+        self.replier.reply(now, asker, Answer::BLANK, &NoHeader, [body.encode()].iter());
         Ok(())
     }
 
@@ -47,7 +96,7 @@ impl Broker {
         let header: GetSubscriptionGroupConfigRequestHeader<'_> = command.header()?;
         let wall = self.wall(now);
         let Some(config) = self.groups.find(wall, &header.group) else {
-            let remark = format!("No group in this broker. group: {}", header.group);
+            let remark = "No group in this broker";
             return Err(Refusal::new(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
         };
         let body = config.encode();

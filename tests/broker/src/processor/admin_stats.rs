@@ -8,13 +8,13 @@ use rocketmq_client_core::message::MessageQueue;
 use rocketmq_client_core::remoting::{
     Connection, ConsumeStats, ConsumerConnection, GetConsumeStatsRequestHeader,
     GetConsumerConnectionListRequestHeader, GetProducerConnectionListRequestHeader,
-    GetTopicStatsInfoRequestHeader, GroupList, KVTable, OffsetWrapper, ProducerConnection,
+    GetTopicStatsInfoRequestHeader, GroupList, OffsetWrapper, ProducerConnection,
     QueryTopicConsumeByWhoRequestHeader, RemotingCommand, ResponseCode, TopicOffset, TopicStatsTable,
 };
 use rocketmq_client_core::time::Instant;
 
 use super::Handled;
-use crate::asker::{Asker, FAQ, Refusal};
+use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
 use crate::client::Member;
 use crate::output::ConnectionId;
@@ -24,7 +24,7 @@ impl Broker {
         let header: GetTopicStatsInfoRequestHeader<'_> = command.header()?;
         let topic = &*header.topic;
         let Some(config) = self.topics.get(topic) else {
-            let remark = format!("topic[{topic}] not exist, apply first please!{FAQ}");
+            let remark = format!("topic[{topic}] not exist");
             return Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, remark));
         };
         let mut body = TopicStatsTable::default();
@@ -82,7 +82,7 @@ impl Broker {
     }
 
     /// The topics that a group has offsets on or subscribes to.
-    fn topics_of(&self, group: &str) -> Vec<Arc<str>> {
+    pub(super) fn topics_of(&self, group: &str) -> Vec<Arc<str>> {
         let mut topics: BTreeSet<Arc<str>> = self.offsets.topics_of(group).cloned().collect();
         if let Some(info) = self.clients.consumers.get(group) {
             topics.extend(info.subscriptions.keys().cloned());
@@ -157,50 +157,6 @@ impl Broker {
         );
         let body = GroupList { group_list: groups.into_iter().cloned().collect() };
         self.replier.body(now, asker, body.encode());
-        Ok(())
-    }
-
-    /// The figures of a broker that tools read; what this broker doesn't measure is zero.
-    pub(crate) fn runtime_info(&mut self, now: Instant, asker: &Asker) -> Handled {
-        let zero_tps = "0.0 0.0 0.0".to_owned();
-        let stored = self.store.log.next().to_string();
-        let mut table: BTreeMap<&str, String> = BTreeMap::new();
-        table.insert("bootTimestamp", self.boot.as_millis().to_string());
-        table.insert("brokerActive", "true".to_owned());
-        table.insert("brokerVersion", rocketmq_client_core::remoting::VERSION.to_string());
-        table.insert("brokerVersionDesc", "V5_4_0".to_owned());
-        table.insert("commitLogMinOffset", self.store.log.begin().to_string());
-        table.insert("commitLogMaxOffset", self.store.log.end().to_string());
-        table.insert("msgPutTotalTodayNow", stored);
-        for name in ["putTps", "getTransferredTps", "getFoundTps", "getMissTps", "getTotalTps"] {
-            table.insert(name, zero_tps.clone());
-        }
-        for name in [
-            "commitLogDiskRatio",
-            "consumeQueueDiskRatio",
-            "dispatchBehindBytes",
-            "earliestMessageTimeStamp",
-            "msgGetTotalTodayMorning",
-            "msgGetTotalTodayNow",
-            "msgGetTotalYesterdayMorning",
-            "msgPutTotalTodayMorning",
-            "msgPutTotalYesterdayMorning",
-            "pageCacheLockTimeMills",
-            "pullThreadPoolQueueHeadWaitTimeMills",
-            "pullThreadPoolQueueSize",
-            "sendThreadPoolQueueHeadWaitTimeMills",
-            "sendThreadPoolQueueSize",
-            "startAcceptSendRequestTimeStamp",
-            "timerReadBehind",
-            "timerOffsetBehind",
-            "timerCongestNum",
-            "timerEnqueueTps",
-            "timerDequeueTps",
-        ] {
-            table.insert(name, "0".to_owned());
-        }
-        let table = table.into_iter().map(|(name, value)| (name.into(), value.into()));
-        self.replier.body(now, asker, KVTable { table: table.collect() }.encode());
         Ok(())
     }
 }

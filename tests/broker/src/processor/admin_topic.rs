@@ -1,14 +1,19 @@
 //! Topics: create, change, delete, show. Java: `AdminBrokerProcessor`.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
 use rocketmq_client_core::message::names;
 use rocketmq_client_core::remoting::{
-    CreateTopicRequestHeader, DeleteTopicRequestHeader, GetAllTopicConfigResponseHeader,
-    GetTopicConfigRequestHeader, RemotingCommand, ResponseCode, TopicConfig, TopicFilterType, TopicList,
+    CreateTopicListRequestBody, CreateTopicRequestHeader, GetAllTopicConfigRequestHeader,
+    GetAllTopicConfigResponseHeader, GetTopicConfigRequestHeader, RemotingCommand, ResponseCode, TopicConfig,
+    TopicFilterType, TopicList,
 };
 use rocketmq_client_core::time::Instant;
 
-use super::{Handled, attributes};
-use crate::asker::{Asker, Refusal};
+use super::{Handled, attributes, bad_body};
+use crate::asker::{Asker, Refusal, nullable};
 use crate::broker::Broker;
 use crate::reply::Answer;
 use crate::topic::validate_topic;
@@ -31,9 +36,8 @@ impl Broker {
             let remark = format!("a topic has 0 to {QUEUES_MAX} queues here, not {queues}");
             return Err(Refusal::new(ResponseCode::INVALID_PARAMETER, remark));
         }
-        let known = self.topics.get(topic).map(|config| config.attributes.clone()).unwrap_or_default();
         let changes = attributes::parse(header.attributes.as_deref().unwrap_or_default())?;
-        let attributes = attributes::alter(attributes::OF_TOPICS, known, &changes)?;
+        let attributes = self.altered(topic, &changes)?;
         let config = TopicConfig {
             topic_name: topic.into(),
             read_queue_nums: header.read_queue_nums,
@@ -47,18 +51,58 @@ impl Broker {
         };
         let wall = self.wall(now);
         self.topics.put(wall, config);
-        self.replier.ok(now, asker);
+        self.replier.done(now, asker, Bytes::new());
+        Ok(())
+    }
+
+    /// A topic's attributes after these changes.
+    fn altered(
+        &self,
+        topic: &str,
+        changes: &attributes::Attributes,
+    ) -> Result<attributes::Attributes, Refusal> {
+        if changes.get("+message.type").is_some_and(|kind| &**kind == "MIXED") {
+            // Java: `enableMixedMessageType` is false.
+            let remark = "MIXED message type is not supported.";
+            return Err(Refusal::new(ResponseCode::INVALID_PARAMETER, remark));
+        }
+        let known = self.topics.get(topic).map(|config| config.attributes.clone());
+        attributes::alter(attributes::OF_TOPICS, known.is_none(), known.unwrap_or_default(), changes)
+    }
+
+    /// All names are looked at before the first topic is made.
+    pub(crate) fn update_and_create_topics(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
+        let body = CreateTopicListRequestBody::decode(&command.body)
+            .map_err(|error| bad_body("list of topics", error))?;
+        let mut configs = Vec::with_capacity(body.topic_config_list.len());
+        for mut config in body.topic_config_list {
+            self.check_topic_name(&config.topic_name)?;
+            config.attributes = self.altered(&config.topic_name, &config.attributes)?;
+            configs.push(config);
+        }
+        let wall = self.wall(now);
+        for config in configs {
+            self.topics.put(wall, config);
+        }
+        self.replier.done(now, asker, Bytes::new());
         Ok(())
     }
 
     pub(crate) fn delete_topic(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        let header: DeleteTopicRequestHeader<'_> = command.header()?;
-        let topic = &*header.topic;
+        let header = nullable(command, "topic").unwrap_or_default();
+        let topic = &*header;
         self.check_topic_name(topic)?;
         let wall = self.wall(now);
-        self.topics.remove(wall, topic);
-        self.offsets.remove_topic(topic);
-        self.store.delete_topic(topic);
+        for gone in std::iter::once(topic.to_owned()).chain(self.pop_retry_topics(topic)) {
+            self.topics.remove(wall, &gone);
+            self.offsets.remove_topic(&gone);
+            self.store.delete_topic(&gone);
+        }
         self.replier.ok(now, asker);
         Ok(())
     }
@@ -84,9 +128,20 @@ impl Broker {
         Ok(())
     }
 
-    pub(crate) fn all_topic_config(&mut self, now: Instant, asker: &Asker) -> Handled {
-        let body = self.topics.wrapper(self.topics.iter());
-        let total = i32::try_from(body.topic_config_table.len()).unwrap_or(i32::MAX);
+    /// All topics, or a page of them in the order of their names; Java's order is a hash map's.
+    pub(crate) fn all_topic_config(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+    ) -> Handled {
+        let page: Option<GetAllTopicConfigRequestHeader<'_>> = command.header().ok();
+        let positive = |number: i32| usize::try_from(number).ok();
+        let first = page.as_ref().and_then(|page| positive(page.topic_seq)).unwrap_or(0);
+        let count = page.and_then(|page| positive(page.max_topic_num?)).unwrap_or(usize::MAX);
+        let mut body = self.topics.wrapper(self.topics.iter().skip(first).take(count));
+        body.topic_queue_mapping_info_map = Some(BTreeMap::new());
+        let total = i32::try_from(self.topics.iter().count()).unwrap_or(i32::MAX);
         let header = GetAllTopicConfigResponseHeader { total_topic_num: total };
         self.replier.reply(now, asker, Answer::OK, &header, [body.encode()].iter());
         Ok(())
@@ -97,7 +152,12 @@ impl Broker {
         let names = self.topics.iter().map(|config| &config.topic_name);
         let system =
             names.filter(|topic| names::is_system_topic(topic) || *topic == cluster || *topic == broker);
-        let body = TopicList { broker_addr: None, topic_list: system.cloned().collect() };
+        let mut system: BTreeSet<Arc<str>> = system.cloned().collect();
+        // Names that are set aside whether or not there is such a topic. Java: `TopicValidator`.
+        let set_aside = [names::TRANS_CHECK_MAX_TIME_TOPIC, "CHECKPOINT_TOPIC"];
+        system.extend(set_aside.map(Into::into));
+        system.insert(names::reply_topic(cluster).into());
+        let body = TopicList { broker_addr: None, topic_list: system.into_iter().collect() };
         self.replier.body(now, asker, body.encode());
         Ok(())
     }

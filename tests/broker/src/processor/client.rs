@@ -74,7 +74,10 @@ impl Broker {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let header: UnregisterClientRequestHeader<'_> = command.header()?;
+        let Ok(header) = command.header::<UnregisterClientRequestHeader<'_>>() else {
+            self.replier.ok(now, asker);
+            return Ok(());
+        };
         if let Some(group) = header.producer_group.as_deref() {
             self.clients.unregister_producer(asker.connection, group);
         }
@@ -111,6 +114,10 @@ impl Broker {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
+        if command.body.is_empty() {
+            self.replier.ok(now, asker);
+            return Ok(());
+        }
         let body =
             CheckClientRequestBody::decode(&command.body).map_err(|error| bad_body("client check", error))?;
         let subscription = body.subscription_data.unwrap_or_default();

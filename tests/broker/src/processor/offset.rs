@@ -10,7 +10,7 @@ use rocketmq_client_core::remoting::{
 use rocketmq_client_core::time::{Instant, Timestamp};
 
 use super::Handled;
-use crate::asker::{Asker, Refusal};
+use crate::asker::{Asker, Refusal, nullable, or_null};
 use crate::broker::Broker;
 use crate::reply::Answer;
 use crate::store::consume_queue::Boundary;
@@ -56,10 +56,8 @@ impl Broker {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let header: UpdateConsumerOffsetRequestHeader<'_> = command
-            .header()
-            .map_err(|error| Refusal::new(ResponseCode::INVALID_PARAMETER, error.to_string()))?;
-        let (group, topic) = (&*header.consumer_group, &*header.topic);
+        let (group, topic) = (nullable(command, "consumerGroup"), nullable(command, "topic"));
+        let (group, topic) = (or_null(&group), or_null(&topic));
         if self.groups.get(group).is_none() {
             let remark = format!("Group {group} not exist!");
             return Err(Refusal::new(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
@@ -67,6 +65,13 @@ impl Broker {
         if self.topics.get(topic).is_none() {
             return Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, format!("Topic {topic} not exist!")));
         }
+        for (field, called) in [("queueId", "QueueId"), ("commitOffset", "Offset")] {
+            if nullable(command, field).is_none_or(|value| value.parse::<i64>().is_err()) {
+                let remark = format!("{called} is null, topic is {topic}");
+                return Err(Refusal::new(ResponseCode::INVALID_PARAMETER, remark));
+            }
+        }
+        let header: UpdateConsumerOffsetRequestHeader<'_> = command.header()?;
         if self.offsets.pending_reset(group, topic, header.queue_id).is_some() {
             let answer = Answer { remark: Some("Offset has been previously reset"), ..Answer::OK };
             self.replier.reply(now, asker, answer, &NoHeader, [].iter());
@@ -87,7 +92,7 @@ impl Broker {
     pub(crate) fn min_offset(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
         let header: GetMinOffsetRequestHeader<'_> = command.header()?;
         let offset = self.store.queue_of(&header.topic, header.queue_id).map_or(0, |queue| queue.min());
-        self.replier.header(now, asker, &GetMinOffsetResponseHeader { offset });
+        self.replier.reply(now, asker, Answer::BLANK, &GetMinOffsetResponseHeader { offset }, [].iter());
         Ok(())
     }
 
@@ -125,8 +130,8 @@ impl Broker {
 
     /// Java: `AdminBrokerProcessor#resetOffsetInner`, with `useServerSideResetOffset`.
     pub(crate) fn reset_offset(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        let header: ResetOffsetRequestHeader<'_> = command.header()?;
-        let (group, topic) = (&*header.group, &*header.topic);
+        let (group, topic) = (nullable(command, "group"), nullable(command, "topic"));
+        let (group, topic) = (or_null(&group), or_null(&topic));
         let Some(config) = self.topics.get(topic) else {
             let remark = format!("Topic {topic} does not exist");
             return Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, remark));
@@ -135,6 +140,7 @@ impl Broker {
             let remark = format!("Group {group} does not exist");
             return Err(Refusal::new(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
         }
+        let header: ResetOffsetRequestHeader<'_> = command.header()?;
         let queue_ids = match header.queue_id {
             single @ 0.. => single..=single,
             _ => 0..=config.read_queue_nums - 1,

@@ -20,7 +20,7 @@ use crate::store::QueueRef;
 use crate::store::consume_queue::{GetResult, GetStatus, ReadLimits};
 
 /// Java: `maxFilterMessageSize` 16000 by 20 bytes an entry.
-const SCAN_MIN: usize = 800;
+pub(super) const SCAN_MIN: usize = 800;
 /// Java: `DefaultMessageStore`'s `MAX_PULL_MSG_SIZE`.
 const PULL_BYTES_LIMIT: usize = 64 << 20;
 
@@ -42,7 +42,7 @@ impl Filter {
     }
 
     /// A subscription without tags lets everything pass. Java: `DefaultMessageFilter`.
-    fn of(data: &SubscriptionData) -> Self {
+    pub(super) fn of(data: &SubscriptionData) -> Self {
         if &*data.sub_string == SUB_ALL || data.code_set.is_empty() {
             return Self::All;
         }
@@ -70,9 +70,8 @@ impl Broker {
             Ok(request) => request,
             Err(PullRefusal::Plain(refusal)) => return Err(refusal),
             Err(PullRefusal::Forbidden(kind, remark)) => {
-                let header = PullMessageResponseHeader { forbidden_type: Some(kind), ..Default::default() };
-                let answer = Answer { code: ResponseCode::NO_PERMISSION, remark: Some(&remark), extra: &[] };
-                self.replier.reply(now, asker, answer, &header, [].iter());
+                let refusal = Refusal::new(ResponseCode::NO_PERMISSION, remark);
+                self.replier.refuse(now, asker, &refusal, &[("forbiddenType", &kind.to_string())]);
                 return Ok(());
             }
         };
@@ -169,6 +168,13 @@ impl Broker {
             let remark =
                 format!("the consumer group[{}] can not consume by broadcast way", header.consumer_group);
             return Err(PullRefusal::Forbidden(4, remark));
+        }
+        if self.groups.is_forbidden(&header.consumer_group, &header.topic) {
+            let remark = format!(
+                "the consumer group[{}] is forbidden for topic[{}]",
+                header.consumer_group, header.topic
+            );
+            return Err(PullRefusal::Forbidden(5, remark));
         }
         let data = group.subscriptions.get(&*header.topic).ok_or_else(|| unknown("subscription"))?;
         if data.sub_version < header.sub_version {

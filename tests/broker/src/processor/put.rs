@@ -22,9 +22,12 @@ impl Broker {
         self.check_sizes(inner.body.len(), inner.properties.len())?;
         let kind = sys_flag::transaction_type(inner.sys_flag);
         let may_wait = kind == sys_flag::TRANSACTION_NOT || kind == sys_flag::TRANSACTION_COMMIT;
-        if scan.is_timer && scan.delay_level <= 0 && may_wait {
-            let remark = "accurate timer message is not enabled, timerWheelEnable is false";
-            return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
+        if scan.is_timer
+            && scan.delay_level <= 0
+            && may_wait
+            && let Some(appended) = self.put_timer(now, inner)?
+        {
+            return Ok(appended);
         }
         if scan.delay_level > 0 && may_wait {
             return self.put_delayed(now, inner, scan.delay_level);
@@ -62,7 +65,7 @@ impl Broker {
         Ok(self.store.append(now, wall, &waiting))
     }
 
-    fn check_sizes(&self, body: usize, properties: usize) -> Result<(), Refusal> {
+    pub(super) fn check_sizes(&self, body: usize, properties: usize) -> Result<(), Refusal> {
         let limit = self.config.message_bytes_max;
         if body <= limit && properties <= PROPERTIES_BYTES_MAX {
             return Ok(());
@@ -97,9 +100,6 @@ impl Broker {
         let text = waiting.properties_text();
         let topic = waiting.property(property::REAL_TOPIC).unwrap_or_default();
         let queue_id = waiting.property(property::REAL_QID).and_then(|id| id.parse().ok()).unwrap_or(0);
-        let mut properties = String::with_capacity(text.len() + 16);
-        copy_without(&mut properties, text, &[property::WAIT]);
-        pair(&mut properties, property::WAIT, "false");
         // Its time has come: the level stays in the text, but must not delay it again.
         let scan = Scan { delay_level: 0, is_timer: false, ..Scan::of(text) };
         let inner = Inner {
@@ -112,7 +112,7 @@ impl Broker {
             reconsume_times: waiting.reconsume_times,
             prepared_transaction_offset: waiting.prepared_transaction_offset,
             body: waiting.raw_body(),
-            properties: &properties,
+            properties: text,
             tags_code: scan.tags_code(),
         };
         self.put(now, &inner, &scan)

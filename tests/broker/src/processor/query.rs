@@ -7,7 +7,7 @@ use rocketmq_client_core::remoting::{
 use rocketmq_client_core::time::{Instant, Timestamp};
 
 use super::Handled;
-use crate::asker::{Asker, Refusal};
+use crate::asker::{Asker, Refusal, nullable};
 use crate::broker::Broker;
 use crate::reply::Answer;
 use crate::store::index::Key;
@@ -35,7 +35,20 @@ impl Broker {
         asker: &Asker,
         command: &RemotingCommand,
     ) -> Handled {
-        let header: QueryMessageRequestHeader<'_> = command.header()?;
+        let unknown =
+            QueryMessageResponseHeader { index_last_update_timestamp: 0, index_last_update_phyoffset: 0 };
+        let answer = Answer {
+            code: ResponseCode::QUERY_NOT_FOUND,
+            remark: Some("can not find message, maybe time range not correct"),
+            extra: &[],
+        };
+        let header: QueryMessageRequestHeader<'_> = match command.header() {
+            Err(_) if nullable(command, "key").is_none() => {
+                self.replier.reply(now, asker, answer, &unknown, [].iter());
+                return Ok(());
+            }
+            header => header?,
+        };
         let unique = header.unique_key_query == Some(true);
         let count = match unique {
             true => UNIQUE_QUERY_COUNT,
@@ -48,13 +61,14 @@ impl Broker {
             end: Timestamp::from_millis(header.end_timestamp),
         };
         let found = self.store.query(&key, count);
+        let last = self.store.last_indexed();
         if found.is_empty() {
-            let remark = "can not find message, maybe time range not correct";
-            return Err(Refusal::new(ResponseCode::QUERY_NOT_FOUND, remark));
+            self.replier.reply(now, asker, answer, &unknown, [].iter());
+            return Ok(());
         }
         let answered = QueryMessageResponseHeader {
-            index_last_update_timestamp: self.store.last_store().as_millis(),
-            index_last_update_phyoffset: i64::try_from(self.store.log.end()).unwrap_or(i64::MAX),
+            index_last_update_timestamp: last.map_or(0, |(_, time)| time.as_millis()),
+            index_last_update_phyoffset: last.map_or(0, |(position, _)| position),
         };
         let store = &self.store;
         let body = found.iter().filter_map(|number| store.bytes(*number));

@@ -23,25 +23,27 @@ use crate::topic::{describe, validate_topic};
 const MAX_RECONSUME_VERSION: i32 = 121;
 
 /// A send, whichever names its fields came under.
-struct SendRequest<'a> {
-    topic: Cow<'a, str>,
-    default_topic: Cow<'a, str>,
-    default_topic_queues: i32,
-    queue_id: i32,
-    sys_flag: i32,
-    born_timestamp: i64,
-    flag: i32,
-    properties: Cow<'a, str>,
-    reconsume_times: i32,
-    unit_mode: bool,
-    max_reconsume_times: Option<i32>,
-    batch: bool,
+pub(super) struct SendRequest<'a> {
+    pub(super) producer_group: Cow<'a, str>,
+    pub(super) topic: Cow<'a, str>,
+    pub(super) default_topic: Cow<'a, str>,
+    pub(super) default_topic_queues: i32,
+    pub(super) queue_id: i32,
+    pub(super) sys_flag: i32,
+    pub(super) born_timestamp: i64,
+    pub(super) flag: i32,
+    pub(super) properties: Cow<'a, str>,
+    pub(super) reconsume_times: i32,
+    pub(super) unit_mode: bool,
+    pub(super) max_reconsume_times: Option<i32>,
+    pub(super) batch: bool,
 }
 
 macro_rules! send_request {
     ($header:expr) => {{
         let header = $header;
         SendRequest {
+            producer_group: header.producer_group,
             topic: header.topic,
             default_topic: header.default_topic,
             default_topic_queues: header.default_topic_queue_nums,
@@ -59,9 +61,11 @@ macro_rules! send_request {
 }
 
 impl<'a> SendRequest<'a> {
-    fn read(command: &'a RemotingCommand) -> Result<Self, Refusal> {
+    pub(super) fn read(command: &'a RemotingCommand) -> Result<Self, Refusal> {
         let mut request = match command.request_code() {
-            RequestCode::SEND_MESSAGE => send_request!(command.header::<SendMessageRequestHeader<'_>>()?),
+            RequestCode::SEND_MESSAGE | RequestCode::SEND_REPLY_MESSAGE => {
+                send_request!(command.header::<SendMessageRequestHeader<'_>>()?)
+            }
             _ => send_request!(command.header::<SendMessageRequestHeaderV2<'_>>()?),
         };
         request.batch |= command.request_code() == RequestCode::SEND_BATCH_MESSAGE;
@@ -69,21 +73,46 @@ impl<'a> SendRequest<'a> {
     }
 }
 
+fn no_body() -> Refusal {
+    Refusal::new(ResponseCode::SYSTEM_ERROR, "the message has no body")
+}
+
 impl Broker {
     pub(crate) fn send(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) {
-        if let Err(refusal) = self.try_send(now, asker, command) {
-            tracing::debug!(response = refusal.code.0, remark = %refusal.remark, "send refused");
-            let config = self.config.clone();
-            let extra = [(property::MSG_REGION, &*config.region_id), (property::TRACE_ON, "true")];
-            self.replier.refuse(now, asker, &refusal, &extra);
+        // Java fails on these before it has an answer that fields can be put into.
+        let request = match SendRequest::read(command) {
+            Ok(_) if command.body.is_empty() => Err(no_body()),
+            read => read,
+        };
+        let request = match request {
+            Ok(request) => request,
+            Err(refusal) => return self.replier.refuse(now, asker, &refusal, &[]),
+        };
+        let batch = request.batch;
+        match self.try_send(now, asker, command, request) {
+            // A batch that can't be taken apart is an exception in Java, and has no fields either.
+            Err(refusal) if batch && refusal.code == ResponseCode::SYSTEM_ERROR => {
+                self.replier.refuse(now, asker, &refusal, &[]);
+            }
+            Err(refusal) => self.refuse_send(now, asker, &refusal),
+            Ok(()) => {}
         }
     }
 
-    fn try_send(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
-        let mut request = SendRequest::read(command)?;
-        if command.body.is_empty() {
-            return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, "the message has no body"));
-        }
+    pub(super) fn refuse_send(&mut self, now: Instant, asker: &Asker, refusal: &Refusal) {
+        tracing::debug!(response = refusal.code.0, remark = %refusal.remark, "send refused");
+        let config = self.config.clone();
+        let extra = [(property::MSG_REGION, &*config.region_id), (property::TRACE_ON, "true")];
+        self.replier.refuse(now, asker, refusal, &extra);
+    }
+
+    fn try_send(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        command: &RemotingCommand,
+        mut request: SendRequest<'_>,
+    ) -> Handled {
         let write_queues = self.check_topic(now, asker, &request)?;
         if request.queue_id < 0 {
             let random = self.rng.below(u64::try_from(write_queues).unwrap_or(0));
@@ -96,7 +125,7 @@ impl Broker {
     }
 
     /// Java: `AbstractSendMessageProcessor#msgCheck`. The number of write queues.
-    fn check_topic(
+    pub(super) fn check_topic(
         &mut self,
         now: Instant,
         asker: &Asker,
@@ -206,11 +235,13 @@ impl Broker {
         self.scratch = properties;
         let appended = put?;
         let id = offset_msg_id(self.config.addr, appended.position_i64());
+        let recall = if scan.is_timer { self.recall_handle(&place.topic, appended, uniq_key) } else { None };
         let header = SendMessageResponseHeader {
             msg_id: Cow::Owned(id.into()),
             queue_id: place.answered_queue,
             queue_offset: appended.queue_offset,
             transaction_id: Some(Cow::Borrowed(uniq_key)),
+            recall_handle: recall.map(Cow::Owned),
             ..Default::default()
         };
         self.answer_send(now, asker, &header);

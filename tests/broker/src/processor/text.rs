@@ -22,6 +22,7 @@ pub(crate) struct Scan<'a> {
 impl<'a> Scan<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
         let mut scan = Self::default();
+        let mut was_timer = false;
         for (name, value) in properties::pieces(text) {
             match name {
                 property::TAGS => scan.tags = Some(value),
@@ -31,12 +32,15 @@ impl<'a> Scan<'a> {
                 property::TIMER_DELAY_SEC | property::TIMER_DELAY_MS | property::TIMER_DELIVER_MS => {
                     scan.is_timer = true;
                 }
+                property::TIMER_OUT_MS => was_timer = true,
                 property::PRIORITY => scan.priority = value.parse().ok(),
                 property::SHARDING_KEY => scan.has_sharding_key = true,
                 name if is_broker_own(name) => scan.has_broker_own = true,
                 _ => {}
             }
         }
+        // What has been in the wheel doesn't go there again. Java: `HookUtils#checkIfTimerMessage`.
+        scan.is_timer &= !was_timer;
         scan
     }
 

@@ -1,6 +1,6 @@
 //! The second half of transactions. Java: `EndTransactionProcessor`, `TransactionalMessageServiceImpl#check`.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use rocketmq_client_core::message::{StoredMessage, StoredRecord, encode_stored, names, property, sys_flag};
 use rocketmq_client_core::remoting::{
     CheckTransactionStateRequestHeader, EndTransactionRequestHeader, RemotingCommand, ResponseCode,
@@ -53,7 +53,10 @@ impl Broker {
             self.commit_half(now, &half)?;
         }
         self.transactions.mark_done(half.queue_offset);
-        self.replier.ok(now, asker);
+        match decision {
+            sys_flag::TRANSACTION_COMMIT => self.replier.ok(now, asker),
+            _ => self.replier.done(now, asker, Bytes::new()),
+        }
         Ok(())
     }
 
@@ -123,6 +126,11 @@ impl Broker {
         true
     }
 
+    /// Appends the half message again as if nobody had been asked yet; false when it couldn't be.
+    pub(super) fn resume_check(&mut self, now: Instant, half: &StoredMessage) -> bool {
+        self.put_back(now, half, 0).is_some()
+    }
+
     /// Appends the half message again, with its new count, behind the others.
     fn put_back(&mut self, now: Instant, half: &StoredMessage, checks: i32) -> Option<(Appended, String)> {
         let text = half.properties_text();
@@ -168,6 +176,10 @@ impl Broker {
         let Some(connection) = members.keys().nth(turn).copied() else { return };
         self.transactions.asked = self.transactions.asked.wrapping_add(1);
         let (topic, queue_id) = real_queue(half);
+        // Java sets this too late to be stored, but in time to be seen by the producer.
+        let mut shown = String::with_capacity(properties.len() + 16);
+        copy_without(&mut shown, properties, &[property::WAIT]);
+        pair(&mut shown, property::WAIT, "false");
         let record = StoredRecord {
             topic,
             queue_id,
@@ -182,7 +194,7 @@ impl Broker {
             reconsume_times: half.reconsume_times,
             prepared_transaction_offset: 0,
             body: half.raw_body(),
-            properties,
+            properties: &shown,
         };
         let mut body = BytesMut::with_capacity(record.encoded_len());
         if let Err(error) = encode_stored(&mut body, &record) {

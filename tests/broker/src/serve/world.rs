@@ -238,15 +238,33 @@ impl World {
             match self.brokers[broker].machine.poll_output() {
                 Output::Transmit { connection, frames } => self.transmit(connection, frames),
                 Output::Close { connection } => self.shut(connection),
-                Output::RegisterBroker { frame } => {
-                    let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
-                    decoder.buffer_mut().extend_from_slice(&frame);
-                    if let Ok(Some(command)) = decoder.next_frame() {
-                        self.name_server.handle_frame(now, self.brokers[broker].registered_over, command);
-                    }
+                Output::RegisterBroker { frame } => self.tell_name_server(now, broker, &frame),
+                Output::QueryRoute { frame } => {
+                    self.tell_name_server(now, broker, &frame);
+                    // The broker gets the answer before it is asked for its next output.
+                    self.pump_name_server();
                 }
                 Output::Wait(deadline) => return deadline,
             }
+        }
+    }
+
+    fn tell_name_server(&mut self, now: Instant, broker: usize, frame: &[u8]) {
+        let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+        decoder.buffer_mut().extend_from_slice(frame);
+        if let Ok(Some(command)) = decoder.next_frame() {
+            self.name_server.handle_frame(now, self.brokers[broker].registered_over, command);
+        }
+    }
+
+    /// The name server answers a broker.
+    fn tell_broker(&mut self, id: ConnectionId, frames: &Frames) {
+        let now = self.clock.now();
+        let Some(node) = self.brokers.iter_mut().find(|node| node.registered_over == id) else { return };
+        let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+        frames.parts().iter().for_each(|part| decoder.buffer_mut().extend_from_slice(part));
+        while let Ok(Some(answer)) = decoder.next_frame() {
+            node.machine.handle_route(now, &answer);
         }
     }
 
@@ -261,8 +279,7 @@ impl World {
     }
 
     fn transmit(&mut self, id: ConnectionId, frames: Frames) {
-        // What is meant for a broker, the answer to its registration, has no socket.
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else { return self.tell_broker(id, &frames) };
         match connection.queue(frames) {
             Ok(()) => self.touched.push(id),
             Err(reason) => self.cut_off(id, reason),

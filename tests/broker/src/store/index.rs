@@ -25,6 +25,8 @@ pub(crate) struct Key<'a> {
 pub(crate) struct Index {
     numbers: BTreeMap<u32, Vec<u64>>,
     next: u64,
+    /// Where the newest message with a key begins, and when it was stored.
+    last: Option<(u64, Timestamp)>,
 }
 
 impl Index {
@@ -58,17 +60,28 @@ impl Index {
         found
     }
 
+    /// Where the newest message with a key begins, and when it was stored.
+    pub(crate) fn last(&self) -> Option<(u64, Timestamp)> {
+        self.last
+    }
+
     fn add(&mut self, number: u64, record: &Record) {
         let Ok(message) = StoredMessage::decode(&record.bytes) else { return };
         let topic = message.topic();
         let mut put = |key: &str| self.numbers.entry(hash(topic, key)).or_default().push(number);
+        let mut keyed = false;
         if let Some(uniq_key) = message.property(property::UNIQ_KEY) {
             put(uniq_key);
+            keyed = true;
         }
         for key in message.property(property::KEYS).into_iter().flat_map(|keys| keys.split(' ')) {
             if !key.is_empty() {
                 put(key);
+                keyed = true;
             }
+        }
+        if keyed {
+            self.last = Some((record.position, record.store_timestamp));
         }
     }
 }

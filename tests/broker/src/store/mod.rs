@@ -63,11 +63,12 @@ pub(crate) struct Store {
     lag: Duration,
     pub(crate) log: CommitLog,
     queues: Vec<ConsumeQueue>,
+    /// Topic and queue id of each queue.
+    names: Vec<(Arc<str>, i32)>,
     by_topic: BTreeMap<Arc<str>, BTreeMap<i32, QueueRef>>,
     index: Index,
     /// Number of the next record to dispatch.
     dispatched: u64,
-    last_store: Timestamp,
 }
 
 impl Store {
@@ -78,10 +79,10 @@ impl Store {
             lag,
             log: CommitLog::default(),
             queues: Vec::new(),
+            names: Vec::new(),
             by_topic: BTreeMap::new(),
             index: Index::default(),
             dispatched: 0,
-            last_store: Timestamp::from_millis(i64::MIN),
         }
     }
 
@@ -122,7 +123,6 @@ impl Store {
             .expect("the caller checked the sizes of body, topic and properties");
         });
         self.queues[queue.0 as usize].next += 1;
-        self.last_store = wall;
         Appended { position: record.position, queue_offset }
     }
 
@@ -198,6 +198,7 @@ impl Store {
         let created = QueueRef(u32::try_from(self.queues.len()).expect("queues are bounded by memory"));
         let topic = self.by_topic.get_key_value(topic).map_or_else(|| topic.into(), |(name, _)| name.clone());
         self.queues.push(ConsumeQueue::default());
+        self.names.push((topic.clone(), queue_id));
         self.by_topic.entry(topic).or_default().insert(queue_id, created);
         created
     }
@@ -205,6 +206,11 @@ impl Store {
     /// The queue behind a reference.
     pub(crate) fn queue(&self, queue: QueueRef) -> &ConsumeQueue {
         &self.queues[queue.0 as usize]
+    }
+
+    /// Topic and queue id of a queue.
+    pub(crate) fn name(&self, queue: QueueRef) -> (Arc<str>, i32) {
+        self.names[queue.0 as usize].clone()
     }
 
     /// The queue by name, if it was ever written or read.
@@ -228,13 +234,18 @@ impl Store {
         self.index.query(&self.log, key, count_max)
     }
 
+    /// Where the newest message with a key begins, and when it was stored, as of the last [`Store::query`].
+    pub(crate) fn last_indexed(&self) -> Option<(i64, Timestamp)> {
+        self.index.last().map(|(position, time)| (i64::try_from(position).unwrap_or(i64::MAX), time))
+    }
+
+    /// Where a record begins, by number.
+    pub(crate) fn position_of(&self, number: u64) -> Option<i64> {
+        self.log.get(number).and_then(|record| i64::try_from(record.position).ok())
+    }
+
     /// Bytes of a record by number.
     pub(crate) fn bytes(&self, number: u64) -> Option<&Bytes> {
         self.log.get(number).map(|record| &record.bytes)
-    }
-
-    /// Store time of the newest record.
-    pub(crate) fn last_store(&self) -> Timestamp {
-        self.last_store
     }
 }

@@ -56,6 +56,16 @@ impl World {
         world
     }
 
+    /// A world with another broker at the same moment.
+    pub(crate) fn with_broker(&self, broker: Broker) -> Self {
+        let mut world = Self::with(BrokerConfig::default());
+        world.broker = broker;
+        world.now = self.now;
+        world.broker.handle_timeout(world.now);
+        world.drain();
+        world
+    }
+
     /// A client connects to the broker and the name server.
     pub(crate) fn connect(&mut self, id: u64) -> ConnectionId {
         let connection = ConnectionId(id);
@@ -109,6 +119,11 @@ impl World {
                     self.name_server.handle_frame(self.now, BROKER, command);
                     self.drain_name_server();
                 }
+                Output::QueryRoute { frame } => {
+                    let command = decode(&frame).remove(0);
+                    self.name_server.handle_frame(self.now, BROKER, command);
+                    self.drain_name_server();
+                }
                 Output::Wait(deadline) => return deadline,
             }
         }
@@ -129,7 +144,7 @@ impl World {
 
     fn receive(&mut self, connection: ConnectionId, bytes: &[u8]) {
         if connection == BROKER {
-            return;
+            return decode(bytes).iter().for_each(|answer| self.broker.handle_route(self.now, answer));
         }
         self.arrived.extend(decode(bytes).into_iter().map(|command| (connection, command)));
     }
@@ -289,7 +304,7 @@ impl World {
             remark,
             next: header.next_begin_offset,
             max: header.max_offset,
-            forbidden: header.forbidden_type,
+            forbidden: answer.ext.get("forbiddenType").and_then(|kind| kind.parse().ok()),
             messages,
         })
     }

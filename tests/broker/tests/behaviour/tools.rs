@@ -1,0 +1,161 @@
+//! What admin tools see and change: offsets of groups, entries of queues, bans, settings.
+
+use rocketmq_client_core::remoting::{
+    CloneGroupOffsetRequestHeader, NoHeader, QueryConsumeQueueRequestHeader, QueryCorrectionOffsetHeader,
+    RemotingCommand, UpdateConsumerOffsetRequestHeader, UpdateGroupForbiddenRequestHeader,
+    ViewBrokerStatsDataRequestHeader,
+};
+use rocketmq_dev_broker::ConnectionId;
+
+use crate::world::{World, body_text, world};
+
+impl World {
+    fn ask_code(&mut self, connection: ConnectionId, code: i32, body: &str) -> RemotingCommand {
+        let frame = self.frame(code, &NoHeader, &[], body.as_bytes());
+        let opaque = self.post(connection, frame);
+        self.take(opaque).expect("the broker answers")
+    }
+
+    fn commit(&mut self, connection: ConnectionId, group: &str, offset: i64) {
+        self.pull(connection, group, "T", 0, 0);
+        let header = UpdateConsumerOffsetRequestHeader {
+            consumer_group: group.to_owned().into(),
+            topic: "T".into(),
+            commit_offset: offset,
+            ..Default::default()
+        };
+        assert_eq!(self.ask(connection, &header).code, 0);
+    }
+}
+
+#[test]
+fn a_clone_takes_the_place_of_the_offsets_that_were_there() {
+    let mut world = world();
+    let client = world.connect(1);
+    world.sent(client, "T", 0, &[], "x");
+    world.commit(client, "from", 1);
+    world.commit(client, "to", 0);
+    let clone = |topic: Option<&'static str>| CloneGroupOffsetRequestHeader {
+        src_group: "from".into(),
+        dest_group: "to".into(),
+        topic: topic.map(Into::into),
+        ..Default::default()
+    };
+    assert_eq!(world.ask(client, &clone(None)).code, 0);
+    assert_eq!(world.broker.committed_offset("to", "T", 0), Some(0), "no topic, no clone");
+    assert_eq!(world.ask(client, &clone(Some("T"))).code, 0);
+    assert_eq!(world.broker.committed_offset("to", "T", 0), Some(1));
+    assert_eq!(world.broker.committed_offset("from", "T", 0), Some(1));
+}
+
+#[test]
+fn a_correction_is_the_smallest_offset_and_forgets_the_groups_it_leaves_out() {
+    let mut world = world();
+    let client = world.connect(1);
+    (0..3).for_each(|_| drop(world.sent(client, "T", 0, &[], "x")));
+    for (group, offset) in [("slow", 1), ("fast", 3), ("other", 0)] {
+        world.commit(client, group, offset);
+    }
+    let ask = |world: &mut World, compare: &'static str| {
+        let header = QueryCorrectionOffsetHeader {
+            topic: "T".into(),
+            compare_group: compare.into(),
+            filter_groups: Some("other".into()),
+            ..Default::default()
+        };
+        body_text(&world.ask(client, &header)).to_owned()
+    };
+    assert_eq!(ask(&mut world, "slow"), r#"{"correctionOffsets":{0:1}}"#);
+    assert_eq!(ask(&mut world, "fast"), r#"{"correctionOffsets":{0:1}}"#);
+    assert_eq!(world.broker.committed_offset("other", "T", 0), None);
+}
+
+#[test]
+fn entries_of_a_queue_show_where_its_messages_lie() {
+    let mut world = world();
+    let client = world.connect(1);
+    let first = world.sent(client, "T", 0, &[("TAGS", "a")], "x");
+    world.sent(client, "T", 0, &[], "y");
+    let ask = |world: &mut World, index| {
+        let header =
+            QueryConsumeQueueRequestHeader { topic: Some("T".into()), index, count: 5, ..Default::default() };
+        world.ask(client, &header)
+    };
+    let second = world.broker.queue("T", 0).nth(1).unwrap().commit_log_offset;
+    assert_eq!(
+        body_text(&ask(&mut world, 0)),
+        format!(
+            r#"{{"maxQueueIndex":2,"minQueueIndex":0,"queueData":[{{"eval":false,"physicOffset":0,"physicSize":{second},"tagsCode":97}},{{"eval":false,"physicOffset":{second},"physicSize":{},"tagsCode":0}}]}}"#,
+            world.broker.record(second).unwrap().len(),
+        )
+    );
+    let beyond = ask(&mut world, 9);
+    assert_eq!((beyond.code, beyond.remark.as_deref()), (0, Some("Index 9 of 0@T is not exist!")));
+    assert_eq!(first.queue_offset, 0);
+}
+
+#[test]
+fn a_banned_group_pulls_nothing_by_its_subscription() {
+    let mut world = world();
+    let client = world.connect(1);
+    let ban = |readable| UpdateGroupForbiddenRequestHeader {
+        group: "G".into(),
+        topic: "T".into(),
+        readable,
+        ..Default::default()
+    };
+    let shown = |answer: RemotingCommand| body_text(&answer).to_owned();
+    assert_eq!(shown(world.ask(client, &ban(None))), r#"{"group":"G","readable":true,"topic":"T"}"#);
+    assert_eq!(shown(world.ask(client, &ban(Some(false)))), r#"{"group":"G","readable":false,"topic":"T"}"#);
+    let all = world.ask_code(client, 201, "");
+    assert!(body_text(&all).contains(r#""forbiddenTable":{"G":{"T":4}}"#));
+    world.ask(client, &ban(Some(true)));
+    assert!(body_text(&world.ask_code(client, 201, "")).contains(r#""forbiddenTable":{}"#));
+}
+
+#[test]
+fn lists_of_topics_and_groups_are_made_whole_or_not_at_all() {
+    let mut world = world();
+    let client = world.connect(1);
+    let topic =
+        |name: &str| format!(r#"{{"topicName":"{name}","readQueueNums":1,"writeQueueNums":1,"perm":6}}"#);
+    let list = |names: [&str; 2]| format!(r#"{{"topicConfigList":[{}]}}"#, names.map(topic).join(","));
+    assert_eq!(world.ask_code(client, 18, &list(["A", "b d"])).code, 29);
+    assert!(world.broker.topic("A").is_none());
+    assert_eq!(world.ask_code(client, 18, &list(["A", "B"])).code, 0);
+    assert!(world.broker.topic("A").is_some() && world.broker.topic("B").is_some());
+    let groups = r#"{"groupConfigList":[{"groupName":"G1"},{"groupName":"G2","retryQueueNums":2}]}"#;
+    assert_eq!(world.ask_code(client, 225, groups).code, 0);
+    assert_eq!(world.broker.group("G2").unwrap().retry_queue_nums, 2);
+}
+
+#[test]
+fn a_changed_setting_is_shown_and_obeyed() {
+    let mut world = world();
+    let client = world.connect(1);
+    assert_eq!(world.ask_code(client, 25, "autoCreateTopicEnable=false\nnobodyKnows=1").code, 0);
+    let shown = world.ask_code(client, 26, "");
+    assert!(body_text(&shown).contains("autoCreateTopicEnable=false\n"));
+    assert!(!body_text(&shown).contains("nobodyKnows"));
+    assert_eq!(world.send(client, "New", 0, &[], "x").code, 17);
+    let refused = world.ask_code(client, 25, "autoCreateTopicEnable=true\nbrokerConfigPath=/x");
+    assert_eq!((refused.code, world.broker.config().auto_create_topic), (16, false));
+}
+
+#[test]
+fn figures_count_what_came_within_their_time() {
+    let mut world = world();
+    let client = world.connect(1);
+    (0..3).for_each(|_| drop(world.sent(client, "T", 0, &[], "x")));
+    world.advance(std::time::Duration::from_secs(61));
+    world.sent(client, "T", 0, &[], "x");
+    let header = |key: &'static str| ViewBrokerStatsDataRequestHeader {
+        stats_name: "TOPIC_PUT_NUMS".into(),
+        stats_key: key.into(),
+    };
+    let answer = world.ask(client, &header("T"));
+    let text = body_text(&answer);
+    assert!(text.contains(r#""statsMinute":{"avgpt":1.0,"sum":1,"#), "{text}");
+    assert!(text.contains(r#""statsHour":{"avgpt":1.0,"sum":4,"#), "{text}");
+    assert_eq!(world.ask(client, &header("nowhere")).code, 1);
+}
