@@ -24,7 +24,7 @@ const WINDOW: usize = 64;
 const QUEUES: u64 = 8;
 
 /// Allocations for a sent message; growing counts as one. Lower it when the client needs fewer.
-const SENT_MAX: f64 = 3.3;
+const SENT_MAX: f64 = 2.1;
 /// Allocations for a delivered message.
 const DELIVERED_MAX: f64 = 0.3;
 

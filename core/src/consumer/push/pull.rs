@@ -145,6 +145,7 @@ impl PushConsumer {
         let mut records = Vec::new();
         let mut places = Vec::new();
         let mut broken = false;
+        let (body_len, count_max) = (body.len(), usize::try_from(self.config.pull_batch_size).unwrap_or(0));
         for record in StoredMessages::new(body) {
             let record = record.map(|message| shifted(message, delta));
             let offset = match &record {
@@ -171,6 +172,12 @@ impl PushConsumer {
                 tracing::warn!(queue = %owned.queue, offset, %error, "undecodable message");
             }
             let bytes = record.as_ref().map_or_else(|error| error.lost_bytes, StoredMessage::record_bytes);
+            if records.is_empty() {
+                // Messages of a topic are mostly about as large as each other.
+                let count = (body_len / bytes.max(1)).clamp(1, count_max.max(1));
+                records.reserve(count);
+                places.reserve(count);
+            }
             places.push((offset, bytes));
             records.push(record);
         }
