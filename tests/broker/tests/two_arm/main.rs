@@ -45,6 +45,15 @@ const FILES: [(&str, &str); 12] = [
     ("broker", include_str!("script/broker.txt")),
 ];
 
+/// Without Java only these are run, which wait for next to nothing.
+const FILES_ALONE: usize = 5;
+
+/// Those of `broker.sh start --short-delays`.
+const SHORT_DELAYS: &str = "1s 1s 1s 2s 2s 2s 3s 3s 3s 4s 4s 4s 5s 5s 5s 6s 6s 6s";
+
+/// Delays for two development brokers; two, so that their order shows.
+const LONG_ENOUGH: &str = "1s 2s";
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let flip = arguments.iter().position(|argument| argument == "--flip");
@@ -53,11 +62,12 @@ fn main() -> ExitCode {
     let good = match std::env::var("RMQ_NAMESRV") {
         Ok(name_server) => {
             let name_server = name_server.parse().expect("RMQ_NAMESRV is an address like 127.0.0.1:9876");
-            let report = run(&steps, &mut Arm::new("Apache", true, name_server), flip, Accepted::list());
+            let mut apache = Arm::new("Apache", true, name_server);
+            let report = run(&steps, SHORT_DELAYS, &mut apache, flip, Accepted::list());
             report.print();
             report.is_clean()
         }
-        Err(_) => alone(&steps, flip),
+        Err(_) => alone(&script::parse(&FILES[..FILES_ALONE]), flip),
     };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -65,8 +75,9 @@ fn main() -> ExitCode {
 /// Both arms are development brokers, which differ nowhere but where one is told to.
 fn alone(steps: &[Step], flip: Option<&str>) -> bool {
     let other = |steps: &[Step], flip: Option<&str>, accepted: Vec<Accepted>| {
-        let server = dev_broker();
-        run(steps, &mut Arm::new("other", false, server.name_server_addr()), flip, accepted)
+        let server = dev_broker(LONG_ENOUGH);
+        let mut arm = Arm::new("other", false, server.name_server_addr());
+        run(steps, LONG_ENOUGH, &mut arm, flip, accepted)
     };
     let report = other(steps, flip, Vec::new());
     report.print();
@@ -90,8 +101,7 @@ fn alone(steps: &[Step], flip: Option<&str>) -> bool {
     report.is_clean()
 }
 
-fn dev_broker() -> DevBroker {
-    let delays = "1s 1s 1s 2s 2s 2s 3s 3s 3s 4s 4s 4s 5s 5s 5s 6s 6s 6s";
+fn dev_broker(delays: &str) -> DevBroker {
     let delays = DelayLevels::parse(delays).expect("a table of delays");
     let change = |config: &mut rocketmq_dev_broker::BrokerConfig| {
         config.trace_topic = true;
@@ -102,8 +112,8 @@ fn dev_broker() -> DevBroker {
     DevBroker::builder().delay_levels(delays).broker_config(change).start().expect("free ports")
 }
 
-fn run(steps: &[Step], other: &mut Arm, flip: Option<&str>, accepted: Vec<Accepted>) -> Report {
-    let server = dev_broker();
+fn run(steps: &[Step], delays: &str, other: &mut Arm, flip: Option<&str>, accepted: Vec<Accepted>) -> Report {
+    let server = dev_broker(delays);
     let mut dev = Arm::new("dev", false, server.name_server_addr());
     let mut report = Report::new(other.name, accepted);
     let known = |name: &str| steps.iter().any(|step| step.broker_request() == Some(name));
