@@ -13,6 +13,7 @@
 )]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the figures are for whoever runs it")]
 
+mod group;
 mod operations;
 mod world;
 

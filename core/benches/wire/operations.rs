@@ -1,8 +1,10 @@
 //! The operations. To add one, add a function here: its name is the operation's.
 
-use super::{Measure, Operation, world::World};
+use super::{Measure, Operation, group::Group, world::World};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use rocketmq_client_core::message::{StoredRecord, encode_stored, scan_stored};
+use rocketmq_client_core::config::AllocateStrategy;
+use rocketmq_client_core::consumer::rebalance::{allocate, sort_members};
+use rocketmq_client_core::message::{MessageQueue, StoredRecord, encode_stored, scan_stored};
 use rocketmq_client_core::remoting::{
     Encoder, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, Head, PullMessageResponseHeader, RequestCode,
     SendFields, SendMessageRequestHeaderV2, SendMessageResponseHeader, SendTemplate, SerializeType,
@@ -10,6 +12,8 @@ use rocketmq_client_core::remoting::{
 use rocketmq_client_core::time::Timestamp;
 use std::hint::black_box;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Declares the table of operations.
 macro_rules! operations {
@@ -59,6 +63,39 @@ operations! {
             (0..FRAMES).for_each(|number| world.send(number));
             world.drain();
             assert_eq!(world.answer_sends(FRAMES), FRAMES as usize);
+        });
+    }
+
+    /// A message that was pulled, through the core: from its decoded answer to the settled delivery and the
+    /// next pull, with the decoding of its record. 32 come at once.
+    fn pulled_message_through_core(measure: &mut Measure) {
+        let mut group = Group::new(1);
+        let body = records_from(0, BODY_LEN);
+        measure.every(MESSAGES, || {
+            assert_eq!(group.deliver(black_box(&body), i64::from(MESSAGES)), MESSAGES as usize);
+        });
+    }
+
+    /// Five seconds of a consumer that owns 1,000 queues without messages.
+    fn idle_tick_1000_queues(measure: &mut Measure) {
+        let mut group = Group::new(1_000);
+        measure.each(|| group.pass(Duration::from_secs(5)));
+    }
+
+    /// What one of 100 members gets of 1,000 queues, with the members sorted as the broker's list is not.
+    fn rebalance_1000_queues_100_members(measure: &mut Measure) {
+        let queues: Vec<Arc<MessageQueue>> = (0..1_000)
+            .map(|queue_id| {
+                Arc::new(MessageQueue { topic: "TopicTest".into(), broker_name: "broker-a".into(), queue_id })
+            })
+            .collect();
+        let listed: Vec<Arc<str>> =
+            (0..100).map(|number| format!("10.0.{}.{number}@4242", number * 7 % 100).into()).collect();
+        measure.each(|| {
+            let mut members = black_box(&listed).clone();
+            sort_members(&mut members);
+            let share = allocate(&AllocateStrategy::Averagely, &listed[37], &queues, &members);
+            assert_eq!(share.expect("a share").len(), 10);
         });
     }
 
@@ -223,13 +260,17 @@ fn decode_send_answers(measure: &mut Measure, serialize: SerializeType) {
 
 /// A body of a pull answer.
 fn records(body_len: usize) -> Bytes {
+    records_from(1_234_567, body_len)
+}
+
+fn records_from(first: i64, body_len: usize) -> Bytes {
     let host = SocketAddr::from(([127, 0, 0, 1], 10_911));
     let mut out = BytesMut::new();
     for number in 0..i64::from(MESSAGES) {
         let record = StoredRecord {
             queue_id: 3,
             flag: 0,
-            queue_offset: 1_234_567 + number,
+            queue_offset: first + number,
             commit_log_offset: 987_654_321 + number * 300,
             sys_flag: 0,
             born_timestamp: Timestamp::from_millis(1_700_000_000_000),

@@ -132,7 +132,7 @@ impl World {
     /// The name server's answer, or the broker's to a heartbeat.
     fn respond(&mut self, request: &RemotingCommand) {
         let body = match request.request_code() {
-            RequestCode::GET_ROUTEINFO_BY_TOPIC => route().encode(),
+            RequestCode::GET_ROUTEINFO_BY_TOPIC => route(1).encode(),
             _ => Bytes::new(),
         };
         let mut out = BytesMut::new();
@@ -144,13 +144,13 @@ impl World {
     }
 }
 
-fn one_frame(bytes: &[u8]) -> RemotingCommand {
+pub(super) fn one_frame(bytes: &[u8]) -> RemotingCommand {
     let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
     decoder.buffer_mut().extend_from_slice(bytes);
     decoder.next_frame().expect("a frame").expect("all of it")
 }
 
-fn route() -> TopicRouteData {
+pub(super) fn route(queue_nums: i32) -> TopicRouteData {
     TopicRouteData {
         broker_datas: vec![BrokerData {
             broker_name: "broker-a".into(),
@@ -160,8 +160,8 @@ fn route() -> TopicRouteData {
         }],
         queue_datas: vec![QueueData {
             broker_name: "broker-a".into(),
-            read_queue_nums: 1,
-            write_queue_nums: 1,
+            read_queue_nums: queue_nums,
+            write_queue_nums: queue_nums,
             perm: 6,
             ..QueueData::default()
         }],

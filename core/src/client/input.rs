@@ -76,11 +76,11 @@ pub enum Input {
         /// The delivery's token.
         token: ConsumeToken,
     },
-    /// Handlers were called with these deliveries, each at its time. May come late, when there is something
-    /// else to tell, but before a deadline is looked at.
+    /// Handlers were called with these deliveries, each at its time, or, without a time, were not after all.
+    /// May come late, when there is something else to tell, but before a deadline is looked at.
     Begun {
         /// The deliveries' tokens, and when.
-        tokens: Vec<(ConsumeToken, Instant)>,
+        tokens: Vec<(ConsumeToken, Option<Instant>)>,
     },
     /// User code has answered. A second answer, and one that nobody waits for any more, changes nothing.
     Answered {

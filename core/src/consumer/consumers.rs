@@ -200,7 +200,7 @@ impl Consumers {
     }
 
     /// Handlers were called with these messages.
-    pub fn handle_begun(&mut self, tokens: &[(ConsumeToken, Instant)]) {
+    pub fn handle_begun(&mut self, tokens: &[(ConsumeToken, Option<Instant>)]) {
         let same = tokens.chunk_by(|(one, _), (other, _)| one.consumer == other.consumer);
         for tokens in same {
             let consumer = tokens.first().and_then(|(token, _)| self.push.get_mut(&token.consumer));

@@ -2,8 +2,13 @@
 //!
 //! A broker overwrites what it has without a check, so commits of one queue must not overtake each
 //! other: one commit of a queue is on its way at a time, and only an answer makes it count.
+//!
+//! A broker makes a group's table of a topic at the first commit, without a lock: of two first commits
+//! of different queues at the same time it may forget one, up to 5.4 at least (Java:
+//! `ConsumerOffsetManager#commitOffset`). So until a broker is known to have the table, one commit goes
+//! alone and the others wait for its answer.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -13,7 +18,12 @@ use crate::message::MessageQueue;
 #[derive(Clone, Debug, Default)]
 pub struct OffsetStore {
     entries: BTreeMap<Arc<MessageQueue>, Entry>,
+    /// The tables that brokers have.
+    tables: BTreeSet<Table>,
 }
+
+/// Broker and topic.
+type Table = (Arc<str>, Arc<str>);
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -27,6 +37,8 @@ struct Entry {
     doubted: bool,
     /// The queue was given up: forget the entry when nothing is left to commit.
     released: bool,
+    /// Its commit waits until the broker has the table.
+    waiting: bool,
 }
 
 impl Entry {
@@ -38,6 +50,7 @@ impl Entry {
 impl OffsetStore {
     /// The broker said that it has `offset` for `queue`. Forgets what was known before.
     pub fn load(&mut self, queue: Arc<MessageQueue>, offset: i64) {
+        self.tables.insert(table_of(&queue));
         self.insert(queue, offset, Some(offset));
     }
 
@@ -47,8 +60,15 @@ impl OffsetStore {
     }
 
     fn insert(&mut self, queue: Arc<MessageQueue>, value: i64, confirmed: Option<i64>) {
-        let entry =
-            Entry { value, frozen: false, confirmed, under_way: None, doubted: false, released: false };
+        let entry = Entry {
+            value,
+            frozen: false,
+            confirmed,
+            under_way: None,
+            doubted: false,
+            released: false,
+            waiting: false,
+        };
         self.entries.insert(queue, entry);
     }
 
@@ -105,6 +125,11 @@ impl OffsetStore {
         concerned.for_each(|(_, entry)| entry.doubted = true);
     }
 
+    /// A broker may have lost its tables: where `concerns` says so, commits are as the first ones again.
+    pub fn forget_tables(&mut self, concerns: impl Fn(&str) -> bool) {
+        self.tables.retain(|(broker, _)| !concerns(broker));
+    }
+
     /// The queue is about to be given up: only what is new may still be told, since the next owner may
     /// have committed more.
     pub fn trust(&mut self, queue: &MessageQueue) {
@@ -121,9 +146,20 @@ impl OffsetStore {
     }
 
     /// The offset to commit for `queue`, which counts as being on its way from now on; `None` when
-    /// there is nothing to commit or a commit is on its way.
+    /// there is nothing to commit, a commit is on its way, or the table's first one is: then the queue is
+    /// among those that [wait](Self::take_waiting).
     pub fn begin_commit(&mut self, queue: &MessageQueue) -> Option<i64> {
+        let table = table_of(queue);
+        let first_under_way = !self.tables.contains(&table)
+            && self
+                .entries
+                .iter()
+                .any(|(queue, entry)| entry.under_way.is_some() && table_of(queue) == table);
         let entry = self.entries.get_mut(queue).filter(|entry| entry.dirty())?;
+        entry.waiting = first_under_way;
+        if first_under_way {
+            return None;
+        }
         entry.under_way = Some(entry.value);
         entry.doubted = false;
         entry.under_way
@@ -139,6 +175,7 @@ impl OffsetStore {
         entry.under_way = None;
         if ok {
             entry.confirmed = Some(offset);
+            self.tables.insert(table_of(queue));
         }
         if !entry.released {
             return false;
@@ -148,6 +185,20 @@ impl OffsetStore {
             self.entries.remove(queue);
         }
         more
+    }
+
+    /// The queues whose commits waited for one of `queue` that has ended, in order; they are to be committed
+    /// now.
+    pub fn take_waiting(&mut self, queue: &MessageQueue) -> Vec<Arc<MessageQueue>> {
+        let table = table_of(queue);
+        let mut waiting = Vec::new();
+        for (queue, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.waiting) {
+            if table_of(queue) == table {
+                entry.waiting = false;
+                waiting.push(queue.clone());
+            }
+        }
+        waiting
     }
 
     /// The queue was given up. What is not committed yet still is, once: a later attempt could
@@ -162,10 +213,10 @@ impl OffsetStore {
         }
     }
 
-    /// Whether any commit is on its way.
+    /// Whether any commit is on its way or waits for one.
     #[must_use]
     pub fn committing(&self) -> bool {
-        self.entries.values().any(|entry| entry.under_way.is_some())
+        self.entries.values().any(|entry| entry.under_way.is_some() || entry.waiting)
     }
 
     /// How many queues the broker is known to be up to date with, of those that `counts`, and with how
@@ -182,6 +233,10 @@ impl OffsetStore {
         }
         (confirmed, unconfirmed)
     }
+}
+
+fn table_of(queue: &MessageQueue) -> Table {
+    (queue.broker_name.clone(), queue.topic.clone())
 }
 
 #[cfg(test)]
@@ -228,6 +283,32 @@ mod tests {
         assert!(store.dirty().is_empty());
         assert!(!store.end_commit(&a, 5, true));
         assert_eq!(store.begin_commit(&a), Some(8));
+    }
+
+    #[test]
+    fn the_first_commit_of_a_table_goes_alone_and_the_others_follow_its_answer() {
+        let (mut store, a, b, c) = (OffsetStore::default(), queue(0), queue(1), queue(2));
+        for queue in [&a, &b, &c] {
+            store.begin(queue.clone(), 5);
+        }
+        assert_eq!((store.begin_commit(&a), store.begin_commit(&b)), (Some(5), None));
+        assert!(!store.end_commit(&a, 5, false));
+        assert!(store.committing(), "one waits");
+        assert_eq!(store.take_waiting(&a), core::slice::from_ref(&b));
+        assert!(!store.committing());
+        assert_eq!((store.begin_commit(&b), store.begin_commit(&c)), (Some(5), None));
+        assert!(!store.end_commit(&b, 5, true));
+        assert_eq!(store.take_waiting(&b), core::slice::from_ref(&c));
+        assert_eq!(
+            (store.begin_commit(&a), store.begin_commit(&c)),
+            (Some(5), Some(5)),
+            "the table is there"
+        );
+        store.end_commit(&a, 5, true);
+        store.end_commit(&c, 5, true);
+        store.forget_tables(|broker| broker == "b");
+        store.doubt(|_| true);
+        assert_eq!((store.begin_commit(&a), store.begin_commit(&c)), (Some(5), None), "it may be lost");
     }
 
     #[test]

@@ -27,8 +27,12 @@ struct State {
     waiters: VecDeque<(WaiterId, Waker)>,
     next_waiter: u64,
     end: End,
-    /// Deliveries that were taken since the engine looked, and when.
-    begun: Vec<(ConsumeToken, Instant)>,
+    /// Deliveries that were taken since the engine looked, and when; without a time, that they were put back.
+    begun: Vec<(ConsumeToken, Option<Instant>)>,
+    /// Workers that took several at once and may put some back.
+    holders: usize,
+    /// Queues that were revoked while there were such.
+    revoked: Vec<ProcessQueueId>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +86,9 @@ impl RunQueue {
         let mut revoked = Vec::new();
         {
             let mut state = lock(&self.state);
+            if state.holders > 0 {
+                state.revoked.push(queue);
+            }
             let kept = VecDeque::with_capacity(state.deliveries.len());
             for delivery in core::mem::replace(&mut state.deliveries, kept) {
                 if delivery.token.queue == queue {
@@ -138,7 +145,7 @@ impl RunQueue {
     ) -> Poll<Option<Delivery>> {
         self.poll(waiter, cx, |state| {
             let delivery = state.deliveries.pop_front();
-            state.begun.extend(delivery.iter().map(|delivery| (delivery.token, now)));
+            state.begun.extend(delivery.iter().map(|delivery| (delivery.token, Some(now))));
             delivery
         })
         .map(Option::flatten)
@@ -175,9 +182,53 @@ impl RunQueue {
         polled.map(|taken| taken.is_some())
     }
 
+    /// As [`poll_batch`](Self::poll_batch), but leaves `workers` that share the queue as much each. `held` is
+    /// whether the last such call of this worker gave more than one and it has [put](Self::put_back) none back;
+    /// it has then begun all of them.
+    pub(crate) fn poll_share(
+        &self,
+        (waiter, held): (WaiterId, bool),
+        cx: &Context<'_>,
+        (now, count, workers): (Instant, usize, usize),
+        batch: &mut VecDeque<Delivery>,
+    ) -> Poll<bool> {
+        if held {
+            lock(&self.state).release();
+        }
+        let polled = self.poll(waiter, cx, |state| {
+            let share = state.deliveries.len().div_ceil(workers.max(1));
+            state.take(now, count.min(share), batch);
+            state.holders += usize::from(batch.len() > 1);
+        });
+        polled.map(|taken| taken.is_some())
+    }
+
+    /// Puts back what a worker took and has not begun, for others to take it first. The tokens of what
+    /// nobody may begin any more go into `refused`.
+    pub(crate) fn put_back(&self, batch: &mut VecDeque<Delivery>, refused: &mut Vec<ConsumeToken>) {
+        let mut wakers = Vec::new();
+        let mut dropped = Vec::new();
+        {
+            let mut state = lock(&self.state);
+            while let Some(delivery) = batch.pop_back() {
+                if state.end != End::Open || state.revoked.contains(&delivery.token.queue) {
+                    refused.push(delivery.token);
+                    dropped.push(delivery);
+                } else {
+                    state.begun.push((delivery.token, None));
+                    state.deliveries.push_front(delivery);
+                    wakers.extend(state.waiters.pop_front().map(|(_, waker)| waker));
+                }
+            }
+            state.release();
+        }
+        drop(dropped);
+        super::wake_all(&mut wakers);
+    }
+
     /// Moves what was taken since the last call into `begun`. Nobody is woken for it: it matters only
     /// when the engine has something else to do, or a deadline.
-    pub(crate) fn take_begun(&self, begun: &mut Vec<(ConsumeToken, Instant)>) {
+    pub(crate) fn take_begun(&self, begun: &mut Vec<(ConsumeToken, Option<Instant>)>) {
         begun.append(&mut lock(&self.state).begun);
     }
 
@@ -225,9 +276,17 @@ impl RunQueue {
 }
 
 impl State {
+    /// A worker has nothing left to put back.
+    fn release(&mut self) {
+        self.holders -= 1;
+        if self.holders == 0 {
+            self.revoked.clear();
+        }
+    }
+
     fn take(&mut self, now: Instant, count: usize, batch: &mut VecDeque<Delivery>) {
         let taken = self.deliveries.len().min(count);
-        self.begun.extend(self.deliveries.iter().take(taken).map(|delivery| (delivery.token, now)));
+        self.begun.extend(self.deliveries.iter().take(taken).map(|delivery| (delivery.token, Some(now))));
         batch.extend(self.deliveries.drain(..taken));
     }
 
@@ -248,5 +307,73 @@ impl State {
     fn forget(&mut self, waiter: WaiterId) -> Option<Waker> {
         let own = self.waiters.iter().position(|(id, _)| *id == waiter)?;
         self.waiters.remove(own).map(|(_, waker)| waker)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::tests::{CountingWaker, delivery};
+    use crate::id::GenerationalId;
+
+    const NOW: Instant = Instant::from_millis(7);
+
+    /// A queue with deliveries at offsets 0 to 7 of two queues, and a worker that took half of them.
+    fn shared_by_two() -> (RunQueue, VecDeque<Delivery>) {
+        let queue = RunQueue::default();
+        let all = (0..8).map(|offset| delivery(u32::from(offset % 2 == 1), offset, 0, b"body")).collect();
+        queue.push(all, &mut Vec::new(), &mut Vec::new());
+        let (first, mut taken) = (queue.waiter(), VecDeque::new());
+        let cx = Context::from_waker(Waker::noop());
+        let polled = queue.poll_share((first, false), &cx, (NOW, 16, 2), &mut taken);
+        assert_eq!((polled, taken.len()), (Poll::Ready(true), 4));
+        (queue, taken)
+    }
+
+    fn offsets(queue: &RunQueue) -> Vec<i64> {
+        lock(&queue.state).deliveries.iter().map(|delivery| delivery.token.queue_offset).collect()
+    }
+
+    #[test]
+    fn what_is_put_back_stands_first_was_not_begun_and_wakes_another() {
+        let (queue, mut taken) = shared_by_two();
+        let (counter, waker) = CountingWaker::pair();
+        queue.revoke(ProcessQueueId::from_parts(1, 0), &mut Vec::new());
+        let rest =
+            queue.poll_batch(queue.waiter(), &Context::from_waker(&waker), (NOW, 9), &mut VecDeque::new());
+        assert_eq!(rest, Poll::Ready(true), "offsets 4 and 6 are left");
+        let (waiter, cx) = (queue.waiter(), Context::from_waker(&waker));
+        assert!(queue.poll_next(waiter, &cx, NOW).is_pending());
+        taken.pop_front();
+        let mut refused = Vec::new();
+        queue.put_back(&mut taken, &mut refused);
+        assert_eq!(offsets(&queue), [2]);
+        assert_eq!(refused.iter().map(|token| token.queue_offset).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(counter.count(), 1);
+        let mut begun = Vec::new();
+        queue.take_begun(&mut begun);
+        let last = begun.iter().rfind(|(token, _)| token.queue_offset == 2);
+        assert_eq!(last.map(|(_, at)| *at), Some(None));
+    }
+
+    #[test]
+    fn nothing_is_put_back_into_a_queue_that_has_ended() {
+        let (queue, mut taken) = shared_by_two();
+        assert_eq!(queue.close(&mut Vec::new()).len(), 4);
+        let mut refused = Vec::new();
+        queue.put_back(&mut taken, &mut refused);
+        assert_eq!((offsets(&queue), refused.len()), (Vec::new(), 4));
+    }
+
+    #[test]
+    fn revocations_are_remembered_as_long_as_somebody_may_put_back() {
+        let (queue, _taken) = shared_by_two();
+        queue.revoke(ProcessQueueId::from_parts(0, 0), &mut Vec::new());
+        assert_eq!(lock(&queue.state).revoked.len(), 1);
+        let cx = Context::from_waker(Waker::noop());
+        let mut more = VecDeque::new();
+        let polled = queue.poll_share((queue.waiter(), true), &cx, (NOW, 1, 1), &mut more);
+        assert_eq!((polled, more.len()), (Poll::Ready(true), 1));
+        assert_eq!(lock(&queue.state).revoked.len(), 0);
     }
 }

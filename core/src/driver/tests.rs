@@ -8,4 +8,4 @@ mod operations;
 mod script;
 mod transform;
 
-pub(crate) use script::CountingWaker;
+pub(crate) use script::{CountingWaker, delivery};

@@ -145,9 +145,10 @@ final class Pushes {
         place.send(producer, 5);
         BlockingQueue<MessageExt> first = new LinkedBlockingQueue<>();
         DefaultMQPushConsumer consumer = taker(place, first, 4, new CountDownLatch(1));
+        consumer.setAwaitTerminationMillisWhenShutdown(Place.DEADLINE_SECONDS * 1_000);
         place.start(consumer);
         Place.same(Place.numbers(5), Place.next(first, 5));
-        // Commits what was consumed.
+        // Waits for the listener's last answer, and commits.
         consumer.shutdown();
         producer.send(place.message("new"));
         Place.same("new", Place.text(Place.next(place.consumeAll("*"))));

@@ -51,11 +51,8 @@ impl TimerService {
     }
 
     /// When the next slot is due, in Unix milliseconds.
-    pub(crate) fn due_ms(&self, store: &Store) -> Option<i64> {
-        let queue = wheel(store);
-        let unread = queue.and_then(|queue| queue.get(self.read_offset.max(queue.min())));
-        let slots = self.slots.keys().next().copied().into_iter().chain(unread.map(|entry| entry.tags_code));
-        slots.min().map(|slot| slot.saturating_add(PRECISION_MS))
+    pub(crate) fn due_ms(&self) -> Option<i64> {
+        self.slots.keys().next().map(|slot| slot.saturating_add(PRECISION_MS))
     }
 
     /// The wheel after a crash, from the progress on disk: what is left in the log and was not

@@ -52,9 +52,11 @@ impl PushConsumer {
 
     /// A broker that is back may have been restarted, and may have lost what it had not flushed.
     pub(super) fn doubt_commits(&mut self, shared: &Shared, address: &Arc<str>) {
-        self.offsets.doubt(|queue| {
-            shared.routes.address(&queue.broker_name, MASTER_ID).is_some_and(|(known, _)| known == address)
-        });
+        let is_back = |broker: &str| {
+            shared.routes.address(broker, MASTER_ID).is_some_and(|(known, _)| known == address)
+        };
+        self.offsets.doubt(|queue| is_back(&queue.broker_name));
+        self.offsets.forget_tables(is_back);
     }
 
     /// Takes what may be committed of a queue into the store.
@@ -70,8 +72,7 @@ impl PushConsumer {
     pub(super) fn commit(&mut self, shared: &mut Shared, now: Instant, queue: &Arc<MessageQueue>) {
         let Some(offset) = self.offsets.begin_commit(queue) else { return };
         let Some((address, _)) = shared.routes.address(&queue.broker_name, MASTER_ID) else {
-            self.offsets.end_commit(queue, offset, false);
-            return;
+            return self.commit_ended(shared, now, queue, offset, false);
         };
         let address = address.clone();
         let header = UpdateConsumerOffsetRequestHeader {
@@ -86,11 +87,27 @@ impl PushConsumer {
         if deadline <= now {
             // Nobody waits for the answer any more; the broker may still hear it.
             shared.oneway(now, &address, &header, Bytes::new());
-            self.offsets.end_commit(queue, offset, false);
-            return;
+            return self.commit_ended(shared, now, queue, offset, false);
         }
         let purpose = self.purpose(ConsumerRequest::Commit { queue: queue.clone(), offset });
         shared.request(now, &address, &header, Bytes::new(), deadline, purpose);
+    }
+
+    /// What waited for a commit, or has come since, goes on.
+    fn commit_ended(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        queue: &Arc<MessageQueue>,
+        offset: i64,
+        ok: bool,
+    ) {
+        if self.offsets.end_commit(queue, offset, ok) {
+            self.commit(shared, now, queue);
+        }
+        for waiting in self.offsets.take_waiting(queue) {
+            self.commit(shared, now, &waiting);
+        }
     }
 
     /// A commit has ended.
@@ -111,9 +128,7 @@ impl PushConsumer {
             let cause = super::pull::cause_of(reply);
             tracing::debug!(group = %self.config.group, %queue, offset, %cause, "commit failed");
         }
-        if self.offsets.end_commit(queue, offset, ok) {
-            self.commit(shared, now, queue);
-        }
+        self.commit_ended(shared, now, queue, offset, ok);
         if let Phase::Closing(_) = self.phase {
             self.closing_commit_ended(shared, now, queue, ok);
         }

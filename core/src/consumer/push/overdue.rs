@@ -16,12 +16,12 @@ const LEVEL_TIMED_OUT: i32 = 3;
 
 impl PushConsumer {
     /// Handlers were called with these messages.
-    pub fn handle_begun(&mut self, tokens: &[(ConsumeToken, Instant)]) {
+    pub fn handle_begun(&mut self, tokens: &[(ConsumeToken, Option<Instant>)]) {
         for (token, at) in tokens {
             let cached =
                 self.owned.get_mut(token.queue).and_then(|owned| owned.cache.get_mut(token.queue_offset));
             if let Some(cached) = cached.filter(|cached| cached.is_in_hand(*token)) {
-                cached.begun = Some(*at);
+                cached.begun = *at;
             }
         }
     }

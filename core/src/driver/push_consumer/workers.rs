@@ -25,6 +25,7 @@ use super::decoding::Decoding;
 use super::handler::{Source, panicked};
 use super::message::ReceivedMessage;
 use super::subscription::{CLOSE_TIMEOUT, Subscription};
+use crate::client::Input;
 use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerHealth, ConsumerStatistics, Delivery};
 use crate::time::Instant;
 
@@ -125,12 +126,21 @@ impl Pool {
 const SETTLED_MAX: usize = 32;
 const SETTLED_TIME_MAX: Duration = Duration::from_millis(1);
 
+/// Deliveries that a worker takes at once, under one lock.
+const TAKEN_MAX: usize = 16;
+
 /// One task or thread.
 struct Worker {
     pool: Arc<Pool>,
     waiter: WaiterId,
     /// The delivery in hand.
     token: Option<ConsumeToken>,
+    /// What was taken together with it and is not begun.
+    taken: VecDeque<Delivery>,
+    /// It took several at once and has not put any back.
+    holds: bool,
+    /// Calls in a row that ended at once.
+    quick_calls: usize,
     /// Answers that the engine has not been told, because handlers ended at once.
     settled: Vec<Settled>,
     /// When the first of them was given, or earlier.
@@ -145,6 +155,9 @@ impl Worker {
             pool: pool.clone(),
             waiter: pool.queue.waiter(),
             token: None,
+            taken: VecDeque::new(),
+            holds: false,
+            quick_calls: 0,
             settled: Vec::new(),
             settled_since: Instant::ZERO,
             retired: false,
@@ -160,6 +173,10 @@ impl Worker {
     }
 
     fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Delivery>> {
+        if let Some(delivery) = self.taken.pop_front() {
+            self.token = Some(delivery.token);
+            return Poll::Ready(Some(delivery));
+        }
         if self.retires() {
             return Poll::Ready(None);
         }
@@ -167,15 +184,22 @@ impl Worker {
         if self.settled.len() >= SETTLED_MAX || now.saturating_since(self.settled_since) >= SETTLED_TIME_MAX {
             self.flush();
         }
-        let polled = self.pool.queue.poll_next(self.waiter, cx, now);
-        match &polled {
-            Poll::Ready(Some(delivery)) => self.token = Some(delivery.token),
-            _ => self.flush(),
+        // As long as handlers wait for nothing, what is taken together is begun as soon as it would be alone.
+        let share = (now, TAKEN_MAX.min(1 + self.quick_calls), self.pool.concurrency.get());
+        let held = core::mem::take(&mut self.holds);
+        let polled = self.pool.queue.poll_share((self.waiter, held), cx, share, &mut self.taken);
+        self.holds = self.taken.len() > 1;
+        if polled != Poll::Ready(true) {
+            self.flush();
         }
         if self.settled.is_empty() {
             self.settled_since = now;
         }
-        polled
+        polled.map(|_| {
+            let delivery = self.taken.pop_front()?;
+            self.token = Some(delivery.token);
+            Some(delivery)
+        })
     }
 
     /// The next message that can be decoded; the others are answered for.
@@ -232,13 +256,29 @@ impl Worker {
         }
     }
 
+    /// Leaves what was taken and not begun to other workers.
+    fn put_back(&mut self) {
+        if !core::mem::take(&mut self.holds) {
+            return;
+        }
+        let mut refused = Vec::new();
+        self.pool.queue.put_back(&mut self.taken, &mut refused);
+        if let Some(alive) = self.pool.alive.upgrade() {
+            alive.0.push_inputs(&mut refused.into_iter().map(|token| Input::HandedBack { token }).collect());
+        }
+    }
+
     /// What the call gives, or `None` when it panics. While it waits, the engine knows all there is to know.
     async fn called<Fut: Future<Output = Ack>>(&mut self, call: Fut) -> Option<Ack> {
         let mut call = core::pin::pin!(caught(call));
         poll_fn(|cx| {
             let polled = call.as_mut().poll(cx);
             if polled.is_pending() {
+                self.quick_calls = 0;
+                self.put_back();
                 self.flush();
+            } else {
+                self.quick_calls += 1;
             }
             polled
         })
@@ -254,6 +294,7 @@ impl Worker {
 impl Drop for Worker {
     /// The host dropped the task, perhaps with a message in hand.
     fn drop(&mut self) {
+        self.put_back();
         self.pool.queue.leave(self.waiter);
         self.settle(Ack::Retry);
         if !self.retired {

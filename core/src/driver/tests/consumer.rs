@@ -126,6 +126,26 @@ fn a_slow_handler_holds_one_message_and_not_its_batch() {
 }
 
 #[test]
+fn a_worker_that_waits_leaves_what_it_took_to_the_others() {
+    let mut fixture = Fixture::new();
+    let starting = fixture
+        .builder()
+        .workers(2, async |message| if message.queue_offset() == 40 { pending().await } else { Ack::Done });
+    let mut starting = pin!(starting);
+    let _ = turn(starting.as_mut());
+    fixture.world.settle();
+    let Poll::Ready(Ok(_consumer)) = turn(starting.as_mut()) else { panic!("it starts") };
+    fixture.run_tasks();
+    fixture.deliver(messages(0..80));
+    for _ in 0..3 {
+        fixture.run_tasks();
+    }
+    let settled = fixture.settled();
+    assert_eq!(settled.len(), 79, "{settled:?}");
+    assert!(!settled.contains(&"settled 40 Done".into()));
+}
+
+#[test]
 fn a_panicking_handler_means_retry_and_the_others_go_on() {
     let mut fixture = Fixture::new();
     let mut run = pin!(fixture.builder().run(async |message| {

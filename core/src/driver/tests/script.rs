@@ -377,7 +377,7 @@ pub(super) fn frame(opaque: i32, body: &[u8]) -> Bytes {
 }
 
 /// A delivery of consumer 0 at this offset of queue `queue`.
-pub(super) fn delivery(queue: u32, queue_offset: i64, sys_flag: i32, body: &'static [u8]) -> Delivery {
+pub(crate) fn delivery(queue: u32, queue_offset: i64, sys_flag: i32, body: &'static [u8]) -> Delivery {
     let mut out = BytesMut::new();
     let host = address();
     let record = StoredRecord {

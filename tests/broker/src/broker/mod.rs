@@ -233,6 +233,7 @@ impl Broker {
         self.carry_out_backlog();
         self.wake_holds();
         self.run_polls(self.now);
+        self.timers_waiting.catch_up(&self.store);
         // A registration comes before the answers that depend on it.
         if let Some(output) = self.outputs.pop_front() {
             return output;

@@ -192,7 +192,7 @@ impl Broker {
             self.pops.check_points.due_ms().map(|ms| timers.revive.at_or_after(at_wall(ms))),
             when(self.disk.orders_differ(&self.pops.orders), &timers.delay_offsets),
             self.pops.polls_due_ms().map(at_wall),
-            self.timers_waiting.due_ms(&self.store).map(|ms| timers.deliver.at_or_after(at_wall(ms))),
+            self.timers_waiting.due_ms().map(|ms| timers.deliver.at_or_after(at_wall(ms))),
             when(self.disk.timers_differ(&self.timers_waiting), &timers.timer_progress),
             self.assignments.due(),
             self.calls.due(),

@@ -68,6 +68,20 @@ fn a_timer_message_is_delivered_at_the_end_of_its_second() {
 }
 
 #[test]
+fn a_message_that_was_sent_later_may_be_due_earlier() {
+    let mut world = world();
+    let client = world.connect(1);
+    world.sent_later(client, "9000", "late");
+    world.sent_later(client, "2000", "soon");
+    let wanted = world.drain().expect("the broker wants to be woken");
+    assert!(wanted <= world.now + millis(2_100), "for the earlier one");
+    world.advance(millis(2_200));
+    assert_eq!(bodies(&world.broker.messages("T")), ["soon"]);
+    world.advance(millis(7_000));
+    assert_eq!(bodies(&world.broker.messages("T")), ["soon", "late"]);
+}
+
+#[test]
 fn a_waiting_pull_gets_a_timer_message() {
     let mut world = world();
     let client = world.connect(1);

@@ -86,7 +86,7 @@ pub(super) async fn an_unfinished_message_holds_the_offset(s: &Scenario) -> Verd
             message.ack();
         }
     }
-    let closing = stream.close_within(Duration::from_millis(400));
+    let closing = stream.close_within(Duration::from_secs(2));
     let report = s.end("the stream to close", closing).await??;
     ensure_eq!((report.settled, report.abandoned), (19, 1), "settled and abandoned");
     ensure_eq!(s.admin().committed_offset(&group, &topic, 0)?, Some(5), "committed offset");

@@ -109,7 +109,7 @@ impl Run {
             Step::Begin(index) => {
                 if !self.hands.is_empty() {
                     let token = self.hands[index.index(self.hands.len())];
-                    let tokens = vec![(token, self.world.now)];
+                    let tokens = vec![(token, Some(self.world.now))];
                     self.world.input(Input::Begun { tokens });
                 }
             }

@@ -95,7 +95,7 @@ fn health_names_the_reason_why_a_queue_stands_still() {
     assert!(health(&mut world).is_flowing());
     world.publish(0, &["a"; 4]);
     let tokens = world.take();
-    world.input(Input::Begun { tokens: vec![(tokens[1], world.now)] });
+    world.input(Input::Begun { tokens: vec![(tokens[1], Some(world.now))] });
     world.pass(2_300);
     let full = health(&mut world);
     assert!(!full.is_flowing());
@@ -140,7 +140,7 @@ fn statistics_count_what_became_of_messages() {
     world.pass(1_000);
     world.publish(0, &["a", "b", "a", "a"]);
     let tokens = world.take();
-    let begun = tokens.iter().map(|token| (*token, world.now)).collect();
+    let begun = tokens.iter().map(|token| (*token, Some(world.now))).collect();
     world.input(Input::Begun { tokens: begun });
     world.pass(40);
     world.settle(tokens[0], Ack::Done);

@@ -18,7 +18,7 @@ fn two_messages() -> (World, ConsumeToken, ConsumeToken) {
 }
 
 fn begin(world: &mut World, token: ConsumeToken) {
-    let tokens = vec![(token, world.now)];
+    let tokens = vec![(token, Some(world.now))];
     world.input(Input::Begun { tokens });
 }
 
