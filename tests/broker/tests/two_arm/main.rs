@@ -54,6 +54,10 @@ const SHORT_DELAYS: &str = "1s 1s 1s 2s 2s 2s 3s 3s 3s 4s 4s 4s 5s 5s 5s 6s 6s 6
 /// Delays for two development brokers; two, so that their order shows.
 const LONG_ENOUGH: &str = "1s 2s";
 
+/// What the other of two development brokers stores is visible this much later, as a busy Apache's is: a step
+/// that doesn't wait for what it looks at differs.
+const DISPATCH_LAG: Duration = Duration::from_millis(30);
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let flip = arguments.iter().position(|argument| argument == "--flip");
@@ -75,7 +79,7 @@ fn main() -> ExitCode {
 /// Both arms are development brokers, which differ nowhere but where one is told to.
 fn alone(steps: &[Step], flip: Option<&str>) -> bool {
     let other = |steps: &[Step], flip: Option<&str>, accepted: Vec<Accepted>| {
-        let server = dev_broker(LONG_ENOUGH);
+        let server = dev_broker(LONG_ENOUGH, DISPATCH_LAG);
         let mut arm = Arm::new("other", false, server.name_server_addr());
         run(steps, LONG_ENOUGH, &mut arm, flip, accepted)
     };
@@ -101,10 +105,11 @@ fn alone(steps: &[Step], flip: Option<&str>) -> bool {
     report.is_clean()
 }
 
-fn dev_broker(delays: &str) -> DevBroker {
+fn dev_broker(delays: &str, dispatch_lag: Duration) -> DevBroker {
     let delays = DelayLevels::parse(delays).expect("a table of delays");
     let change = |config: &mut rocketmq_dev_broker::BrokerConfig| {
         config.trace_topic = true;
+        config.dispatch_lag = dispatch_lag;
         config.recall = true;
         config.transaction_check_period = Duration::from_secs(1);
         config.transaction_timeout = Duration::from_millis(4_500);
@@ -113,7 +118,7 @@ fn dev_broker(delays: &str) -> DevBroker {
 }
 
 fn run(steps: &[Step], delays: &str, other: &mut Arm, flip: Option<&str>, accepted: Vec<Accepted>) -> Report {
-    let server = dev_broker(delays);
+    let server = dev_broker(delays, Duration::ZERO);
     let mut dev = Arm::new("dev", false, server.name_server_addr());
     let mut report = Report::new(other.name, accepted);
     let known = |name: &str| steps.iter().any(|step| step.broker_request() == Some(name));
