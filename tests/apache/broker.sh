@@ -150,7 +150,14 @@ launch() { # NAME HEAP_MIB MAIN ARGUMENTS...
         --add-opens java.base/sun.nio.ch=ALL-UNNAMED \
         --add-exports java.base/jdk.internal.ref=ALL-UNNAMED \
         -cp "$lib/*" "$main" "$@" </dev/null >"$run/$name.out" 2>&1 &
-    echo $! >"$run/$name.pid"
+    local pid=$! i
+    echo "$pid" >"$run/$name.pid"
+    # On a busy machine the child is this script for a moment before it becomes Java, and `pid_of` doesn't know it.
+    for ((i = 0; i < 100; i++)); do
+        pid_of "$name" >/dev/null && break
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.05
+    done
 }
 
 tell_why() { # NAME

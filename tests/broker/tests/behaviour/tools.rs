@@ -1,9 +1,9 @@
 //! What admin tools see and change: offsets of groups, entries of queues, bans, settings.
 
 use rocketmq_client_core::remoting::{
-    CloneGroupOffsetRequestHeader, NoHeader, QueryConsumeQueueRequestHeader, QueryCorrectionOffsetHeader,
-    RemotingCommand, UpdateConsumerOffsetRequestHeader, UpdateGroupForbiddenRequestHeader,
-    ViewBrokerStatsDataRequestHeader,
+    CloneGroupOffsetRequestHeader, NoHeader, PullMessageRequestHeader, QueryConsumeQueueRequestHeader,
+    QueryCorrectionOffsetHeader, RegisterTopicRequestHeader, RemotingCommand,
+    UpdateConsumerOffsetRequestHeader, UpdateGroupForbiddenRequestHeader, ViewBrokerStatsDataRequestHeader,
 };
 use rocketmq_dev_broker::ConnectionId;
 
@@ -98,6 +98,20 @@ fn entries_of_a_queue_show_where_its_messages_lie() {
 fn a_banned_group_pulls_nothing_by_its_subscription() {
     let mut world = world();
     let client = world.connect(1);
+    world.sent(client, "T", 0, &[], "x");
+    world.heartbeat(client, "c", "G", &["T"]);
+    let pull = |world: &mut World| {
+        let header = PullMessageRequestHeader {
+            consumer_group: "G".into(),
+            topic: "T".into(),
+            max_msg_nums: 32,
+            sub_version: 1,
+            ..Default::default()
+        };
+        let answer = world.ask(client, &header);
+        (answer.code, answer.ext.get("forbiddenType").map(|kind| kind.into_owned()))
+    };
+    assert_eq!(pull(&mut world), (0, None));
     let ban = |readable| UpdateGroupForbiddenRequestHeader {
         group: "G".into(),
         topic: "T".into(),
@@ -107,10 +121,12 @@ fn a_banned_group_pulls_nothing_by_its_subscription() {
     let shown = |answer: RemotingCommand| body_text(&answer).to_owned();
     assert_eq!(shown(world.ask(client, &ban(None))), r#"{"group":"G","readable":true,"topic":"T"}"#);
     assert_eq!(shown(world.ask(client, &ban(Some(false)))), r#"{"group":"G","readable":false,"topic":"T"}"#);
+    assert_eq!(pull(&mut world), (16, Some("5".to_owned())));
     let all = world.ask_code(client, 201, "");
     assert!(body_text(&all).contains(r#""forbiddenTable":{"G":{"T":4}}"#));
     world.ask(client, &ban(Some(true)));
     assert!(body_text(&world.ask_code(client, 201, "")).contains(r#""forbiddenTable":{}"#));
+    assert_eq!(pull(&mut world), (0, None));
 }
 
 #[test]
@@ -158,4 +174,27 @@ fn figures_count_what_came_within_their_time() {
     assert!(text.contains(r#""statsMinute":{"avgpt":1.0,"sum":1,"#), "{text}");
     assert!(text.contains(r#""statsHour":{"avgpt":1.0,"sum":4,"#), "{text}");
     assert_eq!(world.ask(client, &header("nowhere")).code, 1);
+}
+
+#[test]
+fn a_name_server_lists_unit_topics_and_shows_and_takes_settings() {
+    let mut world = world();
+    let client = world.connect(1);
+    let ask = |world: &mut World, code, body: &str| {
+        let answer = world.ask_name_server(client, code, &NoHeader, body.as_bytes());
+        (answer.code, body_text(&answer).to_owned())
+    };
+    for (topic, flag) in [("unit", 1), ("sub", 2), ("both", 3)] {
+        let queues = format!(
+            r#"{{"queueDatas":[{{"brokerName":"broker-a","perm":6,"readQueueNums":1,"writeQueueNums":1,"topicSysFlag":{flag}}}]}}"#
+        );
+        let header = RegisterTopicRequestHeader { topic: topic.into(), ..Default::default() };
+        assert_eq!(world.ask_name_server(client, 217, &header, queues.as_bytes()).code, 0);
+    }
+    assert_eq!(ask(&mut world, 311, "").1, r#"{"topicList":["both","unit"]}"#);
+    assert_eq!(ask(&mut world, 312, "").1, r#"{"topicList":["both","sub"]}"#);
+    assert_eq!(ask(&mut world, 313, "").1, r#"{"topicList":["sub"]}"#);
+    assert_eq!(ask(&mut world, 318, "orderMessageEnable=true").0, 0);
+    assert!(ask(&mut world, 319, "").1.contains("orderMessageEnable=true\n"));
+    assert_eq!(ask(&mut world, 318, "kvConfigPath=/x").0, 16);
 }
