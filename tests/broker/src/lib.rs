@@ -37,9 +37,10 @@ mod view;
 
 pub use broker::{Broker, Durability, Output};
 pub use config::{BrokerConfig, DelayLevels, DelayLevelsError};
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, FaultRule, Faults};
 pub use name_server::{NameServer, NameServerConfig, NameServerOutput};
 pub use output::{ConnectionId, Frames};
-pub use rocketmq_client_core::remoting::{SubscriptionGroupConfig, TopicConfig};
+pub use rocketmq_client_core::message::StoredMessage;
+pub use rocketmq_client_core::remoting::{RequestCode, ResponseCode, SubscriptionGroupConfig, TopicConfig};
 #[cfg(feature = "serve")]
 pub use serve::{CutOff, DevBroker, DevBrokerBuilder};

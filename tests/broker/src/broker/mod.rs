@@ -109,7 +109,7 @@ pub struct Broker {
     grown: Vec<QueueRef>,
     outputs: VecDeque<Output>,
     /// What came in while it was frozen, in order: frames, and ends of connections.
-    backlog: VecDeque<(ConnectionId, Option<RemotingCommand>)>,
+    backlog: VecDeque<(ConnectionId, Option<(RemotingCommand, Option<Fault>)>)>,
     now: Instant,
 }
 
@@ -203,11 +203,22 @@ impl Broker {
 
     /// A frame came in.
     pub fn handle_frame(&mut self, now: Instant, connection: ConnectionId, command: RemotingCommand) {
+        self.handle_request(now, connection, command, None);
+    }
+
+    /// A frame came in; its host has already decided that it meets a fault.
+    pub(crate) fn handle_request(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        command: RemotingCommand,
+        fault: Option<Fault>,
+    ) {
         self.advance(now);
         if self.faults.is_frozen() {
-            self.backlog.push_back((connection, Some(command)));
+            self.backlog.push_back((connection, Some((command, fault))));
         } else {
-            self.execute(now, connection, &command);
+            self.execute(now, connection, &command, fault);
         }
     }
 
@@ -244,7 +255,13 @@ impl Broker {
         }
     }
 
-    fn execute(&mut self, now: Instant, connection: ConnectionId, command: &RemotingCommand) {
+    fn execute(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        command: &RemotingCommand,
+        fault: Option<Fault>,
+    ) {
         if let Some(known) = self.connections.get_mut(&connection) {
             known.last_seen = now;
         }
@@ -252,20 +269,36 @@ impl Broker {
         if command.is_response() {
             return self.client_answered(now, connection, command);
         }
+        let fault = fault.or_else(|| self.faults.take(command));
         let mut asker = Asker::new(connection, command);
-        match self.faults.take(command.code) {
+        match &fault {
             None => {}
             Some(Fault::Answer { code, remark }) => {
-                let refusal = crate::asker::Refusal { code, remark };
+                let refusal = crate::asker::Refusal { code: *code, remark: remark.clone() };
                 return self.replier.refuse(now, &asker, &refusal, &[]);
             }
             Some(Fault::DropRequest) => return,
-            Some(Fault::DropResponse) => asker.silent = true,
-            Some(Fault::DelayResponse(delay)) => asker.delay = Some(delay),
+            Some(Fault::CloseBefore) => return self.close_after_answers(connection),
+            Some(Fault::DropResponse | Fault::CloseAfter) => asker.silent = true,
+            Some(Fault::DelayResponse(delay)) => asker.delay = Some(*delay),
         }
         self.process(now, &asker, command);
         self.dispatch(now);
         self.register_changes();
+        if fault == Some(Fault::CloseAfter) {
+            self.close_after_answers(connection);
+        }
+    }
+
+    /// Closes a connection; what was answered before still goes out.
+    fn close_after_answers(&mut self, connection: ConnectionId) {
+        while let Some((connection, frames)) = self.replier.outbox.pop() {
+            self.output(Output::Transmit { connection, frames });
+        }
+        for group in self.drop_connection(connection) {
+            self.notify_members(&group);
+        }
+        self.output(Output::Close { connection });
     }
 
     /// A client answered a request of the broker's.
@@ -302,7 +335,7 @@ impl Broker {
     fn carry_out_backlog(&mut self) {
         while let Some((connection, command)) = self.backlog.pop_front() {
             match command {
-                Some(command) => self.execute(self.now, connection, &command),
+                Some((command, fault)) => self.execute(self.now, connection, &command, fault),
                 None => self.end_connection(connection),
             }
         }

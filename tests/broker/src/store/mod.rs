@@ -218,6 +218,12 @@ impl Store {
         self.find(topic, queue_id).map(|found| self.queue(found))
     }
 
+    /// The queues of a topic that were ever written or read, in the order of their ids.
+    #[cfg(feature = "serve")]
+    pub(crate) fn queues_of(&self, topic: &str) -> impl Iterator<Item = &ConsumeQueue> {
+        self.by_topic.get(topic).into_iter().flat_map(BTreeMap::values).map(|queue| self.queue(*queue))
+    }
+
     /// Removes a topic's queues. Its records stay in the log, readable by position.
     pub(crate) fn delete_topic(&mut self, topic: &str) {
         self.by_topic.remove(topic);

@@ -195,3 +195,17 @@ fn a_client_that_left_while_the_broker_was_frozen_is_no_member_after_it_thaws() 
     world.drain();
     assert_eq!(world.broker.members("G").count(), 0);
 }
+
+#[test]
+fn a_connection_that_ends_with_its_request_ends_its_clients_membership() {
+    for (fault, stored) in [(Fault::CloseBefore, 0), (Fault::CloseAfter, 1)] {
+        let mut world = world();
+        let client = world.connect(1);
+        world.heartbeat(client, "c", "G", &["T"]);
+        world.broker.faults_mut().add(fault.on_sends().topic("T"));
+        let frame = world.frame(310, &send_header("T", 0, ""), &[], b"x");
+        let opaque = world.post(client, frame);
+        assert!(world.take(opaque).is_none() && world.closed == [client]);
+        assert_eq!((world.broker.messages("T").len(), world.broker.members("G").count()), (stored, 0));
+    }
+}
