@@ -89,7 +89,9 @@ impl FaultRule {
     /// For sends: clients choose among three codes by their age and by whether it is a batch.
     #[must_use]
     pub fn on_sends(self) -> Self {
-        self.on(RequestCode::SEND_MESSAGE).on(RequestCode::SEND_MESSAGE_V2).on(RequestCode::SEND_BATCH_MESSAGE)
+        self.on(RequestCode::SEND_MESSAGE)
+            .on(RequestCode::SEND_MESSAGE_V2)
+            .on(RequestCode::SEND_BATCH_MESSAGE)
     }
 
     /// For pulls of push and of lite pull consumers.

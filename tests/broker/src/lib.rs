@@ -36,7 +36,7 @@ mod transaction;
 mod view;
 
 pub use broker::{Broker, Durability, Output};
-pub use config::{BrokerConfig, DelayLevels, DelayLevelsError};
+pub use config::{BrokerConfig, DelayLevels, DelayLevelsError, FlushDisk};
 pub use fault::{Fault, FaultRule, Faults};
 pub use name_server::{NameServer, NameServerConfig, NameServerOutput};
 pub use output::{ConnectionId, Frames};

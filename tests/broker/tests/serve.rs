@@ -377,7 +377,10 @@ fn every_name_server_knows_every_route_and_one_that_comes_back_learns_them_again
     let known = |addr| {
         let header = GetRouteInfoRequestHeader { topic: "T".into(), ..Default::default() };
         let answer = Client::connect(addr).ask(105, &header, b"");
-        (answer.code, String::from_utf8(answer.body.to_vec()).unwrap().matches("\"writeQueueNums\":3").count())
+        (
+            answer.code,
+            String::from_utf8(answer.body.to_vec()).unwrap().matches("\"writeQueueNums\":3").count(),
+        )
     };
     assert_eq!((known(addrs[0]), known(addrs[1])), ((0, 2), (0, 2)));
     server.stop_name_server(0);

@@ -122,7 +122,7 @@ impl Broker {
         let random = rng.next_u32();
         Self {
             ids: UniqKeyGenerator::new(config.addr.ip(), random >> 16, random.to_be_bytes(), wall),
-            store: Store::new(config.addr, config.dispatch_lag),
+            store: Store::new(&config, now),
             topics: TopicTable::new(&config, wall),
             groups: GroupTable::new(config.auto_create_group, wall),
             offsets: OffsetTable::default(),

@@ -251,8 +251,9 @@ impl World {
 
     /// The name servers that are running, by index.
     pub(super) fn running_name_servers(&self) -> impl Iterator<Item = usize> + use<> {
-        let running: Vec<_> =
-            (0..self.name_servers.len()).filter(|index| self.name_servers[*index].listener.is_some()).collect();
+        let running: Vec<_> = (0..self.name_servers.len())
+            .filter(|index| self.name_servers[*index].listener.is_some())
+            .collect();
         running.into_iter()
     }
 
@@ -268,7 +269,9 @@ impl World {
     /// A name server answers a broker.
     fn tell_broker(&mut self, id: ConnectionId, frames: &Frames) {
         let now = self.clock.now();
-        let Some(node) = self.brokers.iter_mut().find(|node| node.registered_over.contains(&id)) else { return };
+        let Some(node) = self.brokers.iter_mut().find(|node| node.registered_over.contains(&id)) else {
+            return;
+        };
         let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
         frames.parts().iter().for_each(|part| decoder.buffer_mut().extend_from_slice(part));
         while let Ok(Some(answer)) = decoder.next_frame() {

@@ -63,6 +63,11 @@ impl CommitLog {
         self.first + self.records.len() as u64
     }
 
+    /// Where the log ends: the number and the physical offset of the next record.
+    pub(crate) fn mark(&self) -> (u64, u64) {
+        (self.next(), self.end)
+    }
+
     /// Appends what `encode` writes; it is told the physical offset.
     pub(crate) fn append(
         &mut self,
