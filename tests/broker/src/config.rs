@@ -16,10 +16,12 @@ pub struct BrokerConfig {
     pub cluster_name: Arc<str>,
     /// `brokerName`: `broker-a`.
     pub broker_name: Arc<str>,
-    /// `brokerId`: 0, a master.
+    /// `brokerId`: 0, a master; others are slaves.
     pub broker_id: i64,
     /// The address that routes and message ids name: `127.0.0.1:10911`. Must be what clients can reach.
     pub addr: SocketAddr,
+    /// `slaveReadEnable`: false; whether a slave answers pulls.
+    pub slave_read: bool,
     /// `regionId`: `DefaultRegion`, put on every message.
     pub region_id: Arc<str>,
     /// `autoCreateTopicEnable`: true.
@@ -87,6 +89,7 @@ impl Default for BrokerConfig {
             broker_name: "broker-a".into(),
             broker_id: MASTER_ID,
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 10_911)),
+            slave_read: false,
             region_id: "DefaultRegion".into(),
             auto_create_topic: true,
             auto_create_group: true,

@@ -416,3 +416,35 @@ fn a_topic_that_can_not_be_is_an_error() {
         assert!(DevBroker::builder().topic(topic, queues).start().is_err(), "{topic}");
     }
 }
+
+#[test]
+fn a_slave_is_read_when_its_master_is_gone_but_for_what_it_had_not_yet() {
+    let builder = DevBroker::builder().broker_count(2).slave_count(1).topic("T", 1);
+    let server = builder.broker_config(|config| config.slave_read = true).start().unwrap();
+    let slave = server.slave_of(0, 0);
+    assert_eq!((server.broker_count(), slave, server.slave_of(1, 0)), (2, 2, 3));
+    server.advance(Duration::from_secs(10));
+    server.set_slave_lag(slave, 1);
+    let mut client = Client::connect(server.broker_addr(0));
+    for body in [b"a", b"b", b"c"] {
+        assert_eq!(client.send("T", "", body).code, 0);
+    }
+    let addrs = format!(r#""0":"{}","1":"{}""#, server.broker_addr(0), server.broker_addr(slave));
+    assert!(route(&server, "T").1.contains(&addrs), "{}", route(&server, "T").1);
+    server.crash_broker(0, Durability::All);
+    let addrs = format!(r#"{{"1":"{}"}}"#, server.broker_addr(slave));
+    assert!(route(&server, "T").1.contains(&addrs), "{}", route(&server, "T").1);
+    let mut client = Client::connect(server.broker_addr(slave));
+    let bodies = |answer: RemotingCommand| -> Vec<_> {
+        StoredMessages::new(answer.body).map(|message| message.unwrap().raw_body().clone()).collect()
+    };
+    assert_eq!(bodies(client.ask(11, &pull_header(0, 0), b"")), ["a", "b"]);
+    assert_eq!(client.ask(11, &pull_header(3, 15_000), b"").code, 20, "ahead of the slave");
+    assert_eq!(client.send("T", "", b"x").code, 2);
+    assert_eq!(server.messages("T").len(), 3, "what masters have, each once");
+    server.set_slave_lag(slave, 0);
+    server.start_broker(0).unwrap();
+    while server.with_nth_broker(slave, |broker| broker.messages("T").len()) < 3 {
+        std::thread::yield_now();
+    }
+}

@@ -5,6 +5,7 @@
 //! [`Broker::poll_output`], so that one batch of sends wakes a pull once.
 
 mod crash;
+mod replica;
 mod timers;
 
 use std::collections::{BTreeMap, VecDeque};

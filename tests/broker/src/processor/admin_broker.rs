@@ -39,6 +39,7 @@ const SETTINGS: &[Setting<BrokerConfig>] = &[
     fixed_setting!("traceTopicEnable", |config| config.trace_topic.to_string()),
     bool_setting!("autoCreateTopicEnable", auto_create_topic),
     bool_setting!("autoCreateSubscriptionGroup", auto_create_group),
+    bool_setting!("slaveReadEnable", slave_read),
     bool_setting!("longPollingEnable", long_polling),
     number_setting!("defaultTopicQueueNums", default_topic_queues),
     number_setting!("maxTransferCountOnMessageInMemory", pull_count_max),

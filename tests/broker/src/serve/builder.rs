@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use mio::net::TcpListener;
+use rocketmq_client_core::route::MASTER_ID;
 
 use super::DevBroker;
 use super::poll::WAKER;
@@ -14,6 +15,7 @@ use crate::name_server::NameServerConfig;
 
 /// Brokers' names end with a letter.
 const SERVERS_MAX: usize = 26;
+const SLAVES_MAX: usize = 4;
 
 /// Settings of a [`DevBroker`]. Ports are free ones unless set.
 #[derive(Clone, Debug)]
@@ -25,6 +27,7 @@ pub struct DevBrokerBuilder {
     topics: Vec<(String, i32)>,
     broker_port: u16,
     broker_count: usize,
+    slave_count: usize,
     seed: u64,
     broker: BrokerConfig,
     name_server: NameServerConfig,
@@ -40,6 +43,7 @@ impl Default for DevBrokerBuilder {
             topics: Vec::new(),
             broker_port: 0,
             broker_count: 1,
+            slave_count: 0,
             seed: 0,
             broker: BrokerConfig::default(),
             name_server: NameServerConfig::default(),
@@ -100,6 +104,14 @@ impl DevBrokerBuilder {
         self
     }
 
+    /// The number of slaves that each broker has: 0. At most 4. They answer pulls only with
+    /// [`BrokerConfig::slave_read`]. See [`DevBroker::slave_of`].
+    #[must_use]
+    pub fn slave_count(mut self, count: usize) -> Self {
+        self.slave_count = count.min(SLAVES_MAX);
+        self
+    }
+
     /// The cluster's name: `DefaultCluster`.
     #[must_use]
     pub fn cluster_name(mut self, name: impl Into<Arc<str>>) -> Self {
@@ -156,8 +168,14 @@ impl DevBrokerBuilder {
             world.add_name_server(self.name_server.clone(), listener)?;
         }
         for index in 0..self.broker_count {
-            let (config, listener) = self.broker(index)?;
-            world.add_broker(config, listener, self.seed.wrapping_add(index as u64))?;
+            let (config, listener) = self.broker(index, index, MASTER_ID)?;
+            world.add_broker(config, listener, self.seed.wrapping_add(index as u64), None)?;
+        }
+        for slave in 0..self.broker_count * self.slave_count {
+            let (master, index) = (slave / self.slave_count, self.broker_count + slave);
+            let id = i64::try_from(slave % self.slave_count).unwrap_or(0) + MASTER_ID + 1;
+            let (config, listener) = self.broker(index, master, id)?;
+            world.add_broker(config, listener, self.seed.wrapping_add(index as u64), Some(master))?;
         }
         for (topic, queues) in &self.topics {
             world.create_topic(topic, *queues)?;
@@ -165,11 +183,13 @@ impl DevBrokerBuilder {
         DevBroker::run(world, poll, waker)
     }
 
-    fn broker(&self, index: usize) -> io::Result<(BrokerConfig, TcpListener)> {
+    /// The settings and the port of a broker, which as a slave bears its master's name.
+    fn broker(&self, index: usize, master: usize, id: i64) -> io::Result<(BrokerConfig, TcpListener)> {
         let listener = TcpListener::bind(SocketAddr::new(self.ip, port_of(self.broker_port, index * 10)))?;
         let bound = listener.local_addr()?;
-        let letter = char::from(b'a' + u8::try_from(index).unwrap_or(0));
+        let letter = char::from(b'a' + u8::try_from(master).unwrap_or(0));
         let config = BrokerConfig {
+            broker_id: id,
             broker_name: format!("broker-{letter}").into(),
             addr: SocketAddr::new(self.advertised_ip.unwrap_or(bound.ip()), bound.port()),
             ..self.broker.clone()

@@ -60,12 +60,14 @@ impl World {
         config: BrokerConfig,
         listener: TcpListener,
         seed: u64,
+        master: Option<usize>,
     ) -> io::Result<()> {
         let now = self.clock.now();
         let (addr, bound) = (config.addr, listener.local_addr()?);
         let machine = Broker::new(config, seed, now, self.clock.wall(now));
         let registered_over = self.name_servers.iter().map(|_| ConnectionId(0)).collect();
-        self.brokers.push(Node { machine, addr, bound, listener: Some(listener), registered_over });
+        let listener = Some(listener);
+        self.brokers.push(Node { machine, addr, bound, listener, registered_over, master, behind: 0 });
         self.launch(self.brokers.len() - 1)
     }
 
@@ -123,10 +125,10 @@ impl World {
         self.launch(broker)
     }
 
-    /// Creates a topic on every broker, also on those that are stopped.
+    /// Creates a topic on every master, also on those that are stopped.
     pub(super) fn create_topic(&mut self, topic: &str, queues: i32) -> io::Result<()> {
         let now = self.clock.now();
-        for node in &mut self.brokers {
+        for node in self.brokers.iter_mut().filter(|node| node.master.is_none()) {
             let created = node.machine.create_topic(now, topic, queues);
             created.map_err(|refusal| io::Error::new(io::ErrorKind::InvalidInput, refusal.remark))?;
         }

@@ -111,7 +111,7 @@ impl DevBroker {
         created
     }
 
-    /// The messages of a topic on all brokers, in the order in which they were stored. Those that
+    /// The messages of a topic on all brokers but slaves, in the order in which they were stored. Those that
     /// still wait for their time, or for a transaction's commit, are not among them; retries and dead letters
     /// are in topics of their own, `%RETRY%group` and `%DLQ%group`.
     ///
@@ -127,8 +127,12 @@ impl DevBroker {
     #[must_use]
     pub fn messages(&self, topic: &str) -> Vec<StoredMessage> {
         let world = self.shared.lock();
-        let mut stored: Vec<_> =
-            world.brokers.iter().flat_map(|node| node.machine.messages_as_stored(topic)).collect();
+        let mut stored: Vec<_> = world
+            .brokers
+            .iter()
+            .filter(|node| node.master.is_none())
+            .flat_map(|node| node.machine.messages_as_stored(topic))
+            .collect();
         stored.sort_by_key(|(stored_at, _)| *stored_at);
         stored.into_iter().map(|(_, message)| message).collect()
     }
@@ -204,10 +208,60 @@ impl DevBroker {
         self.shared.lock().brokers[broker].addr
     }
 
-    /// How many brokers there are.
+    /// How many brokers there are, slaves not counted.
     #[must_use]
     pub fn broker_count(&self) -> usize {
-        self.shared.lock().brokers.len()
+        self.shared.lock().brokers.iter().filter(|node| node.master.is_none()).count()
+    }
+
+    /// The number by which every other method knows a slave; both are counted from 0.
+    ///
+    /// A slave has its master's messages at once, but for those by which it is to
+    /// [lag](DevBroker::set_slave_lag); its topics, groups and committed offsets ten seconds after
+    /// its start and then every 63 s, by the broker's clock. It takes no messages; pulls only with
+    /// [`BrokerConfig::slave_read`](crate::BrokerConfig::slave_read).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use rocketmq_dev_broker::{DevBroker, Durability};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let broker = DevBroker::builder()
+    ///     .slave_count(1)
+    ///     .broker_config(|config| config.slave_read = true)
+    ///     .topic("orders", 4)
+    ///     .start()?;
+    /// broker.advance(Duration::from_secs(10)); // the slave knows the topic
+    /// let slave = broker.slave_of(0, 0);
+    /// broker.set_slave_lag(slave, 3);
+    /// // ... send; then the master goes, and consumers have all but the last three messages.
+    /// broker.crash_broker(0, Durability::All);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// When the broker has fewer slaves.
+    #[must_use]
+    pub fn slave_of(&self, broker: usize, slave: usize) -> usize {
+        let world = self.shared.lock();
+        let mut slaves =
+            (0..world.brokers.len()).filter(|index| world.brokers[*index].master == Some(broker));
+        slaves.nth(slave).expect("the broker has that many slaves")
+    }
+
+    /// Lets a slave stay so many records behind its master, of whatever topics. Those that it has already stay.
+    ///
+    /// # Panics
+    /// When there is no such slave.
+    pub fn set_slave_lag(&self, slave: usize, records: u64) {
+        let mut world = self.shared.lock();
+        let node = &mut world.brokers[slave];
+        assert!(node.master.is_some(), "broker {slave} is no slave; ask `slave_of` for its number");
+        node.behind = records;
+        drop(world);
+        self.wake();
     }
 
     /// Inspects the first broker or switches faults on. Everything stands still meanwhile.

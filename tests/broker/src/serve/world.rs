@@ -52,6 +52,10 @@ pub(super) struct Node {
     pub(super) listener: Option<TcpListener>,
     /// Its connections to the name servers, in their order, which are no sockets.
     pub(super) registered_over: Vec<ConnectionId>,
+    /// The master that it follows, where it is a slave. Masters come before their slaves.
+    pub(super) master: Option<usize>,
+    /// So many records of its master's are not yet here.
+    pub(super) behind: u64,
 }
 
 /// A name server with its port; without a listener it is stopped.
@@ -217,6 +221,7 @@ impl World {
     pub(super) fn pump(&mut self, now: Instant) -> Option<Instant> {
         let mut deadline = None;
         for broker in 0..self.brokers.len() {
+            self.replicate(now, broker);
             deadline = earlier(deadline, self.pump_broker(now, broker));
         }
         for index in 0..self.name_servers.len() {
@@ -224,6 +229,17 @@ impl World {
         }
         self.flush();
         deadline
+    }
+
+    /// Brings a slave up to its master, as far as it is to come.
+    fn replicate(&mut self, now: Instant, broker: usize) {
+        let (before, from) = self.brokers.split_at_mut(broker);
+        let Some(slave) = from.first_mut().filter(|slave| slave.listener.is_some()) else { return };
+        let Some(master) = slave.master.and_then(|master| before.get(master)) else { return };
+        match master.listener {
+            Some(_) => slave.machine.replicate(now, &master.machine, slave.behind),
+            None => slave.machine.skip_replication(),
+        }
     }
 
     fn pump_broker(&mut self, now: Instant, broker: usize) -> Option<Instant> {

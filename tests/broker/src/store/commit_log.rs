@@ -94,6 +94,13 @@ impl CommitLog {
         self.records.back().expect("a record was just pushed")
     }
 
+    /// Appends a record of another log that is the same up to here.
+    pub(crate) fn append_copy(&mut self, record: Record) {
+        debug_assert_eq!(record.position, self.end, "the logs are the same");
+        self.end = record.position + record.bytes.len() as u64;
+        self.records.push_back(record);
+    }
+
     /// The record with this number, unless it expired or was never written.
     pub(crate) fn get(&self, number: u64) -> Option<&Record> {
         let index = number.checked_sub(self.first)?;

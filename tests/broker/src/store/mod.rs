@@ -6,6 +6,7 @@
 pub(crate) mod commit_log;
 pub(crate) mod consume_queue;
 mod flush;
+mod follow;
 pub(crate) mod index;
 
 use std::collections::BTreeMap;
