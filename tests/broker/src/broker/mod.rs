@@ -79,6 +79,14 @@ pub(crate) struct Connection {
     pub(crate) last_seen: Instant,
 }
 
+/// What came in while the broker was frozen: a frame, or the end of the connection.
+#[derive(Clone, Debug)]
+struct Arrival {
+    connection: ConnectionId,
+    frame: Option<RemotingCommand>,
+    fault: Option<Fault>,
+}
+
 /// A broker without sockets, threads or clocks. A clone is a second broker with the same past.
 #[derive(Clone, Debug)]
 pub struct Broker {
@@ -110,7 +118,7 @@ pub struct Broker {
     grown: Vec<QueueRef>,
     outputs: VecDeque<Output>,
     /// What came in while it was frozen, in order: frames, and ends of connections.
-    backlog: VecDeque<(ConnectionId, Option<(RemotingCommand, Option<Fault>)>)>,
+    backlog: VecDeque<Arrival>,
     now: Instant,
 }
 
@@ -187,7 +195,7 @@ impl Broker {
         self.advance(now);
         if self.faults.is_frozen() {
             // What its client wrote before comes first.
-            return self.backlog.push_back((connection, None));
+            return self.backlog.push_back(Arrival { connection, frame: None, fault: None });
         }
         self.end_connection(connection);
     }
@@ -217,7 +225,7 @@ impl Broker {
     ) {
         self.advance(now);
         if self.faults.is_frozen() {
-            self.backlog.push_back((connection, Some((command, fault))));
+            self.backlog.push_back(Arrival { connection, frame: Some(command), fault });
         } else {
             self.execute(now, connection, &command, fault);
         }
@@ -334,9 +342,9 @@ impl Broker {
     }
 
     fn carry_out_backlog(&mut self) {
-        while let Some((connection, command)) = self.backlog.pop_front() {
-            match command {
-                Some((command, fault)) => self.execute(self.now, connection, &command, fault),
+        while let Some(Arrival { connection, frame, fault }) = self.backlog.pop_front() {
+            match frame {
+                Some(command) => self.execute(self.now, connection, &command, fault),
                 None => self.end_connection(connection),
             }
         }
