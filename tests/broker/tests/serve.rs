@@ -407,6 +407,9 @@ fn a_frozen_broker_loses_its_route_and_gets_it_back_with_what_came_in() {
     let mut client = Client::connect(server.broker_addr(0));
     server.freeze_broker(0);
     let opaque = client.post(310, &send_header("T", ""), b"x");
+    while server.with_broker(|broker| broker.backlog()) == 0 {
+        std::thread::yield_now();
+    }
     server.advance(Duration::from_secs(180));
     assert_eq!((route(&server, "T").0, server.messages("T").len()), (17, 0));
     server.resume_broker(0);

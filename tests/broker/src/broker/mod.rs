@@ -172,6 +172,12 @@ impl Broker {
         &mut self.faults
     }
 
+    /// How many requests came in while it was frozen and wait for it to go on.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.backlog.iter().filter(|arrival| arrival.frame.is_some()).count()
+    }
+
     /// Corrects the wall clock, which stamps messages and decides deliveries of delayed ones.
     pub fn set_wall_clock(&mut self, now: Instant, wall: Timestamp) {
         self.clock = WallClock::new(now, wall);
@@ -335,9 +341,10 @@ impl Broker {
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
         if !self.faults.is_frozen() {
-            self.run_timers(now);
-            // What was there before comes before what comes now.
+            // What came in while it was frozen comes before what comes now, and is a sign of life before
+            // silent connections are looked for.
             self.carry_out_backlog();
+            self.run_timers(now);
         }
     }
 

@@ -254,3 +254,19 @@ fn a_clean_restart_flushes_everything() {
     world.crash(Durability::Flushed);
     assert_eq!(bodies(&world.broker.messages("T")), ["a"]);
 }
+
+#[test]
+fn a_client_that_wrote_while_the_broker_was_frozen_is_not_taken_for_silent_when_it_thaws() {
+    let mut world = world();
+    let (writer, silent) = (world.connect(1), world.connect(2));
+    world.broker.faults_mut().freeze(true);
+    let frame = world.frame(310, &send_header("T", 0, ""), &[], b"x");
+    let opaque = world.post(writer, frame);
+    world.advance(180 * SECOND);
+    assert_eq!(world.broker.backlog(), 1);
+    world.broker.faults_mut().freeze(false);
+    world.broker.handle_timeout(world.now);
+    world.drain();
+    assert_eq!((world.take(opaque).map(|answer| answer.code), &world.closed[..]), (Some(0), &[silent][..]));
+    assert_eq!(world.broker.backlog(), 0);
+}
