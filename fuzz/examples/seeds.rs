@@ -146,6 +146,9 @@ fn roundtrip() -> Result<()> {
         }
         seeds.push(seed);
     }
+    // And the frames themselves, for the header of their code.
+    let frames = bytes_of("commands.jsonl", "frame_hex")?;
+    seeds.extend(frames.into_iter().step_by(3).map(|frame| [&[7], &*frame].concat()));
     write("roundtrip", seeds)
 }
 

@@ -50,7 +50,10 @@ impl Entry {
 impl OffsetStore {
     /// The broker said that it has `offset` for `queue`. Forgets what was known before.
     pub fn load(&mut self, queue: Arc<MessageQueue>, offset: i64) {
-        self.tables.insert(table_of(&queue));
+        // A broker also says zero of a queue that it has no offset for.
+        if offset > 0 {
+            self.tables.insert(table_of(&queue));
+        }
         self.insert(queue, offset, Some(offset));
     }
 
@@ -298,6 +301,18 @@ mod tests {
         store.forget_tables(|broker| broker == "b");
         store.doubt(|_| true);
         assert_eq!((store.begin_commit(&a), store.begin_commit(&c)), (Some(5), None), "it may be lost");
+    }
+
+    #[test]
+    fn an_offset_of_zero_says_nothing_of_a_table() {
+        for (offset, second) in [(0, None), (3, Some(5))] {
+            let (mut store, a, b) = (OffsetStore::default(), queue(0), queue(1));
+            for queue in [&a, &b] {
+                store.load(queue.clone(), offset);
+                store.update(queue, 5);
+            }
+            assert_eq!((store.begin_commit(&a), store.begin_commit(&b)), (Some(5), second));
+        }
     }
 
     #[test]

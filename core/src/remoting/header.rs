@@ -343,21 +343,17 @@ macro_rules! headers {
             }
         )*
 
-        /// How the headers declared here are read from any fields, by their requests.
-        pub(super) const READS: &[$crate::remoting::fuzz::HeaderRead] = &[$(
-            (
-                $crate::remoting::header::header_field!(@probe $($code)?),
-                |ext| <$name as $crate::remoting::Header>::read_fields(ext).is_ok(),
-            ),
-        )*];
-
         /// How the headers declared here are written and read again.
         pub(super) const PROBES: &[$crate::remoting::fuzz::HeaderProbe] = &[$(
             $crate::remoting::fuzz::HeaderProbe {
+                code: $crate::remoting::header::header_field!(@probe $($code)?),
                 rewrite: |ext| {
-                    if let Ok(header) = <$name as $crate::remoting::Header>::read_fields(ext) {
+                    let header = <$name as $crate::remoting::Header>::read_fields(ext);
+                    if let Ok(header) = &header {
+                        let header = header.clone();
                         $crate::remoting::header::header_field!(@check header $name);
                     }
+                    header.is_ok()
                 },
                 generate: |source| {
                     let header: $name = $crate::remoting::fuzz::Generate::generate(source);

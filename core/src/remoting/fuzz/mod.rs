@@ -17,14 +17,13 @@ pub(super) use roundtrip::through_the_wire;
 
 use super::{ExtFields, RequestCode};
 
-/// How one header is read from any fields, and the request it belongs to; true when that worked.
-pub(super) type HeaderRead = (Option<RequestCode>, fn(&ExtFields) -> bool);
-
 /// How one header is written and read again, in both encodings; `headers!` makes one of each.
 #[derive(Debug)]
 pub(super) struct HeaderProbe {
-    /// The header that can be read from these fields.
-    pub(super) rewrite: fn(&ExtFields),
+    /// The request it belongs to.
+    pub(super) code: Option<RequestCode>,
+    /// The header that can be read from these fields, if one can: then true.
+    pub(super) rewrite: fn(&ExtFields) -> bool,
     /// Any header.
     pub(super) generate: fn(&mut Source<'_>),
 }

@@ -18,12 +18,13 @@ use bytes::BytesMut;
 #[doc(hidden)]
 pub fn fuzz_roundtrip(bytes: &[u8]) {
     let mut source = Source::new(bytes);
-    match source.byte() % 7 {
+    match source.byte() % 8 {
         0 | 1 => any_header(&mut source),
         2 => header_of_fields(&mut source),
         3 => command(&mut source),
         4 => send(&mut source),
         5 => signed(&mut source),
+        7 => headers_of_frames(source.slice(usize::MAX)),
         _ => message::fuzz::roundtrip(&mut source),
     }
 }
@@ -68,6 +69,24 @@ fn header_of_fields(source: &mut Source<'_>) {
     let Some(probe) = probe(source) else { return };
     let fields: ExtFields = fields(source).into_iter().collect();
     (probe.rewrite)(&fields);
+}
+
+/// The typed header of each frame. Answers have no code of their own: their number chooses one.
+fn headers_of_frames(bytes: &[u8]) {
+    let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+    decoder.buffer_mut().extend_from_slice(bytes);
+    while let Ok(Some(command)) = decoder.next_frame() {
+        let code = command.request_code();
+        let mut probes = headers::PROBES.iter().copied().flatten().filter(|_| !command.is_response());
+        let number = command.opaque.unsigned_abs() as usize;
+        let chosen = probes.find(|probe| probe.code == Some(code)).or_else(|| {
+            let file = headers::PROBES.get(number % headers::PROBES.len())?;
+            file.get(number / headers::PROBES.len() % file.len())
+        });
+        if let Some(probe) = chosen {
+            (probe.rewrite)(&command.ext);
+        }
+    }
 }
 
 fn probe(source: &mut Source<'_>) -> Option<&'static super::HeaderProbe> {

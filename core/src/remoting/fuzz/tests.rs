@@ -45,10 +45,8 @@ fn every_header_is_tried() {
         (probe.rewrite)(&none);
         (probe.generate)(&mut Source::new(&[255; 64]));
     }
-    let reads: Vec<_> = headers::READS.iter().copied().flatten().collect();
-    assert_eq!(reads.len(), probes.len());
-    assert!(reads.iter().any(|(_, read)| !read(&ExtFields::new())), "some want fields");
-    assert!(reads.iter().filter(|(code, _)| code.is_some()).count() >= 70);
+    assert!(probes.iter().any(|probe| !(probe.rewrite)(&ExtFields::new())), "some want fields");
+    assert!(probes.iter().filter(|probe| probe.code.is_some()).count() >= 70);
 }
 
 #[test]

@@ -16,13 +16,9 @@ pub use send::*;
 
 use super::{
     RawText,
-    fuzz::{HeaderProbe, HeaderRead},
+    fuzz::HeaderProbe,
     header::{FieldType, FieldValue},
 };
-
-/// How every header is read; see [`HeaderRead`]. Apart from [`PROBES`], so that who only reads links no more.
-pub(super) const READS: [&[HeaderRead]; 6] =
-    [admin::READS, client::READS, namesrv::READS, pop::READS, pull::READS, send::READS];
 
 /// How every header is tried; see [`HeaderProbe`].
 pub(super) const PROBES: [&[HeaderProbe]; 6] =
