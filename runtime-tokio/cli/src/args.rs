@@ -91,20 +91,27 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BrokerArgs {
-    /// The name server's port; 0 takes a free one
+    /// The first name server's port; 0 takes a free one
     #[arg(long, default_value_t = 9876)]
     pub(crate) port: u16,
-    /// The broker's port; 0 takes a free one
+    /// The first broker's port; 0 takes a free one. The others follow in steps of 10
     #[arg(long, default_value_t = 10911)]
     pub(crate) broker_port: u16,
+    /// How many brokers, named broker-a, broker-b and so on; topics are on all of them
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=26))]
+    pub(crate) brokers: u8,
+    /// How many name servers; each next one has the next port
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=26))]
+    pub(crate) name_servers: u8,
     /// The interface to listen on
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     pub(crate) listen: IpAddr,
     /// The address that clients are told, where it is not the one listened on: containers, forwarded ports
     #[arg(long, value_name = "IP")]
     pub(crate) advertise: Option<IpAddr>,
-    /// Create these topics, with 4 queues unless told: orders:8,payments
-    #[arg(long, value_name = "TOPIC[:QUEUES],...", value_delimiter = ',', value_parser = topic)]
+    /// Create these topics, with 4 queues on each broker unless told: orders:8,payments
+    #[arg(long = "topic", visible_alias = "topics", value_name = "NAME[:QUEUES],...", value_delimiter = ',',
+          value_parser = topic)]
     pub(crate) topics: Vec<(String, i32)>,
 }
 

@@ -146,6 +146,29 @@ fn a_broker_tells_its_address_and_has_the_topics_asked_for() {
 }
 
 #[test]
+fn a_topic_is_spread_over_the_brokers_and_name_servers_asked_for() {
+    let several = ["--brokers", "3", "--name-servers", "2", "--topic", "a:2"];
+    let mut child = rmq(&["broker", "--port", "0", "--broker-port", "0"])
+        .args(several)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    let addrs = lines.find_map(|line| Some(line.strip_prefix("export ROCKETMQ_NAMESRV='")?.to_owned()));
+    let addrs = addrs.expect("a line to copy").trim_end_matches('\'').to_owned();
+    assert_eq!(addrs.split(';').count(), 2, "{addrs}");
+    for addr in addrs.split(';') {
+        let receipts = succeeds(&["send", "--namesrv", addr, "a", "x", "--count", "64", "--receipts"]);
+        for broker in ["a@broker-a:", "a@broker-b:", "a@broker-c:"] {
+            assert!(receipts.contains(broker), "{broker} {receipts}");
+        }
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+}
+
+#[test]
 fn the_environment_and_completions_are_printed() {
     assert!(succeeds(&["env"]).contains("ROCKETMQ_NAMESRV"));
     assert!(object(&succeeds(&["env", "--json"]))["ROCKETMQ_NAMESRV"].is_object());

@@ -16,10 +16,12 @@ pub struct BrokerConfig {
     pub cluster_name: Arc<str>,
     /// `brokerName`: `broker-a`.
     pub broker_name: Arc<str>,
-    /// `brokerId`: 0, a master.
+    /// `brokerId`: 0, a master; others are slaves.
     pub broker_id: i64,
     /// The address that routes and message ids name: `127.0.0.1:10911`. Must be what clients can reach.
     pub addr: SocketAddr,
+    /// `slaveReadEnable`: false; whether a slave answers pulls.
+    pub slave_read: bool,
     /// `regionId`: `DefaultRegion`, put on every message.
     pub region_id: Arc<str>,
     /// `autoCreateTopicEnable`: true.
@@ -48,6 +50,8 @@ pub struct BrokerConfig {
     pub lock_expire: Duration,
     /// `registerNameServerPeriod`: 30 s.
     pub register_period: Duration,
+    /// `flushDiskType`: asynchronous. Decides what is left after [`Durability::Flushed`](crate::Durability::Flushed).
+    pub flush_disk: FlushDisk,
     /// `flushConsumerOffsetInterval`: 5 s of commits are lost by a crash.
     pub offset_flush_period: Duration,
     /// `flushDelayOffsetInterval`: 10 s of deliveries are repeated after a crash.
@@ -85,6 +89,7 @@ impl Default for BrokerConfig {
             broker_name: "broker-a".into(),
             broker_id: MASTER_ID,
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 10_911)),
+            slave_read: false,
             region_id: "DefaultRegion".into(),
             auto_create_topic: true,
             auto_create_group: true,
@@ -99,6 +104,7 @@ impl Default for BrokerConfig {
             channel_scan_period: Duration::from_secs(10),
             lock_expire: Duration::from_secs(60),
             register_period: Duration::from_secs(30),
+            flush_disk: FlushDisk::Async,
             offset_flush_period: Duration::from_secs(5),
             delay_flush_period: Duration::from_secs(10),
             dispatch_lag: Duration::ZERO,
@@ -115,6 +121,17 @@ impl Default for BrokerConfig {
             trace_topic: false,
         }
     }
+}
+
+/// When a stored message is on the disk, where a power loss leaves it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FlushDisk {
+    /// `ASYNC_FLUSH`: sends are answered at once. The log is flushed every 500 ms if that is four pages of
+    /// 4 KiB or more, and every 10 s whatever there is.
+    #[default]
+    Async,
+    /// `SYNC_FLUSH`: a send is answered when its message is flushed, unless it has the property `WAIT=false`.
+    Sync,
 }
 
 /// The table of delay levels. Level 1 is the first.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rocketmq_client_core::remoting::{RequestCode, ResponseCode};
+use rocketmq_client_core::remoting::{RemotingCommand, RequestCode, ResponseCode};
 
 /// What happens to a request that a rule matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,31 +21,148 @@ pub enum Fault {
     DropResponse,
     /// The request is carried out; its answer leaves later.
     DelayResponse(Duration),
+    /// The request is not carried out; its connection is closed.
+    CloseBefore,
+    /// The request is carried out; its connection is closed instead of an answer.
+    CloseAfter,
 }
 
-#[derive(Clone, Debug)]
-struct Rule {
-    code: Option<RequestCode>,
+impl Fault {
+    /// An answer with this code and remark.
+    #[must_use]
+    pub fn answer(code: ResponseCode, remark: impl Into<String>) -> Self {
+        Self::Answer { code, remark: remark.into() }
+    }
+
+    /// For requests with this code only; see [`FaultRule`].
+    #[must_use]
+    pub fn on(self, code: RequestCode) -> FaultRule {
+        FaultRule::from(self).on(code)
+    }
+
+    /// For sends only, whatever code the client uses for them; see [`FaultRule`].
+    #[must_use]
+    pub fn on_sends(self) -> FaultRule {
+        FaultRule::from(self).on_sends()
+    }
+
+    /// For pulls only; see [`FaultRule`].
+    #[must_use]
+    pub fn on_pulls(self) -> FaultRule {
+        FaultRule::from(self).on_pulls()
+    }
+}
+
+/// Which requests meet a [`Fault`], and how many. A fault alone is a rule for the next request, whatever it is.
+///
+/// ```
+/// use rocketmq_dev_broker::{Fault, FaultRule, RequestCode};
+///
+/// let rule = Fault::DropResponse.on_sends().topic("orders").times(2);
+/// assert_eq!(rule, FaultRule::from(Fault::DropResponse).topic("orders").times(2).on_sends());
+/// let always = Fault::CloseBefore.on(RequestCode::HEART_BEAT).always();
+/// # let _ = always;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultRule {
     fault: Fault,
+    /// Any of these; all requests where there is none.
+    codes: Vec<RequestCode>,
+    topic: Option<String>,
     left: u64,
+}
+
+impl From<Fault> for FaultRule {
+    fn from(fault: Fault) -> Self {
+        Self { fault, codes: Vec::new(), topic: None, left: 1 }
+    }
+}
+
+impl FaultRule {
+    /// For requests with this code, beside those named before.
+    #[must_use]
+    pub fn on(mut self, code: RequestCode) -> Self {
+        self.codes.push(code);
+        self
+    }
+
+    /// For sends: clients choose among three codes by their age and by whether it is a batch.
+    #[must_use]
+    pub fn on_sends(self) -> Self {
+        self.on(RequestCode::SEND_MESSAGE)
+            .on(RequestCode::SEND_MESSAGE_V2)
+            .on(RequestCode::SEND_BATCH_MESSAGE)
+    }
+
+    /// For pulls of push and of lite pull consumers.
+    #[must_use]
+    pub fn on_pulls(self) -> Self {
+        self.on(RequestCode::PULL_MESSAGE).on(RequestCode::LITE_PULL_MESSAGE)
+    }
+
+    /// Only for requests whose header names this topic. Heartbeats and locks name theirs in the body,
+    /// which isn't looked at.
+    #[must_use]
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = Some(topic.into());
+        self
+    }
+
+    /// For so many requests: 1.
+    #[must_use]
+    pub fn times(mut self, count: u64) -> Self {
+        self.left = count;
+        self
+    }
+
+    /// For every request, until the faults are cleared.
+    #[must_use]
+    pub fn always(self) -> Self {
+        self.times(u64::MAX)
+    }
+
+    fn matches(&self, command: &RemotingCommand) -> bool {
+        let is_code = self.codes.is_empty() || self.codes.iter().any(|code| code.0 == command.code);
+        is_code && self.topic.as_deref().is_none_or(|topic| topic_of(command).as_deref() == Some(topic))
+    }
+}
+
+/// The topic that a request's header names.
+fn topic_of(command: &RemotingCommand) -> Option<std::borrow::Cow<'_, str>> {
+    let field = match command.request_code() {
+        RequestCode::SEND_MESSAGE_V2
+        | RequestCode::SEND_BATCH_MESSAGE
+        | RequestCode::SEND_REPLY_MESSAGE_V2 => "b",
+        RequestCode::CONSUMER_SEND_MSG_BACK => "originTopic",
+        _ => "topic",
+    };
+    command.ext.get(field)
 }
 
 /// The fault switches of a broker. Rules are tried in the order in which they were added.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    rules: Vec<Rule>,
+    rules: Vec<FaultRule>,
     frozen: bool,
 }
 
 impl Faults {
+    /// Adds a rule.
+    pub fn add(&mut self, rule: impl Into<FaultRule>) {
+        let rule = rule.into();
+        if rule.left > 0 {
+            self.rules.push(rule);
+        }
+    }
+
     /// The next `count` requests with this code meet `fault`.
     pub fn next(&mut self, code: RequestCode, count: u64, fault: Fault) {
-        self.push(Rule { code: Some(code), fault, left: count });
+        self.add(fault.on(code).times(count));
     }
 
     /// The next `count` requests of any code meet `fault`.
     pub fn next_any(&mut self, count: u64, fault: Fault) {
-        self.push(Rule { code: None, fault, left: count });
+        self.add(FaultRule::from(fault).times(count));
     }
 
     /// A frozen broker takes bytes but does nothing: no answers, no timers. Thawing carries out what
@@ -60,6 +177,11 @@ impl Faults {
         self.frozen
     }
 
+    /// Removes every rule; a frozen broker stays frozen.
+    pub fn clear_rules(&mut self) {
+        self.rules.clear();
+    }
+
     /// Removes every rule and thaws.
     pub fn clear(&mut self) {
         *self = Self::default();
@@ -71,17 +193,12 @@ impl Faults {
         self.rules.iter().map(|rule| rule.left).fold(0, u64::saturating_add)
     }
 
-    fn push(&mut self, rule: Rule) {
-        if rule.left > 0 {
-            self.rules.push(rule);
-        }
-    }
-
-    pub(crate) fn take(&mut self, code: i32) -> Option<Fault> {
-        let matches = |rule: &Rule| rule.code.is_none_or(|wanted| wanted.0 == code);
-        let index = self.rules.iter().position(matches)?;
+    pub(crate) fn take(&mut self, command: &RemotingCommand) -> Option<Fault> {
+        let index = self.rules.iter().position(|rule| rule.matches(command))?;
         let rule = &mut self.rules[index];
-        rule.left = rule.left.saturating_sub(1);
+        if rule.left != u64::MAX {
+            rule.left -= 1;
+        }
         let fault = rule.fault.clone();
         if rule.left == 0 {
             self.rules.remove(index);
@@ -92,7 +209,35 @@ impl Faults {
 
 #[cfg(test)]
 mod tests {
+    use rocketmq_client_core::remoting::{Encoder, FRAME_BYTES_MAX, FrameDecoder, Head, NoHeader};
+
     use super::*;
+
+    fn take(faults: &mut Faults, code: i32) -> Option<Fault> {
+        faults.take(&request(code, &[]))
+    }
+
+    fn request(code: i32, fields: &[(&str, &str)]) -> RemotingCommand {
+        let mut out = bytes::BytesMut::new();
+        let head = Head { code, opaque: 1, flag: 0, remark: None };
+        Encoder::default().encode(&mut out, &head, &NoHeader, fields, 0);
+        let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+        decoder.buffer_mut().extend_from_slice(&out);
+        decoder.next_frame().unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_rule_for_a_topic_leaves_the_others_alone_whatever_the_header_calls_it() {
+        let mut faults = Faults::default();
+        faults.add(Fault::DropRequest.on_sends().on_pulls().topic("T").always());
+        for (code, field) in [(10, "topic"), (310, "b"), (320, "b"), (11, "topic"), (361, "topic")] {
+            assert_eq!(faults.take(&request(code, &[(field, "U")])), None, "{code}");
+            assert_eq!(faults.take(&request(code, &[])), None, "{code}");
+            assert_eq!(faults.take(&request(code, &[(field, "T")])), Some(Fault::DropRequest), "{code}");
+        }
+        assert_eq!(faults.take(&request(34, &[("topic", "T")])), None);
+        assert_eq!(faults.pending(), u64::MAX, "for every request");
+    }
 
     #[test]
     fn a_rule_ends_after_its_count_and_others_follow() {
@@ -101,9 +246,9 @@ mod tests {
         faults.next(RequestCode(310), 1, Fault::DropRequest);
         faults.next_any(1, Fault::DelayResponse(Duration::from_secs(1)));
         assert_eq!(faults.pending(), 4);
-        assert_eq!(faults.take(11), Some(Fault::DelayResponse(Duration::from_secs(1))));
-        assert_eq!(faults.take(11), None);
-        let sends: Vec<_> = (0..4).map(|_| faults.take(310)).collect();
+        assert_eq!(take(&mut faults, 11), Some(Fault::DelayResponse(Duration::from_secs(1))));
+        assert_eq!(take(&mut faults, 11), None);
+        let sends: Vec<_> = (0..4).map(|_| take(&mut faults, 310)).collect();
         let expected = [Some(Fault::DropResponse), Some(Fault::DropResponse), Some(Fault::DropRequest), None];
         assert_eq!(sends, expected);
     }
@@ -113,6 +258,6 @@ mod tests {
         let mut faults = Faults::default();
         faults.next(RequestCode(310), 0, Fault::DropRequest);
         assert_eq!(faults.pending(), 0);
-        assert_eq!(faults.take(310), None);
+        assert_eq!(take(&mut faults, 310), None);
     }
 }

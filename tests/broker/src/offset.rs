@@ -34,6 +34,13 @@ impl OffsetTable {
         topics.entry(topic.into()).or_default().insert(queue_id, offset);
     }
 
+    /// Takes over every commit of a master, whatever was committed here.
+    pub(crate) fn take_over(&mut self, master: &Self) {
+        for (group, topic, queue_id, offset) in master.iter() {
+            self.commit(group, topic, queue_id, offset);
+        }
+    }
+
     /// The last commit, if any.
     pub(crate) fn committed(&self, group: &str, topic: &str, queue_id: i32) -> Option<i64> {
         self.committed.get(group)?.get(topic)?.get(&queue_id).copied()

@@ -8,6 +8,7 @@ use rocketmq_client_core::remoting::{SubscriptionGroupConfig, TopicConfig};
 use rocketmq_client_core::time::Instant;
 
 use crate::broker::Broker;
+use crate::output::ConnectionId;
 
 impl Broker {
     /// All records of the log that are kept, oldest first, system topics included.
@@ -27,6 +28,19 @@ impl Broker {
         let queues =
             self.topic(topic).map_or(0, |config| config.read_queue_nums.max(config.write_queue_nums));
         (0..queues).flat_map(|queue_id| self.queue(topic, queue_id)).collect()
+    }
+
+    /// The visible messages of a topic in the order in which they were stored, each with its time.
+    #[cfg(feature = "serve")]
+    pub(crate) fn messages_as_stored(&self, topic: &str) -> Vec<(Instant, StoredMessage)> {
+        let queues = self.store.queues_of(topic);
+        let mut numbers: Vec<_> = queues
+            .flat_map(|queue| (queue.min()..queue.max()).filter_map(|offset| queue.get(offset)))
+            .map(|entry| entry.record)
+            .collect();
+        numbers.sort_unstable();
+        let stored_at = |number| self.store.log.get(number).map(|record| record.stored_at);
+        numbers.into_iter().filter_map(|number| Some((stored_at(number)?, self.stored(number)?))).collect()
     }
 
     /// The first and the next queue offset of a queue; zeros for one that was never used.
@@ -98,6 +112,12 @@ impl Broker {
     #[must_use]
     pub fn hidden_messages(&self, group: &str, topic: &str, queue_id: i32) -> usize {
         self.pops.check_points.inflight(topic, group, queue_id)
+    }
+
+    /// Whether a client is connected by this connection, as far as the broker knows.
+    #[must_use]
+    pub fn is_connected(&self, connection: ConnectionId) -> bool {
+        self.connections.contains_key(&connection)
     }
 
     /// How many clients are connected.

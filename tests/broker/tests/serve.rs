@@ -12,7 +12,7 @@ use rocketmq_client_core::remoting::{
     PopMessageRequestHeader, PullMessageRequestHeader, RemotingCommand, RequestCode,
     SendMessageRequestHeaderV2,
 };
-use rocketmq_dev_broker::{CutOff, DelayLevels, DevBroker, Durability, Fault};
+use rocketmq_dev_broker::{CutOff, DelayLevels, DevBroker, Durability, Fault, FaultRule, ResponseCode};
 
 /// A blocking client.
 struct Client {
@@ -33,13 +33,18 @@ impl Client {
     }
 
     fn post_flagged<'h, H: Header<'h>>(&mut self, code: i32, flag: i32, header: &H, body: &[u8]) -> i32 {
+        let frame = self.encode(code, flag, header, body);
+        self.stream.write_all(&frame).unwrap();
+        self.opaque
+    }
+
+    fn encode<'h, H: Header<'h>>(&mut self, code: i32, flag: i32, header: &H, body: &[u8]) -> BytesMut {
         self.opaque += 1;
         let mut out = BytesMut::new();
         let head = Head { code, opaque: self.opaque, flag, remark: None };
         Encoder::default().encode(&mut out, &head, header, &[], body.len());
         out.extend_from_slice(body);
-        self.stream.write_all(&out).unwrap();
-        self.opaque
+        out
     }
 
     /// The next frame; `None` when the server closed.
@@ -288,4 +293,168 @@ fn a_waiting_pop_is_woken_by_a_send_and_ends_by_itself() {
     let message = StoredMessages::new(woken.body).next().unwrap().unwrap();
     assert_eq!((woken.code, &message.raw_body()[..]), (0, &b"new"[..]));
     assert_eq!(consumer.ask(200_050, &pop(100), b"").code, 210);
+}
+
+#[test]
+fn a_fault_hits_the_next_sends_to_a_topic_whichever_broker_they_go_to() {
+    let server = DevBroker::builder().broker_count(2).topic("T", 1).topic("U", 1).start().unwrap();
+    server.fail(Fault::answer(ResponseCode::SYSTEM_BUSY, "busy").on_sends().topic("T").times(2));
+    let mut clients = [0, 1].map(|broker| Client::connect(server.broker_addr(broker)));
+    assert_eq!(clients[0].send("U", "", b"other").code, 0);
+    assert_eq!(clients.each_mut().map(|client| client.send("T", "", b"refused").code), [2, 2]);
+    assert_eq!(server.pending_faults(), 0);
+    assert_eq!(clients.each_mut().map(|client| client.send("T", "", b"stored").code), [0, 0]);
+    assert_eq!(server.messages("T").len(), 2);
+    server.fail_nth_broker(1, FaultRule::from(Fault::DropRequest).always());
+    server.fail(Fault::DropRequest);
+    assert!(server.pending_faults() > 1);
+    server.clear_faults();
+    assert_eq!(clients.each_mut().map(|client| client.send("T", "", b"stored").code), [0, 0]);
+}
+
+#[test]
+fn a_connection_can_be_cut_before_a_send_took_effect_or_after() {
+    let server = DevBroker::start().unwrap();
+    for (fault, stored) in [(Fault::CloseBefore, 0), (Fault::CloseAfter, 1)] {
+        let mut client = Client::connect(server.broker_addr(0));
+        server.fail(fault.on_sends().topic("cut"));
+        // All three arrive at once: the first is answered, the last lost with the connection.
+        let mut frames = client.encode(310, 0, &send_header("T", ""), b"first");
+        let first = client.opaque;
+        frames.unsplit(client.encode(310, 0, &send_header("cut", ""), b"second"));
+        frames.unsplit(client.encode(310, 0, &send_header("behind", ""), b"third"));
+        client.stream.write_all(&frames).unwrap();
+        let answer = client.read().expect("what was answered before the cut goes out");
+        assert_eq!((answer.opaque, answer.code), (first, 0));
+        assert!(client.read().is_none());
+        assert_eq!(server.messages("cut").len(), stored);
+    }
+    assert_eq!((server.messages("T").len(), server.messages("behind").len()), (2, 0));
+}
+
+#[test]
+fn messages_of_all_brokers_are_listed_in_the_order_of_their_sends() {
+    let server = DevBroker::builder().broker_count(3).topic("T", 2).start().unwrap();
+    let mut clients = [0, 1, 2].map(|broker| Client::connect(server.broker_addr(broker)));
+    for (index, broker) in [2, 0, 1, 1, 2, 0].into_iter().enumerate() {
+        clients[broker].send("T", "", index.to_string().as_bytes());
+    }
+    let bodies: Vec<_> = server.messages("T").iter().map(|message| message.raw_body().clone()).collect();
+    assert_eq!(bodies, ["0", "1", "2", "3", "4", "5"]);
+    assert!(server.messages("unknown").is_empty());
+}
+
+#[test]
+fn a_name_server_can_lose_answers_refuse_and_cut() {
+    let server = DevBroker::start().unwrap();
+    let on_routes = |fault: Fault| fault.on(RequestCode::GET_ROUTEINFO_BY_TOPIC).topic("TBW102");
+    server.fail(on_routes(Fault::answer(ResponseCode::SYSTEM_ERROR, "name server not ready")));
+    server.fail(on_routes(Fault::CloseAfter));
+    server.fail(on_routes(Fault::DropRequest));
+    let header = GetRouteInfoRequestHeader { topic: "TBW102".into(), ..Default::default() };
+    let mut client = Client::connect(server.name_server_addr());
+    let refused = client.ask(105, &header, b"");
+    assert_eq!((refused.code, refused.remark.as_deref()), (1, Some("name server not ready")));
+    client.post(105, &header, b"");
+    assert!(client.read().is_none());
+    let mut client = Client::connect(server.name_server_addr());
+    client.post(105, &header, b"");
+    assert_eq!(client.ask(105, &header, b"").code, 0, "the answer of the second");
+}
+
+#[test]
+fn a_late_answer_of_a_name_server_comes_when_the_clock_has_moved() {
+    let server = DevBroker::start().unwrap();
+    server.fail(Fault::DelayResponse(Duration::from_secs(60)).on(RequestCode::GET_ROUTEINFO_BY_TOPIC));
+    let header = GetRouteInfoRequestHeader { topic: "TBW102".into(), ..Default::default() };
+    let mut client = Client::connect(server.name_server_addr());
+    let late = client.post(105, &header, b"");
+    let soon = client.ask(105, &header, b"");
+    assert_eq!(soon.code, 0);
+    server.advance(Duration::from_secs(60));
+    assert_eq!(client.read().map(|answer| (answer.opaque, answer.code)), Some((late, 0)));
+}
+
+#[test]
+fn every_name_server_knows_every_route_and_one_that_comes_back_learns_them_again() {
+    let server = DevBroker::builder().name_server_count(2).broker_count(2).start().unwrap();
+    let addrs = server.name_server_addrs();
+    assert_eq!(server.addr(), format!("{};{}", addrs[0], addrs[1]));
+    server.create_topic("T", 3).unwrap();
+    let known = |addr| {
+        let header = GetRouteInfoRequestHeader { topic: "T".into(), ..Default::default() };
+        let answer = Client::connect(addr).ask(105, &header, b"");
+        (
+            answer.code,
+            String::from_utf8(answer.body.to_vec()).unwrap().matches("\"writeQueueNums\":3").count(),
+        )
+    };
+    assert_eq!((known(addrs[0]), known(addrs[1])), ((0, 2), (0, 2)));
+    server.stop_name_server(0);
+    assert!(TcpStream::connect(addrs[0]).is_err());
+    assert_eq!(known(addrs[1]), (0, 2));
+    server.start_name_server(0).unwrap();
+    assert_eq!(known(addrs[0]).0, 17);
+    server.advance(Duration::from_secs(30));
+    assert_eq!((known(addrs[0]), known(addrs[1])), ((0, 2), (0, 2)));
+    server.stop_broker(1);
+    assert_eq!((known(addrs[0]), known(addrs[1])), ((0, 1), (0, 1)));
+}
+
+#[test]
+fn a_frozen_broker_loses_its_route_and_gets_it_back_with_what_came_in() {
+    let server = DevBroker::builder().topic("T", 1).start().unwrap();
+    let mut client = Client::connect(server.broker_addr(0));
+    server.freeze_broker(0);
+    let opaque = client.post(310, &send_header("T", ""), b"x");
+    while server.with_broker(|broker| broker.backlog()) == 0 {
+        std::thread::yield_now();
+    }
+    server.advance(Duration::from_secs(180));
+    assert_eq!((route(&server, "T").0, server.messages("T").len()), (17, 0));
+    server.resume_broker(0);
+    assert_eq!(client.read().map(|answer| (answer.opaque, answer.code)), Some((opaque, 0)));
+    server.advance(Duration::from_secs(30));
+    assert_eq!((route(&server, "T").0, server.messages("T").len()), (0, 1));
+}
+
+#[test]
+fn a_topic_that_can_not_be_is_an_error() {
+    let server = DevBroker::start().unwrap();
+    for (topic, queues) in [("no topic", 4), ("T", 0), ("TBW102", 1)] {
+        assert!(server.create_topic(topic, queues).is_err(), "{topic}");
+        assert!(DevBroker::builder().topic(topic, queues).start().is_err(), "{topic}");
+    }
+}
+
+#[test]
+fn a_slave_is_read_when_its_master_is_gone_but_for_what_it_had_not_yet() {
+    let builder = DevBroker::builder().broker_count(2).slave_count(1).topic("T", 1);
+    let server = builder.broker_config(|config| config.slave_read = true).start().unwrap();
+    let slave = server.slave_of(0, 0);
+    assert_eq!((server.broker_count(), slave, server.slave_of(1, 0)), (2, 2, 3));
+    server.advance(Duration::from_secs(10));
+    server.set_slave_lag(slave, 1);
+    let mut client = Client::connect(server.broker_addr(0));
+    for body in [b"a", b"b", b"c"] {
+        assert_eq!(client.send("T", "", body).code, 0);
+    }
+    let addrs = format!(r#""0":"{}","1":"{}""#, server.broker_addr(0), server.broker_addr(slave));
+    assert!(route(&server, "T").1.contains(&addrs), "{}", route(&server, "T").1);
+    server.crash_broker(0, Durability::All);
+    let addrs = format!(r#"{{"1":"{}"}}"#, server.broker_addr(slave));
+    assert!(route(&server, "T").1.contains(&addrs), "{}", route(&server, "T").1);
+    let mut client = Client::connect(server.broker_addr(slave));
+    let bodies = |answer: RemotingCommand| -> Vec<_> {
+        StoredMessages::new(answer.body).map(|message| message.unwrap().raw_body().clone()).collect()
+    };
+    assert_eq!(bodies(client.ask(11, &pull_header(0, 0), b"")), ["a", "b"]);
+    assert_eq!(client.ask(11, &pull_header(3, 15_000), b"").code, 20, "ahead of the slave");
+    assert_eq!(client.send("T", "", b"x").code, 2);
+    assert_eq!(server.messages("T").len(), 3, "what masters have, each once");
+    server.set_slave_lag(slave, 0);
+    server.start_broker(0).unwrap();
+    while server.with_nth_broker(slave, |broker| broker.messages("T").len()) < 3 {
+        std::thread::yield_now();
+    }
 }

@@ -22,7 +22,11 @@ use crate::transaction::TransactionService;
 pub enum Durability {
     /// Everything appended: a killed process, or a machine that flushes every append.
     All,
-    /// All but the newest records: a power loss with asynchronous flush.
+    /// Everything that was flushed: a power loss. What that takes is decided by
+    /// [`BrokerConfig::flush_disk`](crate::BrokerConfig::flush_disk), as in a real broker: with a synchronous
+    /// flush no message whose send was answered, unless its producer didn't want to wait.
+    Flushed,
+    /// All but the newest records, flushed or not.
     LoseRecords(u64),
     /// All but what was appended in the last milliseconds before the crash.
     LoseMillis(u64),
@@ -104,6 +108,7 @@ impl Broker {
         let next = after.store.log.next();
         let cut = match keep {
             Durability::All => next,
+            Durability::Flushed => after.store.flushed(now),
             Durability::LoseRecords(count) => next.saturating_sub(count),
             Durability::LoseMillis(millis) => {
                 let lost = std::time::Duration::from_millis(millis);
@@ -112,6 +117,7 @@ impl Broker {
             }
         };
         after.store.truncate(cut);
+        after.store.flushes_anew(&self.config, now);
         after.store.dispatch_all();
         after.offsets = self.disk.offsets.persisted();
         after.delay = self.disk.delay.clone().unwrap_or_else(|| self.delay.fresh());
@@ -129,6 +135,7 @@ impl Broker {
     #[must_use]
     pub fn restart(&self, now: Instant, wall: Timestamp) -> Self {
         let mut after = self.started_again(now, wall);
+        after.store.flushes_anew(&self.config, now);
         after.store.dispatch_all();
         after.offsets = self.offsets.persisted();
         after.disk.flush_offsets(&after.offsets);

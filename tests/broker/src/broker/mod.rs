@@ -5,6 +5,7 @@
 //! [`Broker::poll_output`], so that one batch of sends wakes a pull once.
 
 mod crash;
+mod replica;
 mod timers;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -78,6 +79,14 @@ pub(crate) struct Connection {
     pub(crate) last_seen: Instant,
 }
 
+/// What came in while the broker was frozen: a frame, or the end of the connection.
+#[derive(Clone, Debug)]
+struct Arrival {
+    connection: ConnectionId,
+    frame: Option<RemotingCommand>,
+    fault: Option<Fault>,
+}
+
 /// A broker without sockets, threads or clocks. A clone is a second broker with the same past.
 #[derive(Clone, Debug)]
 pub struct Broker {
@@ -109,7 +118,7 @@ pub struct Broker {
     grown: Vec<QueueRef>,
     outputs: VecDeque<Output>,
     /// What came in while it was frozen, in order: frames, and ends of connections.
-    backlog: VecDeque<(ConnectionId, Option<RemotingCommand>)>,
+    backlog: VecDeque<Arrival>,
     now: Instant,
 }
 
@@ -122,7 +131,7 @@ impl Broker {
         let random = rng.next_u32();
         Self {
             ids: UniqKeyGenerator::new(config.addr.ip(), random >> 16, random.to_be_bytes(), wall),
-            store: Store::new(config.addr, config.dispatch_lag),
+            store: Store::new(&config, now),
             topics: TopicTable::new(&config, wall),
             groups: GroupTable::new(config.auto_create_group, wall),
             offsets: OffsetTable::default(),
@@ -163,6 +172,12 @@ impl Broker {
         &mut self.faults
     }
 
+    /// How many requests came in while it was frozen and wait for it to go on.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.backlog.iter().filter(|arrival| arrival.frame.is_some()).count()
+    }
+
     /// Corrects the wall clock, which stamps messages and decides deliveries of delayed ones.
     pub fn set_wall_clock(&mut self, now: Instant, wall: Timestamp) {
         self.clock = WallClock::new(now, wall);
@@ -186,7 +201,7 @@ impl Broker {
         self.advance(now);
         if self.faults.is_frozen() {
             // What its client wrote before comes first.
-            return self.backlog.push_back((connection, None));
+            return self.backlog.push_back(Arrival { connection, frame: None, fault: None });
         }
         self.end_connection(connection);
     }
@@ -203,11 +218,22 @@ impl Broker {
 
     /// A frame came in.
     pub fn handle_frame(&mut self, now: Instant, connection: ConnectionId, command: RemotingCommand) {
+        self.handle_request(now, connection, command, None);
+    }
+
+    /// A frame came in; its host has already decided that it meets a fault.
+    pub(crate) fn handle_request(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        command: RemotingCommand,
+        fault: Option<Fault>,
+    ) {
         self.advance(now);
         if self.faults.is_frozen() {
-            self.backlog.push_back((connection, Some(command)));
+            self.backlog.push_back(Arrival { connection, frame: Some(command), fault });
         } else {
-            self.execute(now, connection, &command);
+            self.execute(now, connection, &command, fault);
         }
     }
 
@@ -244,7 +270,13 @@ impl Broker {
         }
     }
 
-    fn execute(&mut self, now: Instant, connection: ConnectionId, command: &RemotingCommand) {
+    fn execute(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        command: &RemotingCommand,
+        fault: Option<Fault>,
+    ) {
         if let Some(known) = self.connections.get_mut(&connection) {
             known.last_seen = now;
         }
@@ -252,20 +284,36 @@ impl Broker {
         if command.is_response() {
             return self.client_answered(now, connection, command);
         }
+        let fault = fault.or_else(|| self.faults.take(command));
         let mut asker = Asker::new(connection, command);
-        match self.faults.take(command.code) {
+        match &fault {
             None => {}
             Some(Fault::Answer { code, remark }) => {
-                let refusal = crate::asker::Refusal { code, remark };
+                let refusal = crate::asker::Refusal { code: *code, remark: remark.clone() };
                 return self.replier.refuse(now, &asker, &refusal, &[]);
             }
             Some(Fault::DropRequest) => return,
-            Some(Fault::DropResponse) => asker.silent = true,
-            Some(Fault::DelayResponse(delay)) => asker.delay = Some(delay),
+            Some(Fault::CloseBefore) => return self.close_after_answers(connection),
+            Some(Fault::DropResponse | Fault::CloseAfter) => asker.silent = true,
+            Some(Fault::DelayResponse(delay)) => asker.delay = Some(*delay),
         }
         self.process(now, &asker, command);
         self.dispatch(now);
         self.register_changes();
+        if fault == Some(Fault::CloseAfter) {
+            self.close_after_answers(connection);
+        }
+    }
+
+    /// Closes a connection; what was answered before still goes out.
+    fn close_after_answers(&mut self, connection: ConnectionId) {
+        while let Some((connection, frames)) = self.replier.outbox.pop() {
+            self.output(Output::Transmit { connection, frames });
+        }
+        for group in self.drop_connection(connection) {
+            self.notify_members(&group);
+        }
+        self.output(Output::Close { connection });
     }
 
     /// A client answered a request of the broker's.
@@ -293,16 +341,17 @@ impl Broker {
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
         if !self.faults.is_frozen() {
-            self.run_timers(now);
-            // What was there before comes before what comes now.
+            // What came in while it was frozen comes before what comes now, and is a sign of life before
+            // silent connections are looked for.
             self.carry_out_backlog();
+            self.run_timers(now);
         }
     }
 
     fn carry_out_backlog(&mut self) {
-        while let Some((connection, command)) = self.backlog.pop_front() {
-            match command {
-                Some(command) => self.execute(self.now, connection, &command),
+        while let Some(Arrival { connection, frame, fault }) = self.backlog.pop_front() {
+            match frame {
+                Some(command) => self.execute(self.now, connection, &command, fault),
                 None => self.end_connection(connection),
             }
         }

@@ -56,6 +56,8 @@ pub(super) struct Timers {
     revive: Periodic,
     timer_progress: Periodic,
     routes: Periodic,
+    tables: Periodic,
+    tables_due: bool,
     /// The earliest of all: before it there is nothing to look at.
     earliest: Instant,
     started: bool,
@@ -80,9 +82,17 @@ impl Timers {
             timer_progress: every(Duration::from_secs(1)),
             // Java: `loadBalancePollNameServerInterval`.
             routes: every(Duration::from_secs(30)),
+            // Java: looked at every 3 s from the tenth on, done where the last time is more than a minute ago.
+            tables: Periodic::new(now, Duration::from_secs(10), Duration::from_secs(63)),
+            tables_due: false,
             earliest: now,
             started: false,
         }
+    }
+
+    /// Whether a slave has to look at its master's tables; true once.
+    pub(super) fn take_tables_due(&mut self) -> bool {
+        std::mem::take(&mut self.tables_due)
     }
 
     fn settle(&mut self) {
@@ -99,6 +109,7 @@ impl Timers {
             &self.revive,
             &self.timer_progress,
             &self.routes,
+            &self.tables,
         ];
         self.earliest = all.iter().map(|periodic| periodic.next).min().expect("there are periods");
     }
@@ -125,7 +136,8 @@ impl Broker {
         if self.timers.timer_progress.pass(now) {
             self.disk.flush_timers(&self.timers_waiting);
         }
-        if self.timers.deliver.pass(now) {
+        let is_master = !self.is_slave();
+        if self.timers.deliver.pass(now) && is_master {
             self.deliver_delayed(now);
             self.deliver_timers(now);
         }
@@ -146,14 +158,17 @@ impl Broker {
         if self.timers.register.pass(now) {
             self.register_all();
         }
-        if self.timers.transactions.pass(now) {
+        if self.timers.transactions.pass(now) && is_master {
             self.check_transactions(now);
         }
         if self.timers.marks.pass(now) {
             self.disk.flush_transactions(&self.transactions);
         }
-        if self.timers.revive.pass(now) {
+        if self.timers.revive.pass(now) && is_master {
             self.revive(now);
+        }
+        if self.timers.tables.pass(now) {
+            self.timers.tables_due = true;
         }
         if self.timers.routes.pass(now) {
             self.refresh_routes();
@@ -168,7 +183,9 @@ impl Broker {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let timers = &self.timers;
         let when = |wanted: bool, periodic: &Periodic| wanted.then_some(periodic.next);
-        let deliver = self.delay.next_delivery(&self.store).map(|deliver_at| {
+        let is_master = !self.is_slave();
+        let next_delivery = if is_master { self.delay.next_delivery(&self.store) } else { None };
+        let deliver = next_delivery.map(|deliver_at| {
             let late = deliver_at.as_millis() - self.wall(self.now).as_millis();
             let wait = Duration::from_millis(u64::try_from(late).unwrap_or(0));
             timers.deliver.at_or_after(self.now + wait)
@@ -186,13 +203,21 @@ impl Broker {
             when(self.disk.offsets_differ(&self.offsets), &timers.offsets),
             when(self.disk.delay_differs(&self.delay), &timers.delay_offsets),
             when(self.store.log.end() - self.store.log.begin() > self.config.log_bytes_max, &timers.expire),
-            when(self.transactions.is_waiting(&self.store), &timers.transactions),
+            when(is_master && self.transactions.is_waiting(&self.store), &timers.transactions),
+            when(!is_master, &timers.tables),
             when(self.disk.transactions_differ(&self.transactions), &timers.marks),
             deliver,
-            self.pops.check_points.due_ms().map(|ms| timers.revive.at_or_after(at_wall(ms))),
+            self.pops
+                .check_points
+                .due_ms()
+                .filter(|_| is_master)
+                .map(|ms| timers.revive.at_or_after(at_wall(ms))),
             when(self.disk.orders_differ(&self.pops.orders), &timers.delay_offsets),
             self.pops.polls_due_ms().map(at_wall),
-            self.timers_waiting.due_ms().map(|ms| timers.deliver.at_or_after(at_wall(ms))),
+            self.timers_waiting
+                .due_ms()
+                .filter(|_| is_master)
+                .map(|ms| timers.deliver.at_or_after(at_wall(ms))),
             when(self.disk.timers_differ(&self.timers_waiting), &timers.timer_progress),
             self.assignments.due(),
             self.calls.due(),

@@ -8,7 +8,7 @@ mod register;
 mod route;
 mod settings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ use rocketmq_client_core::time::Instant;
 
 use self::kv::KvTable;
 use self::route::RouteTable;
-use crate::asker::Asker;
+use crate::asker::{Asker, Refusal};
+use crate::fault::Fault;
 use crate::output::{ConnectionId, Frames};
 use crate::processor::{Handled, not_supported};
 use crate::reply::Replier;
@@ -77,6 +78,8 @@ pub struct NameServer {
     kv: KvTable,
     replier: Replier,
     connections: BTreeMap<ConnectionId, Instant>,
+    /// Answers that go out before connections are closed.
+    answered: VecDeque<(ConnectionId, Frames)>,
     closing: Vec<ConnectionId>,
     next_scan: Instant,
 }
@@ -91,6 +94,7 @@ impl NameServer {
             kv: KvTable::default(),
             replier: Replier::new(),
             connections: BTreeMap::new(),
+            answered: VecDeque::new(),
             closing: Vec::new(),
             config,
         }
@@ -124,6 +128,17 @@ impl NameServer {
 
     /// A frame came in.
     pub fn handle_frame(&mut self, now: Instant, connection: ConnectionId, command: RemotingCommand) {
+        self.handle_request(now, connection, &command, None);
+    }
+
+    /// A frame came in; its host has decided whether it meets a fault.
+    pub(crate) fn handle_request(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        command: &RemotingCommand,
+        fault: Option<Fault>,
+    ) {
         self.handle_timeout(now);
         if let Some(last_seen) = self.connections.get_mut(&connection) {
             *last_seen = now;
@@ -131,14 +146,34 @@ impl NameServer {
         if command.is_response() {
             return;
         }
-        let asker = Asker::new(connection, &command);
-        if let Err(refusal) = self.process(now, &asker, &command) {
+        let mut asker = Asker::new(connection, command);
+        match &fault {
+            None => {}
+            Some(Fault::Answer { code, remark }) => {
+                return self.replier.refuse(now, &asker, &Refusal::new(*code, remark), &[]);
+            }
+            Some(Fault::DropRequest) => return,
+            Some(Fault::CloseBefore) => return self.close_after_answers(connection),
+            Some(Fault::DropResponse | Fault::CloseAfter) => asker.silent = true,
+            Some(Fault::DelayResponse(delay)) => asker.delay = Some(*delay),
+        }
+        if let Err(refusal) = self.process(now, &asker, command) {
             self.replier.refuse(now, &asker, &refusal, &[]);
         }
+        if fault == Some(Fault::CloseAfter) {
+            self.close_after_answers(connection);
+        }
+    }
+
+    /// Whether there is such a connection.
+    #[must_use]
+    pub fn is_connected(&self, connection: ConnectionId) -> bool {
+        self.connections.contains_key(&connection)
     }
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.replier.release(now);
         if now < self.next_scan {
             return;
         }
@@ -156,6 +191,9 @@ impl NameServer {
 
     /// The next thing to do. After `Wait` there is nothing until the next input.
     pub fn poll_output(&mut self) -> NameServerOutput {
+        if let Some((connection, frames)) = self.answered.pop_front() {
+            return NameServerOutput::Transmit { connection, frames };
+        }
         if let Some(connection) = self.closing.pop() {
             return NameServerOutput::Close { connection };
         }
@@ -163,9 +201,17 @@ impl NameServer {
             Some((connection, frames)) => NameServerOutput::Transmit { connection, frames },
             None => {
                 let watched = !self.connections.is_empty() || !self.routes.is_empty();
-                NameServerOutput::Wait(watched.then_some(self.next_scan))
+                let scan = watched.then_some(self.next_scan);
+                NameServerOutput::Wait(scan.into_iter().chain(self.replier.release_due()).min())
             }
         }
+    }
+
+    /// Closes a connection; what was answered before still goes out.
+    fn close_after_answers(&mut self, connection: ConnectionId) {
+        self.answered.extend(std::iter::from_fn(|| self.replier.outbox.pop()));
+        self.drop_connection(connection);
+        self.closing.push(connection);
     }
 
     fn drop_connection(&mut self, connection: ConnectionId) {

@@ -13,7 +13,7 @@ use rocketmq_client_core::time::Instant;
 use super::{Handled, not_supported};
 use crate::asker::{Asker, Refusal, nullable, or_null};
 use crate::broker::Broker;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, FlushDisk};
 use crate::reply::Answer;
 use crate::settings::{Setting, bool_setting, change, millis_setting, number_setting, show};
 
@@ -39,6 +39,7 @@ const SETTINGS: &[Setting<BrokerConfig>] = &[
     fixed_setting!("traceTopicEnable", |config| config.trace_topic.to_string()),
     bool_setting!("autoCreateTopicEnable", auto_create_topic),
     bool_setting!("autoCreateSubscriptionGroup", auto_create_group),
+    bool_setting!("slaveReadEnable", slave_read),
     bool_setting!("longPollingEnable", long_polling),
     number_setting!("defaultTopicQueueNums", default_topic_queues),
     number_setting!("maxTransferCountOnMessageInMemory", pull_count_max),
@@ -50,6 +51,10 @@ const SETTINGS: &[Setting<BrokerConfig>] = &[
     fixed_setting!("registerNameServerPeriod", |config| millis(config.register_period)),
     fixed_setting!("flushConsumerOffsetInterval", |config| millis(config.offset_flush_period)),
     fixed_setting!("flushDelayOffsetInterval", |config| millis(config.delay_flush_period)),
+    fixed_setting!("flushDiskType", |config| match config.flush_disk {
+        FlushDisk::Async => "ASYNC_FLUSH".to_owned(),
+        FlushDisk::Sync => "SYNC_FLUSH".to_owned(),
+    }),
     fixed_setting!("mappedFileSizeCommitLog", |config| config.log_segment_bytes.to_string()),
 ];
 

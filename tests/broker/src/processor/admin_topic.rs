@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rocketmq_client_core::message::names;
+#[cfg(feature = "serve")]
+use rocketmq_client_core::message::perm;
 use rocketmq_client_core::remoting::{
     CreateTopicListRequestBody, CreateTopicRequestHeader, GetAllTopicConfigRequestHeader,
     GetAllTopicConfigResponseHeader, GetTopicConfigRequestHeader, RemotingCommand, ResponseCode, TopicConfig,
@@ -16,6 +18,8 @@ use super::{Handled, attributes, bad_body};
 use crate::asker::{Asker, Refusal, nullable};
 use crate::broker::Broker;
 use crate::reply::Answer;
+#[cfg(feature = "serve")]
+use crate::topic::topic_config;
 use crate::topic::validate_topic;
 
 /// Java has no limit; a mistyped number of queues must not keep tools busy for ever.
@@ -52,6 +56,21 @@ impl Broker {
         let wall = self.wall(now);
         self.topics.put(wall, config);
         self.replier.done(now, asker, Bytes::new());
+        Ok(())
+    }
+
+    /// Creates a topic, or gives it so many queues, as the request for it does.
+    #[cfg(feature = "serve")]
+    pub(crate) fn create_topic(&mut self, now: Instant, topic: &str, queues: i32) -> Handled {
+        self.check_topic_name(topic)?;
+        if !(1..=QUEUES_MAX).contains(&queues) {
+            let remark = format!("topic {topic} can have 1 to {QUEUES_MAX} queues, not {queues}");
+            return Err(Refusal::new(ResponseCode::INVALID_PARAMETER, remark));
+        }
+        let wall = self.wall(now);
+        let config = topic_config(topic, queues, perm::READ | perm::WRITE);
+        self.topics.put(wall, config);
+        self.register_changes();
         Ok(())
     }
 

@@ -45,6 +45,9 @@ pub(crate) type Handled = Result<(), Refusal>;
 impl Broker {
     pub(crate) fn process(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) {
         let code = command.request_code();
+        if let Err(refusal) = self.reject_at_slave(code) {
+            return self.replier.refuse(now, asker, &refusal, &[]);
+        }
         let is_send = matches!(
             code,
             RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 | RequestCode::SEND_BATCH_MESSAGE

@@ -130,6 +130,9 @@ impl Broker {
 
     /// Java: `AdminBrokerProcessor#resetOffsetInner`, with `useServerSideResetOffset`.
     pub(crate) fn reset_offset(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
+        if self.is_slave() {
+            return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, "Can not reset offset in slave broker"));
+        }
         let (group, topic) = (nullable(command, "group"), nullable(command, "topic"));
         let (group, topic) = (or_null(&group), or_null(&topic));
         let Some(config) = self.topics.get(topic) else {

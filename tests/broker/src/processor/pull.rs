@@ -80,7 +80,8 @@ impl Broker {
         }
         let (queue, result) = self.read(&request);
         let may_wait = header.sys_flag & sys_flag::pull::SUSPEND != 0;
-        if may_wait && pull_code(&result, request.offset) == ResponseCode::PULL_NOT_FOUND {
+        if may_wait && !self.is_slave() && pull_code(&result, request.offset) == ResponseCode::PULL_NOT_FOUND
+        {
             let timeout = match self.config.long_polling {
                 true => Duration::from_millis(u64::try_from(header.suspend_timeout_millis).unwrap_or(0)),
                 false => Duration::from_secs(1),
@@ -192,7 +193,7 @@ impl Broker {
         let queue = self.store.queue_or_create(&request.topic, request.queue_id);
         let reset = self.offsets.take_reset(&request.group, &request.topic, request.queue_id);
         let found = self.store.queue(queue);
-        let result = match reset {
+        let mut result = match reset {
             Some(next) => GetResult {
                 status: GetStatus::OffsetReset,
                 next,
@@ -203,6 +204,13 @@ impl Broker {
             None => found
                 .read(&self.store.log, request.offset, request.limits, |code| request.filter.matches(code)),
         };
+        if self.is_slave()
+            && result.status != GetStatus::Found
+            && result.status != GetStatus::NoMatchedMessage
+        {
+            // Java: `offsetCheckInSlave` is false.
+            result.next = request.offset;
+        }
         (queue, result)
     }
 
@@ -216,7 +224,13 @@ impl Broker {
             group_sys_flag: Some(request.group_sys_flag),
             ..Default::default()
         };
-        let code = pull_code(result, request.offset);
+        // Java: a slave that is no acting master takes its group for one with a master, and sends
+        // consumers there when it has nothing for them.
+        let code = match pull_code(result, request.offset) {
+            ResponseCode::SUCCESS => ResponseCode::SUCCESS,
+            _ if self.is_slave() => ResponseCode::PULL_RETRY_IMMEDIATELY,
+            code => code,
+        };
         let answer = Answer { code, remark: Some(result.status.name()), extra: &[] };
         let store = &self.store;
         let body = result.records.iter().filter_map(|number| store.bytes(*number));

@@ -19,6 +19,10 @@ impl Broker {
         inner: &Inner<'_>,
         scan: &Scan<'_>,
     ) -> Result<Appended, Refusal> {
+        if self.is_slave() {
+            let remark = "service not available now. It may be caused by messages being put to a slave";
+            return Err(Refusal::new(ResponseCode::SERVICE_NOT_AVAILABLE, remark));
+        }
         self.check_sizes(inner.body.len(), inner.properties.len())?;
         let kind = sys_flag::transaction_type(inner.sys_flag);
         let may_wait = kind == sys_flag::TRANSACTION_NOT || kind == sys_flag::TRANSACTION_COMMIT;

@@ -183,6 +183,9 @@ impl Broker {
             tags_code: 0,
         };
         let appended = self.put(now, &inner, &scan)?;
+        if !scan.unflushed {
+            self.store.wait_for_flush();
+        }
         let id = offset_msg_id(self.config.addr, appended.position_i64());
         Ok(SendMessageResponseHeader {
             msg_id: Cow::Owned(id.into()),

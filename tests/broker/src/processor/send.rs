@@ -234,6 +234,9 @@ impl Broker {
         let put = self.put(now, &inner, &scan);
         self.scratch = properties;
         let appended = put?;
+        if !scan.unflushed {
+            self.store.wait_for_flush();
+        }
         let id = offset_msg_id(self.config.addr, appended.position_i64());
         let recall = if scan.is_timer { self.recall_handle(&place.topic, appended, uniq_key) } else { None };
         let header = SendMessageResponseHeader {
@@ -364,6 +367,9 @@ impl Broker {
             transaction_id: outer.uniq_key.map(Cow::Borrowed),
             ..Default::default()
         };
+        if !outer.unflushed {
+            self.store.wait_for_flush();
+        }
         self.answer_send(now, asker, &header);
         Ok(())
     }

@@ -15,6 +15,8 @@ pub(crate) struct Scan<'a> {
     pub(crate) is_timer: bool,
     pub(crate) priority: Option<i32>,
     pub(crate) has_sharding_key: bool,
+    /// The send is answered before the message is flushed. Java: `isWaitStoreMsgOK`.
+    pub(crate) unflushed: bool,
     /// Holds a property that the broker writes itself, as a message that a client sends on does.
     pub(super) has_broker_own: bool,
 }
@@ -28,6 +30,7 @@ impl<'a> Scan<'a> {
                 property::TAGS => scan.tags = Some(value),
                 property::UNIQ_KEY => scan.uniq_key = Some(value),
                 property::DELAY => scan.delay_level = value.parse().unwrap_or(0),
+                property::WAIT => scan.unflushed = !value.eq_ignore_ascii_case("true"),
                 property::TRAN_MSG => scan.is_transaction = value.eq_ignore_ascii_case("true"),
                 property::TIMER_DELAY_SEC | property::TIMER_DELAY_MS | property::TIMER_DELIVER_MS => {
                     scan.is_timer = true;

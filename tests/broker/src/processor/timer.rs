@@ -154,6 +154,10 @@ impl Broker {
             let remark = "recall failed, operation is forbidden";
             return Err(Refusal::new(ResponseCode::NO_PERMISSION, remark));
         }
+        if self.is_slave() {
+            let remark = "recall failed, broker service not available";
+            return Err(Refusal::new(ResponseCode::SLAVE_NOT_AVAILABLE, remark));
+        }
         if self.topics.get(&topic).is_none() {
             let remark = format!("recall failed, the topic[{topic}] not exist");
             return Err(Refusal::new(ResponseCode::TOPIC_NOT_EXIST, remark));

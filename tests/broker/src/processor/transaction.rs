@@ -12,6 +12,7 @@ use super::Handled;
 use super::text::{Scan, copy_without, pair};
 use crate::asker::{Asker, Refusal};
 use crate::broker::Broker;
+use crate::reply::NOT_SET;
 use crate::store::{Appended, Inner};
 use crate::transaction::half_queue;
 
@@ -26,6 +27,9 @@ impl Broker {
         command: &RemotingCommand,
     ) -> Handled {
         let header: EndTransactionRequestHeader<'_> = command.header()?;
+        if self.is_slave() {
+            return Err(Refusal::new(ResponseCode::SLAVE_NOT_AVAILABLE, NOT_SET));
+        }
         let decision = header.commit_or_rollback;
         if decision != sys_flag::TRANSACTION_COMMIT && decision != sys_flag::TRANSACTION_ROLLBACK {
             // Java answers nothing at all here: the producer doesn't know yet.

@@ -1,17 +1,21 @@
 //! Settings of a [`DevBroker`].
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use mio::net::TcpListener;
+use rocketmq_client_core::route::MASTER_ID;
 
 use super::DevBroker;
-use super::poll::{NAME_SERVER, WAKER};
-use super::world::{Clock, World};
+use super::poll::WAKER;
+use super::world::World;
 use crate::config::{BrokerConfig, DelayLevels};
-use crate::name_server::{NameServer, NameServerConfig};
+use crate::name_server::NameServerConfig;
+
+/// Brokers' names end with a letter.
+const SERVERS_MAX: usize = 26;
+const SLAVES_MAX: usize = 4;
 
 /// Settings of a [`DevBroker`]. Ports are free ones unless set.
 #[derive(Clone, Debug)]
@@ -19,8 +23,11 @@ pub struct DevBrokerBuilder {
     ip: IpAddr,
     advertised_ip: Option<IpAddr>,
     name_server_port: u16,
+    name_server_count: usize,
+    topics: Vec<(String, i32)>,
     broker_port: u16,
     broker_count: usize,
+    slave_count: usize,
     seed: u64,
     broker: BrokerConfig,
     name_server: NameServerConfig,
@@ -32,8 +39,11 @@ impl Default for DevBrokerBuilder {
             ip: Ipv4Addr::LOCALHOST.into(),
             advertised_ip: None,
             name_server_port: 0,
+            name_server_count: 1,
+            topics: Vec::new(),
             broker_port: 0,
             broker_count: 1,
+            slave_count: 0,
             seed: 0,
             broker: BrokerConfig::default(),
             name_server: NameServerConfig::default(),
@@ -64,6 +74,21 @@ impl DevBrokerBuilder {
         self
     }
 
+    /// The number of name servers: 1. At least one, at most 26. Where the port is set, the others' follow it.
+    /// Every broker registers with all of them.
+    #[must_use]
+    pub fn name_server_count(mut self, count: usize) -> Self {
+        self.name_server_count = count.clamp(1, SERVERS_MAX);
+        self
+    }
+
+    /// A topic that every broker has from the start, with so many queues on each.
+    #[must_use]
+    pub fn topic(mut self, name: impl Into<String>, queues: i32) -> Self {
+        self.topics.push((name.into(), queues));
+        self
+    }
+
     /// The first broker's port; 0, the default, is any free one. Apache's is 10911. The others follow
     /// in steps of 10.
     #[must_use]
@@ -75,7 +100,15 @@ impl DevBrokerBuilder {
     /// The number of brokers, named `broker-a`, `broker-b` and so on: 1. At least one, at most 26.
     #[must_use]
     pub fn broker_count(mut self, count: usize) -> Self {
-        self.broker_count = count.clamp(1, 26);
+        self.broker_count = count.clamp(1, SERVERS_MAX);
+        self
+    }
+
+    /// The number of slaves that each broker has: 0. At most 4. They answer pulls only with
+    /// [`BrokerConfig::slave_read`]. See [`DevBroker::slave_of`].
+    #[must_use]
+    pub fn slave_count(mut self, count: usize) -> Self {
+        self.slave_count = count.min(SLAVES_MAX);
         self
     }
 
@@ -124,45 +157,51 @@ impl DevBrokerBuilder {
     /// Opens the ports and starts.
     ///
     /// # Errors
-    /// When a socket can't be opened, for example because a port is taken.
+    /// When a socket can't be opened, for example because a port is taken, or a topic can't be created.
     pub fn start(self) -> io::Result<DevBroker> {
         let poll = mio::Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
-        let mut listener = TcpListener::bind(SocketAddr::new(self.ip, self.name_server_port))?;
-        let name_server_addr = listener.local_addr()?;
-        let registry = poll.registry().try_clone()?;
-        registry.register(&mut listener, NAME_SERVER, mio::Interest::READABLE)?;
-        let clock = Clock::new();
-        let mut world = World {
-            name_server: NameServer::new(self.name_server.clone(), clock.now()),
-            name_server_addr,
-            name_server_listener: listener,
-            brokers: Vec::new(),
-            connections: std::collections::BTreeMap::new(),
-            touched: Vec::new(),
-            cut_offs: VecDeque::new(),
-            next_connection: 0,
-            clock,
-            registry,
-        };
+        let mut world = World::new(poll.registry().try_clone()?);
+        for index in 0..self.name_server_count {
+            let port = port_of(self.name_server_port, index);
+            let listener = TcpListener::bind(SocketAddr::new(self.ip, port))?;
+            world.add_name_server(self.name_server.clone(), listener)?;
+        }
         for index in 0..self.broker_count {
-            let (config, listener) = self.broker(index)?;
-            world.add_broker(config, listener, self.seed.wrapping_add(index as u64))?;
+            let (config, listener) = self.broker(index, index, MASTER_ID)?;
+            world.add_broker(config, listener, self.seed.wrapping_add(index as u64), None)?;
+        }
+        for slave in 0..self.broker_count * self.slave_count {
+            let (master, index) = (slave / self.slave_count, self.broker_count + slave);
+            let id = i64::try_from(slave % self.slave_count).unwrap_or(0) + MASTER_ID + 1;
+            let (config, listener) = self.broker(index, master, id)?;
+            world.add_broker(config, listener, self.seed.wrapping_add(index as u64), Some(master))?;
+        }
+        for (topic, queues) in &self.topics {
+            world.create_topic(topic, *queues)?;
         }
         DevBroker::run(world, poll, waker)
     }
 
-    fn broker(&self, index: usize) -> io::Result<(BrokerConfig, TcpListener)> {
-        let step = u16::try_from(index * 10).unwrap_or(0);
-        let port = if self.broker_port == 0 { 0 } else { self.broker_port.saturating_add(step) };
-        let listener = TcpListener::bind(SocketAddr::new(self.ip, port))?;
+    /// The settings and the port of a broker, which as a slave bears its master's name.
+    fn broker(&self, index: usize, master: usize, id: i64) -> io::Result<(BrokerConfig, TcpListener)> {
+        let listener = TcpListener::bind(SocketAddr::new(self.ip, port_of(self.broker_port, index * 10)))?;
         let bound = listener.local_addr()?;
-        let letter = char::from(b'a' + u8::try_from(index).unwrap_or(0));
+        let letter = char::from(b'a' + u8::try_from(master).unwrap_or(0));
         let config = BrokerConfig {
+            broker_id: id,
             broker_name: format!("broker-{letter}").into(),
             addr: SocketAddr::new(self.advertised_ip.unwrap_or(bound.ip()), bound.port()),
             ..self.broker.clone()
         };
         Ok((config, listener))
+    }
+}
+
+/// A port so many after the first; any free one where that isn't set.
+fn port_of(first: u16, step: usize) -> u16 {
+    match first {
+        0 => 0,
+        first => first.saturating_add(u16::try_from(step).unwrap_or(u16::MAX)),
     }
 }

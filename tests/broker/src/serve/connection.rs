@@ -47,7 +47,7 @@ pub(super) enum ReadEnd {
 /// Whose client this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    NameServer,
+    NameServer(usize),
     Broker(usize),
 }
 

@@ -10,10 +10,14 @@ use super::connection::Owner;
 use crate::output::ConnectionId;
 
 pub(super) const WAKER: Token = Token(0);
-pub(super) const NAME_SERVER: Token = Token(1);
-const BROKERS: usize = 2;
-/// Tokens from here on are connections. Brokers are far fewer.
+const NAME_SERVERS: usize = 1;
+const BROKERS: usize = 512;
+/// Tokens from here on are connections. Servers are far fewer.
 const CONNECTIONS: usize = 1_024;
+
+pub(super) fn name_server_token(index: usize) -> Token {
+    Token(NAME_SERVERS + index)
+}
 
 pub(super) fn broker_token(broker: usize) -> Token {
     Token(BROKERS + broker)
@@ -46,7 +50,7 @@ pub(super) fn run(mut poll: Poll, shared: &Shared) {
         for event in &events {
             match event.token() {
                 WAKER => {}
-                NAME_SERVER => world.accept(Owner::NameServer),
+                Token(token) if token < BROKERS => world.accept(Owner::NameServer(token - NAME_SERVERS)),
                 Token(token) if token < CONNECTIONS => world.accept(Owner::Broker(token - BROKERS)),
                 Token(token) => {
                     let id = ConnectionId((token - CONNECTIONS) as u64);

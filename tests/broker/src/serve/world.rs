@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry};
-use rocketmq_client_core::remoting::{FRAME_BYTES_MAX, FrameDecoder};
+use rocketmq_client_core::remoting::{FRAME_BYTES_MAX, FrameDecoder, RemotingCommand};
 use rocketmq_client_core::time::{Instant, Timestamp};
 
 use super::connection::{Connection, CutOff, Owner, ReadEnd};
-use super::poll::{broker_token, connection_token};
-use crate::broker::{Broker, Durability, Output};
-use crate::config::BrokerConfig;
+use super::poll::connection_token;
+use crate::broker::{Broker, Output};
+use crate::fault::Faults;
 use crate::name_server::{NameServer, NameServerOutput};
 use crate::output::{ConnectionId, Frames};
 
@@ -38,7 +38,7 @@ impl Clock {
         Instant::ZERO + (self.start.elapsed() + self.ahead)
     }
 
-    fn wall(&self, now: Instant) -> Timestamp {
+    pub(super) fn wall(&self, now: Instant) -> Timestamp {
         self.wall + (now - Instant::ZERO)
     }
 }
@@ -48,21 +48,33 @@ impl Clock {
 pub(super) struct Node {
     pub(super) machine: Broker,
     pub(super) addr: SocketAddr,
-    bound: SocketAddr,
+    pub(super) bound: SocketAddr,
     pub(super) listener: Option<TcpListener>,
-    /// Its connection to the name server, which is no socket.
-    registered_over: ConnectionId,
+    /// Its connections to the name servers, in their order, which are no sockets.
+    pub(super) registered_over: Vec<ConnectionId>,
+    /// The master that it follows, where it is a slave. Masters come before their slaves.
+    pub(super) master: Option<usize>,
+    /// So many records of its master's are not yet here.
+    pub(super) behind: u64,
+}
+
+/// A name server with its port; without a listener it is stopped.
+#[derive(Debug)]
+pub(super) struct NameNode {
+    pub(super) machine: NameServer,
+    pub(super) addr: SocketAddr,
+    pub(super) listener: Option<TcpListener>,
 }
 
 #[derive(Debug)]
 pub(super) struct World {
-    pub(super) name_server: NameServer,
-    pub(super) name_server_addr: SocketAddr,
-    pub(super) name_server_listener: TcpListener,
+    pub(super) name_servers: Vec<NameNode>,
     pub(super) brokers: Vec<Node>,
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     /// Connections that got something to write.
     pub(super) touched: Vec<ConnectionId>,
+    /// Faults that the next request meets, whoever it is for.
+    pub(super) faults: Faults,
     pub(super) cut_offs: VecDeque<CutOff>,
     pub(super) next_connection: u64,
     pub(super) clock: Clock,
@@ -70,67 +82,26 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn add_broker(
-        &mut self,
-        config: BrokerConfig,
-        listener: TcpListener,
-        seed: u64,
-    ) -> io::Result<()> {
-        let now = self.clock.now();
-        let (addr, bound) = (config.addr, listener.local_addr()?);
-        let machine = Broker::new(config, seed, now, self.clock.wall(now));
-        let registered_over = self.next_id();
-        self.brokers.push(Node { machine, addr, bound, listener: Some(listener), registered_over });
-        self.launch(self.brokers.len() - 1)
-    }
-
-    /// Opens the broker's port to the poll and registers it, so that its routes are there at once.
-    fn launch(&mut self, broker: usize) -> io::Result<()> {
-        let now = self.clock.now();
-        let node = &mut self.brokers[broker];
-        if let Some(listener) = &mut node.listener {
-            self.registry.register(listener, broker_token(broker), Interest::READABLE)?;
+    /// Machines without sockets yet.
+    pub(super) fn new(registry: Registry) -> Self {
+        Self {
+            name_servers: Vec::new(),
+            brokers: Vec::new(),
+            connections: BTreeMap::new(),
+            touched: Vec::new(),
+            faults: Faults::default(),
+            cut_offs: VecDeque::new(),
+            next_connection: 0,
+            clock: Clock::new(),
+            registry,
         }
-        let (peer, local) = (node.addr, self.name_server_addr);
-        self.name_server.handle_connected(now, node.registered_over, peer, local);
-        node.machine.handle_timeout(now);
-        self.pump(now);
-        Ok(())
-    }
-
-    pub(super) fn stop_broker(&mut self, broker: usize, crash: Option<Durability>) {
-        let now = self.clock.now();
-        let node = &mut self.brokers[broker];
-        let Some(mut listener) = node.listener.take() else { return };
-        if let Err(error) = self.registry.deregister(&mut listener) {
-            tracing::debug!(%error, "a listener was not known to the poll");
-        }
-        self.name_server.handle_closed(now, node.registered_over);
-        if let Some(keep) = crash {
-            node.machine = node.machine.crash(keep, now, self.clock.wall(now));
-        }
-        self.close_where(|connection| connection.owner == Owner::Broker(broker));
-    }
-
-    pub(super) fn start_broker(&mut self, broker: usize) -> io::Result<()> {
-        if self.brokers[broker].listener.is_some() {
-            return Ok(());
-        }
-        let listener = TcpListener::bind(self.brokers[broker].bound)?;
-        let now = self.clock.now();
-        let (wall, registered_over) = (self.clock.wall(now), self.next_id());
-        let node = &mut self.brokers[broker];
-        node.machine = node.machine.restart(now, wall);
-        node.listener = Some(listener);
-        node.registered_over = registered_over;
-        self.launch(broker)
     }
 
     pub(super) fn kill_connections(&mut self) {
         self.close_where(|_| true);
     }
 
-    fn close_where(&mut self, close: impl Fn(&Connection) -> bool) {
+    pub(super) fn close_where(&mut self, close: impl Fn(&Connection) -> bool) {
         let chosen = self.connections.iter().filter(|(_, connection)| close(connection));
         let chosen: Vec<_> = chosen.map(|(id, _)| *id).collect();
         for id in chosen {
@@ -154,7 +125,9 @@ impl World {
     }
 
     pub(super) fn timeout(&mut self, now: Instant) {
-        self.name_server.handle_timeout(now);
+        for node in self.name_servers.iter_mut().filter(|node| node.listener.is_some()) {
+            node.machine.handle_timeout(now);
+        }
         for node in self.brokers.iter_mut().filter(|node| node.listener.is_some()) {
             node.machine.handle_timeout(now);
         }
@@ -163,7 +136,7 @@ impl World {
     pub(super) fn accept(&mut self, owner: Owner) {
         loop {
             let listener = match owner {
-                Owner::NameServer => Some(&self.name_server_listener),
+                Owner::NameServer(index) => self.name_servers[index].listener.as_ref(),
                 Owner::Broker(broker) => self.brokers[broker].listener.as_ref(),
             };
             match listener.map(TcpListener::accept) {
@@ -189,7 +162,9 @@ impl World {
         self.registry.register(&mut stream, connection_token(id), Interest::READABLE | Interest::WRITABLE)?;
         let now = self.clock.now();
         match owner {
-            Owner::NameServer => self.name_server.handle_connected(now, id, peer, local),
+            Owner::NameServer(index) => {
+                self.name_servers[index].machine.handle_connected(now, id, peer, local);
+            }
             Owner::Broker(broker) => self.brokers[broker].machine.handle_connected(now, id, peer, local),
         }
         self.connections.insert(id, Connection::new(stream, owner));
@@ -201,11 +176,15 @@ impl World {
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         let end = connection.fill(to_the_end);
         loop {
+            let Some(connection) = self.connections.get_mut(&id) else { return false };
             match connection.decoder.next_frame() {
-                Ok(Some(command)) => match connection.owner {
-                    Owner::NameServer => self.name_server.handle_frame(now, id, command),
-                    Owner::Broker(broker) => self.brokers[broker].machine.handle_frame(now, id, command),
-                },
+                Ok(Some(command)) => {
+                    let owner = connection.owner;
+                    if !self.request(now, id, owner, command) {
+                        // What the client wrote behind a request that ended its connection is lost.
+                        return false;
+                    }
+                }
                 Ok(None) => break,
                 Err(error) => {
                     self.cut_off(id, CutOff::Frame(error));
@@ -221,15 +200,46 @@ impl World {
         false
     }
 
+    /// Hands a frame over. False when its connection is no more.
+    fn request(&mut self, now: Instant, id: ConnectionId, owner: Owner, command: RemotingCommand) -> bool {
+        let fault = if command.is_response() { None } else { self.faults.take(&command) };
+        match owner {
+            Owner::NameServer(index) => {
+                let machine = &mut self.name_servers[index].machine;
+                machine.handle_request(now, id, &command, fault);
+                machine.is_connected(id)
+            }
+            Owner::Broker(index) => {
+                let machine = &mut self.brokers[index].machine;
+                machine.handle_request(now, id, command, fault);
+                machine.is_connected(id)
+            }
+        }
+    }
+
     /// Carries outputs to their connections until all machines wait; the earliest deadline.
     pub(super) fn pump(&mut self, now: Instant) -> Option<Instant> {
         let mut deadline = None;
         for broker in 0..self.brokers.len() {
+            self.replicate(now, broker);
             deadline = earlier(deadline, self.pump_broker(now, broker));
         }
-        let deadline = earlier(deadline, self.pump_name_server());
+        for index in 0..self.name_servers.len() {
+            deadline = earlier(deadline, self.pump_name_server(index));
+        }
         self.flush();
         deadline
+    }
+
+    /// Brings a slave up to its master, as far as it is to come.
+    fn replicate(&mut self, now: Instant, broker: usize) {
+        let (before, from) = self.brokers.split_at_mut(broker);
+        let Some(slave) = from.first_mut().filter(|slave| slave.listener.is_some()) else { return };
+        let Some(master) = slave.master.and_then(|master| before.get(master)) else { return };
+        match master.listener {
+            Some(_) => slave.machine.replicate(now, &master.machine, slave.behind),
+            None => slave.machine.skip_replication(),
+        }
     }
 
     fn pump_broker(&mut self, now: Instant, broker: usize) -> Option<Instant> {
@@ -238,29 +248,46 @@ impl World {
             match self.brokers[broker].machine.poll_output() {
                 Output::Transmit { connection, frames } => self.transmit(connection, frames),
                 Output::Close { connection } => self.shut(connection),
-                Output::RegisterBroker { frame } => self.tell_name_server(now, broker, &frame),
+                Output::RegisterBroker { frame } => {
+                    for index in self.running_name_servers() {
+                        self.tell_name_server(now, broker, index, &frame);
+                    }
+                }
                 Output::QueryRoute { frame } => {
-                    self.tell_name_server(now, broker, &frame);
-                    // The broker gets the answer before it is asked for its next output.
-                    self.pump_name_server();
+                    if let Some(index) = self.running_name_servers().next() {
+                        self.tell_name_server(now, broker, index, &frame);
+                        // The broker gets the answer before it is asked for its next output.
+                        self.pump_name_server(index);
+                    }
                 }
                 Output::Wait(deadline) => return deadline,
             }
         }
     }
 
-    fn tell_name_server(&mut self, now: Instant, broker: usize, frame: &[u8]) {
+    /// The name servers that are running, by index.
+    pub(super) fn running_name_servers(&self) -> impl Iterator<Item = usize> + use<> {
+        let running: Vec<_> = (0..self.name_servers.len())
+            .filter(|index| self.name_servers[*index].listener.is_some())
+            .collect();
+        running.into_iter()
+    }
+
+    fn tell_name_server(&mut self, now: Instant, broker: usize, index: usize, frame: &[u8]) {
         let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
         decoder.buffer_mut().extend_from_slice(frame);
         if let Ok(Some(command)) = decoder.next_frame() {
-            self.name_server.handle_frame(now, self.brokers[broker].registered_over, command);
+            let over = self.brokers[broker].registered_over[index];
+            self.name_servers[index].machine.handle_frame(now, over, command);
         }
     }
 
-    /// The name server answers a broker.
+    /// A name server answers a broker.
     fn tell_broker(&mut self, id: ConnectionId, frames: &Frames) {
         let now = self.clock.now();
-        let Some(node) = self.brokers.iter_mut().find(|node| node.registered_over == id) else { return };
+        let Some(node) = self.brokers.iter_mut().find(|node| node.registered_over.contains(&id)) else {
+            return;
+        };
         let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
         frames.parts().iter().for_each(|part| decoder.buffer_mut().extend_from_slice(part));
         while let Ok(Some(answer)) = decoder.next_frame() {
@@ -268,9 +295,10 @@ impl World {
         }
     }
 
-    fn pump_name_server(&mut self) -> Option<Instant> {
+    fn pump_name_server(&mut self, index: usize) -> Option<Instant> {
+        self.name_servers[index].listener.as_ref()?;
         loop {
-            match self.name_server.poll_output() {
+            match self.name_servers[index].machine.poll_output() {
                 NameServerOutput::Transmit { connection, frames } => self.transmit(connection, frames),
                 NameServerOutput::Close { connection } => self.shut(connection),
                 NameServerOutput::Wait(deadline) => return deadline,
@@ -319,7 +347,7 @@ impl World {
         self.shut(id);
         let now = self.clock.now();
         match owner {
-            Owner::NameServer => self.name_server.handle_closed(now, id),
+            Owner::NameServer(index) => self.name_servers[index].machine.handle_closed(now, id),
             Owner::Broker(broker) => self.brokers[broker].machine.handle_closed(now, id),
         }
     }
@@ -327,13 +355,15 @@ impl World {
     /// Ends a connection that its machine has already forgotten.
     fn shut(&mut self, id: ConnectionId) {
         if let Some(mut connection) = self.connections.remove(&id) {
+            // What was answered before goes out, as far as the socket takes it.
+            let _ = connection.flush();
             // Both may fail because the peer was faster, which is as good.
             let _ = self.registry.deregister(&mut connection.stream);
             let _ = connection.stream.shutdown(Shutdown::Both);
         }
     }
 
-    fn next_id(&mut self) -> ConnectionId {
+    pub(super) fn next_id(&mut self) -> ConnectionId {
         self.next_connection += 1;
         ConnectionId(self.next_connection)
     }

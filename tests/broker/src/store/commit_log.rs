@@ -63,6 +63,11 @@ impl CommitLog {
         self.first + self.records.len() as u64
     }
 
+    /// Where the log ends: the number and the physical offset of the next record.
+    pub(crate) fn mark(&self) -> (u64, u64) {
+        (self.next(), self.end)
+    }
+
     /// Appends what `encode` writes; it is told the physical offset.
     pub(crate) fn append(
         &mut self,
@@ -87,6 +92,13 @@ impl CommitLog {
             stored_at: meta.stored_at,
         });
         self.records.back().expect("a record was just pushed")
+    }
+
+    /// Appends a record of another log that is the same up to here.
+    pub(crate) fn append_copy(&mut self, record: Record) {
+        debug_assert_eq!(record.position, self.end, "the logs are the same");
+        self.end = record.position + record.bytes.len() as u64;
+        self.records.push_back(record);
     }
 
     /// The record with this number, unless it expired or was never written.

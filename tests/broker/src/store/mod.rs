@@ -5,6 +5,8 @@
 
 pub(crate) mod commit_log;
 pub(crate) mod consume_queue;
+mod flush;
+mod follow;
 pub(crate) mod index;
 
 use std::collections::BTreeMap;
@@ -18,7 +20,9 @@ use rocketmq_client_core::time::{Instant, Timestamp};
 
 use self::commit_log::{CommitLog, Record, RecordMeta};
 use self::consume_queue::{ConsumeQueue, Entry};
+use self::flush::Flusher;
 use self::index::Index;
+use crate::config::BrokerConfig;
 
 /// A queue's place in [`Store`]. Never used again, also when its topic is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,16 +71,18 @@ pub(crate) struct Store {
     names: Vec<(Arc<str>, i32)>,
     by_topic: BTreeMap<Arc<str>, BTreeMap<i32, QueueRef>>,
     index: Index,
+    flusher: Flusher,
     /// Number of the next record to dispatch.
     dispatched: u64,
 }
 
 impl Store {
-    /// An empty store that signs its records with `host`.
-    pub(crate) fn new(host: SocketAddr, lag: Duration) -> Self {
+    /// An empty store.
+    pub(crate) fn new(config: &BrokerConfig, now: Instant) -> Self {
         Self {
-            host,
-            lag,
+            host: config.addr,
+            lag: config.dispatch_lag,
+            flusher: Flusher::new(config.flush_disk, now, (0, 0)),
             log: CommitLog::default(),
             queues: Vec::new(),
             names: Vec::new(),
@@ -89,6 +95,8 @@ impl Store {
     /// Appends. The caller has checked sizes. Store times never go back along the log while the
     /// clock doesn't; a clock that goes back is written as it is.
     pub(crate) fn append(&mut self, now: Instant, wall: Timestamp, message: &Inner<'_>) -> Appended {
+        // What comes now is too late for the flushes so far.
+        self.flusher.catch_up(now, self.log.mark());
         let queue = self.queue_or_create(message.topic, message.queue_id);
         let queue_offset = self.queues[queue.0 as usize].next;
         let meta = RecordMeta {
@@ -124,6 +132,22 @@ impl Store {
         });
         self.queues[queue.0 as usize].next += 1;
         Appended { position: record.position, queue_offset }
+    }
+
+    /// A send is answered: with a synchronous flush everything so far is on the disk.
+    pub(crate) fn wait_for_flush(&mut self) {
+        self.flusher.wait_for(self.log.mark());
+    }
+
+    /// The number of the first record that a power loss takes.
+    pub(crate) fn flushed(&mut self, now: Instant) -> u64 {
+        self.flusher.catch_up(now, self.log.mark());
+        self.flusher.next()
+    }
+
+    /// A new process takes what it finds for flushed, as Java's does.
+    pub(crate) fn flushes_anew(&mut self, config: &BrokerConfig, now: Instant) {
+        self.flusher = Flusher::new(config.flush_disk, now, self.log.mark());
     }
 
     /// Makes appended records visible whose lag is over, and names the queues that grew.
@@ -216,6 +240,12 @@ impl Store {
     /// The queue by name, if it was ever written or read.
     pub(crate) fn queue_of(&self, topic: &str, queue_id: i32) -> Option<&ConsumeQueue> {
         self.find(topic, queue_id).map(|found| self.queue(found))
+    }
+
+    /// The queues of a topic that were ever written or read, in the order of their ids.
+    #[cfg(feature = "serve")]
+    pub(crate) fn queues_of(&self, topic: &str) -> impl Iterator<Item = &ConsumeQueue> {
+        self.by_topic.get(topic).into_iter().flat_map(BTreeMap::values).map(|queue| self.queue(*queue))
     }
 
     /// Removes a topic's queues. Its records stay in the log, readable by position.

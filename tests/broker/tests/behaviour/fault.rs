@@ -6,7 +6,7 @@ use rocketmq_client_core::remoting::{
     HeartbeatRequestHeader, RequestCode, ResponseCode, UpdateConsumerOffsetRequestHeader,
 };
 use rocketmq_client_core::time::Timestamp;
-use rocketmq_dev_broker::{Durability, Fault};
+use rocketmq_dev_broker::{BrokerConfig, Durability, Fault, FlushDisk};
 
 use crate::world::{START_MS, World, bodies, heartbeat, send_header, world};
 
@@ -194,4 +194,79 @@ fn a_client_that_left_while_the_broker_was_frozen_is_no_member_after_it_thaws() 
     world.broker.faults_mut().freeze(false);
     world.drain();
     assert_eq!(world.broker.members("G").count(), 0);
+}
+
+#[test]
+fn a_connection_that_ends_with_its_request_ends_its_clients_membership() {
+    for (fault, stored) in [(Fault::CloseBefore, 0), (Fault::CloseAfter, 1)] {
+        let mut world = world();
+        let client = world.connect(1);
+        world.heartbeat(client, "c", "G", &["T"]);
+        world.broker.faults_mut().add(fault.on_sends().topic("T"));
+        let frame = world.frame(310, &send_header("T", 0, ""), &[], b"x");
+        let opaque = world.post(client, frame);
+        assert!(world.take(opaque).is_none() && world.closed == [client]);
+        assert_eq!((world.broker.messages("T").len(), world.broker.members("G").count()), (stored, 0));
+    }
+}
+
+#[test]
+fn a_power_loss_takes_what_the_asynchronous_flush_had_not_reached() {
+    let mut world = world();
+    let client = world.connect(1);
+    world.sent(client, "T", 0, &[], "flushed with the first");
+    world.advance(Duration::from_millis(600));
+    world.sent(client, "T", 0, &[], "small, waits for the tenth second");
+    world.advance(9 * SECOND);
+    world.crash(Durability::Flushed);
+    assert_eq!(bodies(&world.broker.messages("T")), ["flushed with the first"]);
+    let client = world.connect(2);
+    world.sent(client, "T", 0, &[], &"x".repeat(20_000));
+    world.advance(Duration::from_millis(500));
+    world.sent(client, "T", 0, &[], "lost");
+    world.crash(Durability::Flushed);
+    assert_eq!(world.broker.messages("T").len(), 2, "four pages don't wait");
+    let client = world.connect(3);
+    world.sent(client, "T", 0, &[], "small, again");
+    world.advance(11 * SECOND);
+    world.crash(Durability::Flushed);
+    assert_eq!(world.broker.messages("T").len(), 3);
+}
+
+#[test]
+fn a_power_loss_takes_no_answered_message_from_a_synchronous_flush_but_those_that_did_not_wait() {
+    let mut world = World::with(BrokerConfig { flush_disk: FlushDisk::Sync, ..Default::default() });
+    let client = world.connect(1);
+    world.sent(client, "T", 0, &[("WAIT", "true")], "a");
+    world.sent(client, "T", 0, &[("WAIT", "false")], "b");
+    world.sent(client, "T", 0, &[], "c");
+    world.sent(client, "T", 0, &[("WAIT", "false")], "d");
+    world.crash(Durability::Flushed);
+    assert_eq!(bodies(&world.broker.messages("T")), ["a", "b", "c"], "b went with c");
+}
+
+#[test]
+fn a_clean_restart_flushes_everything() {
+    let mut world = world();
+    let client = world.connect(1);
+    world.sent(client, "T", 0, &[], "a");
+    world.broker = world.broker.restart(world.now, Timestamp::from_millis(START_MS));
+    world.crash(Durability::Flushed);
+    assert_eq!(bodies(&world.broker.messages("T")), ["a"]);
+}
+
+#[test]
+fn a_client_that_wrote_while_the_broker_was_frozen_is_not_taken_for_silent_when_it_thaws() {
+    let mut world = world();
+    let (writer, silent) = (world.connect(1), world.connect(2));
+    world.broker.faults_mut().freeze(true);
+    let frame = world.frame(310, &send_header("T", 0, ""), &[], b"x");
+    let opaque = world.post(writer, frame);
+    world.advance(180 * SECOND);
+    assert_eq!(world.broker.backlog(), 1);
+    world.broker.faults_mut().freeze(false);
+    world.broker.handle_timeout(world.now);
+    world.drain();
+    assert_eq!((world.take(opaque).map(|answer| answer.code), &world.closed[..]), (Some(0), &[silent][..]));
+    assert_eq!(world.broker.backlog(), 0);
 }

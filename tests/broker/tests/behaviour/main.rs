@@ -13,6 +13,7 @@ mod relay;
 mod reply;
 mod retry;
 mod send;
+mod slave;
 mod timer;
 mod tools;
 mod transaction;
