@@ -20,8 +20,11 @@ use crate::{Adapter, Failure, Verdict, timer};
 
 /// Cycles when nothing is said: a few seconds for all adapters.
 pub const CYCLES: usize = 200;
-/// Cycles before the first measurement: allocators and pools of threads have what they need by then.
+/// Cycles before the first measurement, and how many more for so many that are measured: allocators and
+/// stacks have what they need by then. A client without a runtime leaves a thread for a few milliseconds, so
+/// quick cycles need as many stacks as there were clients in that time.
 const WARM_UP: usize = 100;
+const WARM_UP_SHARE: usize = 4;
 /// From so many cycles on memory is compared: before, pages that are touched for the first time are too large
 /// a part of it.
 const CYCLES_FOR_MEMORY: usize = 2_000;
@@ -99,7 +102,7 @@ fn measure(name: &str, cycles: usize, say: &impl Fn(&str)) -> Verdict {
 }
 
 async fn repeated(what: &str, cycles: usize, one: impl AsyncFn(usize) -> Verdict) -> Verdict<String> {
-    for cycle in 0..WARM_UP {
+    for cycle in 0..WARM_UP + cycles / WARM_UP_SHARE {
         one(cycle).await?;
     }
     let before = Usage::settled(|_| true).await?;
