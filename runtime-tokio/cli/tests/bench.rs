@@ -102,6 +102,21 @@ fn an_idle_consumer_and_a_start_are_measured() {
 }
 
 #[test]
+fn brokers_are_started_alone_and_together_and_leave_nothing() {
+    let object = bench(&["broker", "--times", "2", "--brokers", "3"]);
+    assert!(object["start_to_ready_ms"]["median"].as_f64().is_some_and(|ms| ms > 0.0), "{object}");
+    let many = &object["many"];
+    assert!(many["start_serve_stop_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{object}");
+    if cfg!(target_os = "linux") {
+        assert_eq!(
+            (many["threads_left"].as_u64(), many["files_left"].as_u64()),
+            (Some(0), Some(0)),
+            "{object}"
+        );
+    }
+}
+
+#[test]
 fn a_measurement_that_can_not_be_is_refused() {
     let output = rmq(&["bench", "latency", "--null"]);
     assert_eq!(output.status.code(), Some(2));

@@ -18,6 +18,8 @@ pub(crate) enum BenchCommand {
     Idle(IdleArgs),
     /// How long a process takes to start, send one message and end; a consumer, to its first message
     Start(StartArgs),
+    /// What the development broker takes to start, alone and a hundred in one process
+    Broker(BrokerArgs),
     /// Serve as name server and broker that answers every frame at once and stores nothing
     NullServer(NullArgs),
 }
@@ -31,7 +33,7 @@ impl BenchCommand {
             Self::Latency(args) => args.common.block.as_ref(),
             Self::Idle(args) => args.common.block.as_ref(),
             Self::Start(args) => args.common.block.as_ref(),
-            Self::NullServer(_) => None,
+            Self::Broker(_) | Self::NullServer(_) => None,
         }
     }
 }
@@ -222,6 +224,19 @@ pub(crate) struct StartArgs {
     /// How often to start
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub(super) times: u16,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BrokerArgs {
+    /// How often to start a process
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(super) times: u16,
+    /// Brokers to start in one process, each to store one message
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(super) brokers: u16,
+    /// Print the outcome as one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -60,7 +60,12 @@ fn switches() -> Option<u64> {
 
 /// `VmRSS` is resident now, `VmHWM` was at most.
 pub(super) fn memory_kb(name: &str) -> Option<u64> {
-    field(&fs::read_to_string("/proc/self/status").ok()?, name)
+    memory_kb_of(std::process::id(), name)
+}
+
+/// The same of another process.
+pub(super) fn memory_kb_of(pid: u32, name: &str) -> Option<u64> {
+    field(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, name)
 }
 
 fn field(status: &str, name: &str) -> Option<u64> {

@@ -5,6 +5,7 @@
 
 mod args;
 mod block;
+mod broker;
 mod frames;
 mod limit;
 mod meter;
@@ -87,6 +88,7 @@ async fn measure(command: &BenchCommand) -> Result<(), CliError> {
         }
         BenchCommand::Idle(args) => idle(args).await,
         BenchCommand::Start(args) => start(args).await,
+        BenchCommand::Broker(args) => show_object(broker::run(args).await?, args.json),
         BenchCommand::NullServer(_) => Ok(()),
     }
 }

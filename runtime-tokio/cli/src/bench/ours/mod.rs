@@ -39,7 +39,7 @@ pub(super) fn run(command: &BenchCommand, spec: &Spec) -> Result<serde_json::Val
         BenchCommand::Latency(args) => latency::run(args, spec)?.to_json(),
         BenchCommand::Idle(args) => idle::run(args, spec)?,
         BenchCommand::Start(args) => start::run(args, spec)?,
-        BenchCommand::NullServer(_) => serde_json::Value::Null,
+        BenchCommand::Broker(_) | BenchCommand::NullServer(_) => serde_json::Value::Null,
     })
 }
 
