@@ -59,9 +59,10 @@ impl PushConsumer {
         let before = owned.cache.bytes();
         owned.cache.settle(offset);
         owned.last_consume = Some(now);
-        let (freed, full) = (before - owned.cache.bytes(), matches!(owned.fetch, Fetch::Full(_)));
+        let freed = before - owned.cache.bytes();
         self.free_bytes(shared, now, freed);
-        if full {
+        // Looked at only now: the freed bytes may have let this queue go on already, and it has one pull.
+        if self.owned.get(id).is_some_and(|owned| matches!(owned.fetch, Fetch::Full(_))) {
             self.proceed(shared, now, id);
         }
     }
