@@ -53,6 +53,19 @@ fn a_consumer_that_has_too_many_bytes_fetches_nothing_and_goes_on_at_once_when_i
 }
 
 #[test]
+fn a_queue_whose_own_message_made_room_is_pulled_from_once() {
+    let mut world = World::new();
+    world.start_with("*", |config| config.cached_bytes_max = 1);
+    world.pass(1_000);
+    world.publish(0, &["a"]);
+    assert_eq!(world.queue(TOPIC, 0).fetch, Fetch::Full(Full::TotalBytes));
+    let pulls = world.requests(RequestCode::PULL_MESSAGE).len();
+    let token = world.take()[0];
+    world.settle(token, Ack::Done);
+    assert_eq!(world.requests(RequestCode::PULL_MESSAGE).len(), pulls + 1);
+}
+
+#[test]
 fn bytes_of_a_queue_that_is_given_up_are_free_again() {
     let mut world = World::with_queues(2);
     world.start_with("*", |config| config.cached_bytes_max = 1);
