@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rocketmq_client_core::driver::ConsumerControl;
 use rocketmq_client_core::remoting::ResponseCode;
 use rocketmq_dev_broker::{Durability, Fault};
 
@@ -22,6 +23,7 @@ enum Heal {
     Thaw(NodeId),
     Answers(NodeId),
     Behaviour(NodeId, FaultKind),
+    Resume(ConsumerControl),
 }
 
 impl Stage {
@@ -32,6 +34,10 @@ impl Stage {
         let heal = self.begin(&fault).await;
         self.ctx.sleep(fault.lasts).await;
         self.note(|| format!("HEAL {}", fault.kind));
+        if let Heal::Resume(control) = heal {
+            let resumed = control.resume().await;
+            return self.note(|| format!("resumed: {resumed:?}"));
+        }
         self.heal(heal);
     }
 
@@ -61,10 +67,19 @@ impl Stage {
                 }
                 Heal::Nothing
             }
-            F::HandlerSlow | F::HandlerRetries | F::HandlerPanics => {
+            F::HandlerSlow | F::HandlerRetries | F::HandlerPanics | F::HandlerHangs => {
                 let Some(node) = self.member_node(fault.target) else { return Heal::Nothing };
                 self.behave(node, fault.kind);
                 Heal::Behaviour(node, fault.kind)
+            }
+            F::ConsumerSuspended => {
+                let Some(control) = self.started_member(fault.target) else { return Heal::Nothing };
+                let suspended = control.suspend().await;
+                self.note(|| format!("suspended: {suspended:?}"));
+                if suspended.is_ok() {
+                    self.count(fault.kind);
+                }
+                Heal::Resume(control)
             }
             F::WallClockJump => {
                 let clients = self.client_nodes();
@@ -147,7 +162,7 @@ fn begin_in(world: &mut World, fault: &FaultItem, clients: &[NodeId]) -> Heal {
 
 fn heal_in(world: &mut World, heal: Heal) {
     match heal {
-        Heal::Nothing | Heal::Behaviour(..) => {}
+        Heal::Nothing | Heal::Behaviour(..) | Heal::Resume(_) => {}
         Heal::Condition(id) => {
             world.network.conditions.heal(id);
             let (network, mut time) = world.network();

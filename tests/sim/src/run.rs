@@ -6,6 +6,7 @@ use rocketmq_client_core::time::Instant;
 use rocketmq_dev_broker::{BrokerConfig, DelayLevels};
 
 use crate::ctx::Ctx;
+use crate::bound::Bounds;
 use crate::fault::Effects;
 use crate::plan::{Plan, shrink};
 use crate::properties::{Property, Violation};
@@ -33,6 +34,8 @@ pub struct Outcome {
     pub evaluations: Vec<(Property, u64)>,
     /// Faults that changed something.
     pub effects: Effects,
+    /// Bounds that held consumers back.
+    pub bounds: Bounds,
     /// The first property that does not hold.
     pub violation: Option<Violation>,
     /// The events as text, if they were asked for.
@@ -78,6 +81,7 @@ pub fn run_plan(plan: &Plan, keep_lines: bool) -> Outcome {
             .map(|(property, count)| (*property, *count))
             .collect(),
         effects: world.network.effects.clone(),
+        bounds: world.monitor.bounds.clone(),
         violation,
         lines: world.trace.take_lines(),
     };
