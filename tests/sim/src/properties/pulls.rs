@@ -51,6 +51,8 @@ struct Channel {
     broker: Arc<str>,
     /// Nothing was written yet: what is written first may have waited for the connection.
     fresh: bool,
+    /// A stay of a queue has ended meanwhile: what is written first may be of it.
+    stale: bool,
 }
 
 #[derive(Debug)]
@@ -99,7 +101,7 @@ impl Pulls {
             Output::Connect { channel, address, .. } => {
                 let known = self.brokers.get(address).cloned();
                 let broker = known.unwrap_or_else(|| address.to_string().into());
-                self.channels.insert((node, *channel), Channel { broker, fresh: true });
+                self.channels.insert((node, *channel), Channel { broker, fresh: true, stale: false });
             }
             Output::Transmit { channel, chunks } => self.transmit(verdicts, now, node, *channel, chunks),
             Output::Close { channel, .. } => self.closed(node, *channel),
@@ -109,6 +111,8 @@ impl Pulls {
                     let is_its = |key: &Key| key.0 == node && key.1 == consumer.config.group;
                     self.under_way.retain(|_, pull| !is_its(&pull.key));
                     self.next.retain(|key, _| !is_its(key));
+                    let channels = self.channels.iter_mut().filter(|((owner, _), _)| *owner == node);
+                    channels.for_each(|(_, channel)| channel.stale = channel.fresh);
                 }
             }
             _ => {}
@@ -153,7 +157,7 @@ impl Pulls {
             }
         }
         if let Some(channel) = self.channels.get_mut(&(node, channel)) {
-            channel.fresh = false;
+            (channel.fresh, channel.stale) = (false, false);
         }
     }
 
@@ -166,7 +170,8 @@ impl Pulls {
         command: &RemotingCommand,
     ) {
         let Ok(header) = command.header::<PullMessageRequestHeader<'_>>() else { return };
-        let Some(channel) = self.channels.get(&(node, channel_id)) else { return };
+        let channel = self.channels.get(&(node, channel_id)).filter(|channel| !channel.stale);
+        let Some(channel) = channel else { return };
         let mut consumers = self.consumers.iter().filter(|((owner, _), _)| *owner == node);
         let Some((_, consumer)) = consumers.find(|(_, of)| *of.config.group == *header.consumer_group) else {
             return;
