@@ -34,6 +34,8 @@ pub(super) struct Pulls {
     connect_timeouts: BTreeMap<NodeId, Duration>,
     consumers: BTreeMap<(NodeId, ConsumerId), Consumer>,
     channels: BTreeMap<(NodeId, ChannelId), Channel>,
+    /// When a stay of a queue ended last.
+    stay_ended: BTreeMap<NodeId, Instant>,
     /// Pulls without an answer.
     under_way: BTreeMap<(NodeId, ChannelId, i32), Pull>,
     /// Where the next pull of a queue has to begin, where that is known.
@@ -49,10 +51,8 @@ struct Consumer {
 #[derive(Debug)]
 struct Channel {
     broker: Arc<str>,
-    /// Nothing was written yet: what is written first may have waited for the connection.
-    fresh: bool,
-    /// A stay of a queue has ended meanwhile: what is written first may be of it.
-    stale: bool,
+    /// When it was wanted, until something is written: that may have waited since then.
+    wanted: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Pulls {
             Output::Connect { channel, address, .. } => {
                 let known = self.brokers.get(address).cloned();
                 let broker = known.unwrap_or_else(|| address.to_string().into());
-                self.channels.insert((node, *channel), Channel { broker, fresh: true, stale: false });
+                self.channels.insert((node, *channel), Channel { broker, wanted: Some(now) });
             }
             Output::Transmit { channel, chunks } => self.transmit(verdicts, now, node, *channel, chunks),
             Output::Close { channel, .. } => self.closed(node, *channel),
@@ -111,8 +111,7 @@ impl Pulls {
                     let is_its = |key: &Key| key.0 == node && key.1 == consumer.config.group;
                     self.under_way.retain(|_, pull| !is_its(&pull.key));
                     self.next.retain(|key, _| !is_its(key));
-                    let channels = self.channels.iter_mut().filter(|((owner, _), _)| *owner == node);
-                    channels.for_each(|(_, channel)| channel.stale = channel.fresh);
+                    self.stay_ended.insert(node, now);
                 }
             }
             _ => {}
@@ -157,7 +156,7 @@ impl Pulls {
             }
         }
         if let Some(channel) = self.channels.get_mut(&(node, channel)) {
-            (channel.fresh, channel.stale) = (false, false);
+            channel.wanted = None;
         }
     }
 
@@ -170,8 +169,13 @@ impl Pulls {
         command: &RemotingCommand,
     ) {
         let Ok(header) = command.header::<PullMessageRequestHeader<'_>>() else { return };
-        let channel = self.channels.get(&(node, channel_id)).filter(|channel| !channel.stale);
-        let Some(channel) = channel else { return };
+        let Some(channel) = self.channels.get(&(node, channel_id)) else { return };
+        let may_have_waited = channel.wanted.is_some();
+        let since = channel.wanted.unwrap_or(now);
+        if self.stay_ended.get(&node).is_some_and(|ended| *ended >= since) {
+            // It may be of the stay that has ended meanwhile, and is no news of the one that follows.
+            return;
+        }
         let mut consumers = self.consumers.iter().filter(|((owner, _), _)| *owner == node);
         let Some((_, consumer)) = consumers.find(|(_, of)| *of.config.group == *header.consumer_group) else {
             return;
@@ -191,10 +195,10 @@ impl Pulls {
         verdicts.check(Property::P27, now, next.is_none_or(|next| next == offset), || {
             format!("{key:?} is pulled from at {offset}, but the last answer ended at {next:?}")
         });
-        verdicts.check(Property::P48, now, !consumer.suspended || channel.fresh, || {
+        verdicts.check(Property::P48, now, !consumer.suspended || may_have_waited, || {
             format!("{key:?} is pulled from at {offset}, but its consumer is suspended")
         });
-        let waited = if channel.fresh { self.connect_timeouts.get(&node) } else { None };
+        let waited = if may_have_waited { self.connect_timeouts.get(&node) } else { None };
         let latest = now + consumer.config.pull_timeout;
         let waited = waited.copied().unwrap_or_default().min(consumer.config.pull_timeout);
         let earliest = now + (consumer.config.pull_timeout - waited);
