@@ -31,6 +31,8 @@ kinds! {
         BrokerCrash = "broker crash",
         /// As before, and the newest records are lost.
         BrokerCrashLosing = "broker crash losing records",
+        /// A broker's machine loses its power and starts again: what was not flushed is lost.
+        PowerLoss = "power loss losing records",
         /// A broker stands still.
         BrokerFreeze = "broker freeze",
         /// A broker sheds load.

@@ -141,6 +141,7 @@ fn begin_in(world: &mut World, fault: &FaultItem, clients: &[NodeId]) -> Heal {
         F::AcceptThenSilent => deafen(world, server, Listening::Silent),
         F::BrokerCrash => stop(world, broker, kind, Durability::All),
         F::BrokerCrashLosing => stop(world, broker, kind, Durability::LoseRecords(1 + fault.amount % 6)),
+        F::PowerLoss => stop(world, broker, kind, Durability::Flushed),
         F::NameServerDown => stop(world, pick(&name_servers, fault.target), kind, Durability::All),
         F::BrokerFreeze => {
             freeze(world, broker, true);
@@ -172,7 +173,11 @@ fn heal_in(world: &mut World, heal: Heal) {
             let before = world.monitor.history.lost();
             world.start_server(node, keep);
             if world.monitor.history.lost() > before {
-                world.network.effects.count(FaultKind::BrokerCrashLosing);
+                let kind = match keep {
+                    Durability::Flushed => FaultKind::PowerLoss,
+                    _ => FaultKind::BrokerCrashLosing,
+                };
+                world.network.effects.count(kind);
             }
         }
         Heal::Listen(node) => {
@@ -239,7 +244,8 @@ fn stop(world: &mut World, node: NodeId, kind: FaultKind, keep: Durability) -> H
         return Heal::Nothing;
     }
     // One that loses records counts when it has.
-    if !world.network.of_server(node).is_empty() && kind != FaultKind::BrokerCrashLosing {
+    let may_lose = matches!(kind, FaultKind::BrokerCrashLosing | FaultKind::PowerLoss);
+    if !world.network.of_server(node).is_empty() && !may_lose {
         world.network.effects.count(kind);
     }
     world.stop_server(node);

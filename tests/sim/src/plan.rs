@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) register: Duration,
     pub(crate) delay_level: Duration,
     pub(crate) consumption: Consumption,
+    /// Sends are answered when their messages are flushed.
+    pub(crate) flush_sync: bool,
 }
 
 /// How much consumers may have at a time, and how their handlers are.

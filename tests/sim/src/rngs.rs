@@ -15,7 +15,7 @@ pub(crate) struct Rngs {
     pub(crate) network: Rng,
     /// What user code draws, and the seeds of clients and brokers.
     pub(crate) application: Rng,
-    /// How much consumers may have at a time.
+    /// How much consumers may have at a time, and what brokers keep.
     pub(crate) consumption: Rng,
 }
 

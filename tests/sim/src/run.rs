@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rocketmq_client_core::time::Instant;
-use rocketmq_dev_broker::{BrokerConfig, DelayLevels};
+use rocketmq_dev_broker::{BrokerConfig, DelayLevels, FlushDisk};
 
 use crate::ctx::Ctx;
 use crate::bound::Bounds;
@@ -111,6 +111,7 @@ fn broker_of(plan: &Plan, index: usize) -> BrokerConfig {
         channel_expire: settings.channel_expire,
         register_period: settings.register,
         offset_flush_period: settings.persist_offsets,
+        flush_disk: if settings.flush_sync { FlushDisk::Sync } else { FlushDisk::Async },
         ..broker_config(index)
     }
 }

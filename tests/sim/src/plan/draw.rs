@@ -81,6 +81,7 @@ fn settings(rng: &mut Rng, consumption_rng: &mut Rng) -> Settings {
         register: seconds(rng, 10, 30),
         delay_level: Duration::from_millis(rng.between(100, 2_000)),
         consumption: consumption(consumption_rng),
+        flush_sync: consumption_rng.chance(1, 3),
     }
 }
 
