@@ -5,8 +5,8 @@ use std::time::Duration;
 use rocketmq_client_core::time::Instant;
 use rocketmq_dev_broker::{BrokerConfig, DelayLevels, FlushDisk};
 
-use crate::ctx::Ctx;
 use crate::bound::Bounds;
+use crate::ctx::Ctx;
 use crate::fault::Effects;
 use crate::plan::{Plan, shrink};
 use crate::properties::{Property, Violation};

@@ -168,6 +168,9 @@ impl Stage {
         let now = world.now;
         world.monitor.check_not_stored(now);
         world.monitor.check_consumed(now);
+        if self.plan.settings.flush_sync && !self.plan.has(&[FaultKind::BrokerCrashLosing]) {
+            world.monitor.check_kept(now);
+        }
         if self.plan.is_quiet() {
             world.monitor.check_once(now);
         }

@@ -110,14 +110,7 @@ impl Cached {
 
 impl Consumer {
     /// One pull was begun when no bound was passed, and nothing else has brought messages since.
-    fn check(
-        &self,
-        verdicts: &mut Verdicts,
-        now: Instant,
-        node: NodeId,
-        id: ProcessQueueId,
-        brought: usize,
-    ) {
+    fn check(&self, verdicts: &mut Verdicts, now: Instant, node: NodeId, id: ProcessQueueId, brought: usize) {
         let config = &self.config;
         let none = Queue::default();
         let queue = self.queues.get(&id).unwrap_or(&none);
@@ -142,10 +135,7 @@ impl Consumer {
         let first = !self.since_over.contains(&id);
         verdicts.check(Property::P24, now, first, || {
             let (total, max) = (self.bytes(), config.cached_bytes_max);
-            format!(
-                "node {}: {id:?} brought messages again while {total} of {max} bytes were cached",
-                node.0
-            )
+            format!("node {}: {id:?} brought messages again while {total} of {max} bytes were cached", node.0)
         });
     }
 

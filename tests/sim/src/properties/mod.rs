@@ -16,6 +16,7 @@ use std::fmt;
 
 use rocketmq_client_core::client::{Input, Output};
 use rocketmq_client_core::config::ClientConfig;
+use rocketmq_client_core::producer::SendReceipt;
 use rocketmq_client_core::remoting::{FrameError, RemotingCommand};
 use rocketmq_client_core::time::Instant;
 use rocketmq_dev_broker::Broker;
@@ -145,6 +146,7 @@ pub(crate) struct Monitor {
     /// Which fault the switched answers of a server belong to.
     pub(crate) answer_faults: BTreeMap<NodeId, FaultKind>,
     not_stored: Vec<(MessageNumber, String)>,
+    reported: Vec<(MessageNumber, SendReceipt)>,
     once: Once,
     offsets: Offsets,
     cached: Cached,
