@@ -31,9 +31,11 @@ pub use id::{
     HexId, OffsetMsgId, RecallHandle, UniqKey, UniqKeyGenerator, offset_msg_id, parse_offset_msg_id,
 };
 pub use message::Message;
+pub(crate) use properties::split_keys;
 pub use properties::Properties;
 pub(crate) use property::UNIQ_KEY_CHARS_MAX;
 pub use queue::MessageQueue;
+pub(crate) use stored::{Checked, CheckedMessages, RawRecord, decode_checked};
 pub use stored::{
     CrcMismatch, RecordError, RecordErrorKind, ScannedRecord, StoredMessage, StoredMessages, StoredRecord,
     encode_stored, scan_stored,

@@ -102,7 +102,7 @@ impl PushConsumer {
         cached.fate = Fate::InHand;
         cached.hand_out = cached.hand_out.wrapping_add(1);
         cached.begun = None;
-        let again = cached.message.record().clone().map(|mut message| {
+        let again = cached.message.decode().map(|mut message| {
             message.reconsume_times = message.reconsume_times.saturating_add(1);
             message
         });
