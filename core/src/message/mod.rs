@@ -31,8 +31,8 @@ pub use id::{
     HexId, OffsetMsgId, RecallHandle, UniqKey, UniqKeyGenerator, offset_msg_id, parse_offset_msg_id,
 };
 pub use message::Message;
-pub(crate) use properties::split_keys;
 pub use properties::Properties;
+pub(crate) use properties::split_keys;
 pub(crate) use property::UNIQ_KEY_CHARS_MAX;
 pub use queue::MessageQueue;
 pub(crate) use stored::{Checked, CheckedMessages, RawRecord, decode_checked};
