@@ -7,11 +7,10 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
 
 use bytes::Bytes;
 
-use crate::message::{Checked, MessageQueue, RawRecord, RecordError, StoredMessage, decode_checked};
+use crate::message::{Checked, MessageQueue, RawRecord, RecordError, RecordPlace, StoredMessage};
 
 /// A message that was pulled, or a record that can't be read. Cheap to clone and small to move: the answer
 /// that it came in is kept once, as long as one of its messages is. It is decoded by whoever looks at it.
@@ -31,8 +30,8 @@ struct Answer {
 
 /// One record of an answer.
 pub(super) enum Record {
-    /// It lies there in the body.
-    Lies { at: u32, len: u32 },
+    /// It lies there in the answer's body.
+    Lies(RecordPlace),
     /// It has been read.
     Read(Box<Result<StoredMessage, RecordError>>),
 }
@@ -41,11 +40,7 @@ impl Record {
     /// With its offset in its queue; `delta` is how much further that is than it says.
     pub(super) fn of(checked: Checked, delta: i64) -> (Self, i64) {
         match checked {
-            Checked::Lies { range, queue_offset } => {
-                let (at, len) = (u32::try_from(range.start), u32::try_from(range.len()));
-                let place = at.ok().zip(len.ok()).expect("an answer has fewer than 2^32 bytes");
-                (Self::Lies { at: place.0, len: place.1 }, queue_offset.saturating_add(delta))
-            }
+            Checked::Lies { place, queue_offset } => (Self::Lies(place), queue_offset.saturating_add(delta)),
             Checked::Read(mut message) => {
                 message.queue_offset = message.queue_offset.saturating_add(delta);
                 let offset = message.queue_offset;
@@ -57,7 +52,7 @@ impl Record {
     /// The bytes that it took in the answer.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Lies { len, .. } => *len as usize,
+            Self::Lies(place) => place.len(),
             Self::Read(read) => {
                 read.as_ref().as_ref().map_or_else(|error| error.lost_bytes, StoredMessage::record_bytes)
             }
@@ -67,7 +62,7 @@ impl Record {
     /// What is wrong with it, if it can't be decoded.
     pub(super) fn error(&self) -> Option<&RecordError> {
         match self {
-            Self::Lies { .. } => None,
+            Self::Lies(_) => None,
             Self::Read(read) => read.as_ref().as_ref().err(),
         }
     }
@@ -78,23 +73,16 @@ impl Record {
     }
 }
 
-fn range(at: u32, len: u32) -> Range<usize> {
-    at as usize..at as usize + len as usize
-}
-
 /// A property of a record in `body`. What is no text in it is replaced.
 fn property<'a>(record: &'a Record, body: &'a Bytes, name: &str) -> Option<Cow<'a, str>> {
     match record {
-        Record::Lies { at, len } => {
-            let range = range(*at, *len);
-            match RawRecord::new(body, range.clone())?.property(name) {
-                Ok(value) => value.map(Cow::Borrowed),
-                Err(_) => {
-                    let message = decode_checked(body, range, None).ok()?;
-                    message.property(name).map(|value| Cow::Owned(String::from(value)))
-                }
+        Record::Lies(place) => match RawRecord::new(body, *place).property(name) {
+            Ok(value) => value.map(Cow::Borrowed),
+            Err(_) => {
+                let message = place.decode(body, None).ok()?;
+                message.property(name).map(|value| Cow::Owned(String::from(value)))
             }
-        }
+        },
         Record::Read(read) => read.as_ref().as_ref().ok()?.property(name).map(Cow::Borrowed),
     }
 }
@@ -131,10 +119,10 @@ impl PulledMessage {
     /// What is wrong with it.
     pub fn decode(&self) -> Result<StoredMessage, RecordError> {
         match self.record() {
-            Record::Lies { at, len } => {
+            Record::Lies(place) => {
                 let answer = &*self.answer;
                 let topic = Some(answer.queue.topic.clone());
-                decode_checked(&answer.body, range(*at, *len), topic).map(|mut message| {
+                place.decode(&answer.body, topic).map(|mut message| {
                     message.queue_offset = message.queue_offset.saturating_add(answer.delta);
                     message
                 })
@@ -152,7 +140,7 @@ impl PulledMessage {
     /// The message, if it has been decoded already.
     pub(crate) fn read(&self) -> Option<&StoredMessage> {
         match self.record() {
-            Record::Lies { .. } => None,
+            Record::Lies(_) => None,
             Record::Read(read) => read.as_ref().as_ref().ok(),
         }
     }
@@ -160,7 +148,7 @@ impl PulledMessage {
     /// A look at the record, unless it has been decoded or can't be.
     pub(crate) fn raw(&self) -> Option<RawRecord<'_>> {
         match self.record() {
-            Record::Lies { at, len } => RawRecord::new(&self.answer.body, range(*at, *len)),
+            Record::Lies(place) => Some(RawRecord::new(&self.answer.body, *place)),
             Record::Read(_) => None,
         }
     }

@@ -35,7 +35,7 @@ pub use properties::Properties;
 pub(crate) use properties::split_keys;
 pub(crate) use property::UNIQ_KEY_CHARS_MAX;
 pub use queue::MessageQueue;
-pub(crate) use stored::{Checked, CheckedMessages, RawRecord, decode_checked};
+pub(crate) use stored::{Checked, CheckedMessages, RawRecord, RecordPlace};
 pub use stored::{
     CrcMismatch, RecordError, RecordErrorKind, ScannedRecord, StoredMessage, StoredMessages, StoredRecord,
     encode_stored, scan_stored,

@@ -26,7 +26,7 @@ pub(super) const QUEUE_ID_AT: usize = 12;
 pub(super) const FLAG_AT: usize = 16;
 pub(super) const QUEUE_OFFSET_AT: usize = 20;
 pub(super) const COMMIT_LOG_OFFSET_AT: usize = 28;
-const SYS_FLAG_AT: usize = 36;
+pub(super) const SYS_FLAG_AT: usize = 36;
 pub(super) const BORN_TIMESTAMP_AT: usize = 40;
 pub(super) const BORN_HOST_AT: usize = 48;
 

@@ -8,7 +8,7 @@ use core::str::Utf8Error;
 
 use bytes::Bytes;
 
-use super::layout::{BORN_HOST_AT, BORN_TIMESTAMP_AT, CRC_AT, Layout, QUEUE_OFFSET_AT, port_at};
+use super::layout::{BORN_HOST_AT, BORN_TIMESTAMP_AT, CRC_AT, Layout, QUEUE_OFFSET_AT, SYS_FLAG_AT, port_at};
 use super::scan::{Records, undecodable};
 use super::{InnerMessages, RecordErrorKind, StoredMessage};
 use crate::message::bytes_at::{i32_at, i64_at};
@@ -30,15 +30,59 @@ pub(crate) struct CheckedMessages {
 /// A message that can be decoded, or was.
 #[derive(Debug)]
 pub(crate) enum Checked {
-    /// It lies there, and [`decode_checked`] gives it.
+    /// It lies there.
     Lies {
-        /// Its record in the pull body.
-        range: Range<usize>,
+        /// In the pull body.
+        place: RecordPlace,
         /// Its offset in its queue, as it was stored.
         queue_offset: i64,
     },
     /// One of an inner batch.
     Read(Box<StoredMessage>),
+}
+
+/// Where a record that was checked lies in a pull body, which is shorter than 2^32 bytes, as a frame is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordPlace {
+    at: u32,
+    len: u32,
+    /// Counted from the record's first byte.
+    body_at: u32,
+    body_len: u32,
+}
+
+impl RecordPlace {
+    fn new(range: &Range<usize>, layout: &Layout) -> Self {
+        let short = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            at: short(range.start),
+            len: short(range.len()),
+            body_at: short(layout.body.start),
+            body_len: short(layout.body.len()),
+        }
+    }
+
+    /// The bytes of the record.
+    pub(crate) fn len(self) -> usize {
+        self.len as usize
+    }
+
+    fn range(self) -> Range<usize> {
+        let at = self.at as usize;
+        at..at + self.len()
+    }
+
+    /// The message. `topic` is one that it may have.
+    ///
+    /// # Errors
+    /// `body` is another one than was checked.
+    pub(crate) fn decode(
+        self,
+        body: &Bytes,
+        mut topic: Option<Arc<str>>,
+    ) -> Result<StoredMessage, RecordError> {
+        StoredMessage::decode_with(body, self.range(), &mut topic)
+    }
 }
 
 impl CheckedMessages {
@@ -60,14 +104,12 @@ impl CheckedMessages {
             self.topic = range.start + layout.topic.start..range.start + layout.topic.end;
         }
         if sys_flag::is_inner_batch(layout.sys_flag) && !sys_flag::is_compressed(layout.sys_flag) {
-            let at = range.start;
-            if let Ok(batch) = decode_checked(&self.body, range, None) {
-                self.inner = Some(batch.expand_at(at));
-            }
+            let place = RecordPlace::new(&range, &layout);
+            self.inner = place.decode(&self.body, None).ok().map(|batch| batch.expand_at(range.start));
             return Ok(None);
         }
         let queue_offset = i64_at(record, QUEUE_OFFSET_AT).unwrap_or_default();
-        Ok(Some(Checked::Lies { range, queue_offset }))
+        Ok(Some(Checked::Lies { place: RecordPlace::new(&range, &layout), queue_offset }))
     }
 }
 
@@ -98,43 +140,29 @@ impl Iterator for CheckedMessages {
     }
 }
 
-/// Decodes a record that was checked. `topic` is one that it may have.
-///
-/// # Errors
-/// It was not checked.
-pub(crate) fn decode_checked(
-    body: &Bytes,
-    range: Range<usize>,
-    mut topic: Option<Arc<str>>,
-) -> Result<StoredMessage, RecordError> {
-    StoredMessage::decode_with(body, range, &mut topic)
-}
-
 /// A look at a record that was checked: single fields, without decoding the others.
 #[derive(Debug)]
 pub(crate) struct RawRecord<'a> {
     body: &'a Bytes,
-    at: usize,
+    place: RecordPlace,
     record: &'a [u8],
-    layout: Layout,
 }
 
 impl<'a> RawRecord<'a> {
-    /// `None` when it was not checked.
-    pub(crate) fn new(body: &'a Bytes, range: Range<usize>) -> Option<Self> {
-        let at = range.start;
-        let record = body.get(range)?;
-        Some(Self { body, at, record, layout: Layout::of(record).ok()? })
+    /// Of the body in which the place was found.
+    pub(crate) fn new(body: &'a Bytes, place: RecordPlace) -> Self {
+        Self { body, place, record: body.get(place.range()).unwrap_or_default() }
     }
 
     /// The bits of [`sys_flag`].
     pub(crate) fn sys_flag(&self) -> i32 {
-        self.layout.sys_flag
+        i32_at(self.record, SYS_FLAG_AT).unwrap_or_default()
     }
 
     /// The body as stored.
     pub(crate) fn raw_body(&self) -> Bytes {
-        self.body.slice(self.at + self.layout.body.start..self.at + self.layout.body.end)
+        let at = self.place.at as usize + self.place.body_at as usize;
+        self.body.slice(at..at + self.place.body_len as usize)
     }
 
     /// The CRC of the stored body.
@@ -143,7 +171,7 @@ impl<'a> RawRecord<'a> {
     }
 
     pub(crate) fn reconsume_times(&self) -> i32 {
-        i32_at(self.record, self.layout.reconsume_times_at).unwrap_or_default()
+        self.layout().and_then(|layout| i32_at(self.record, layout.reconsume_times_at)).unwrap_or_default()
     }
 
     pub(crate) fn born_timestamp(&self) -> Timestamp {
@@ -151,7 +179,12 @@ impl<'a> RawRecord<'a> {
     }
 
     pub(crate) fn store_timestamp(&self) -> Timestamp {
-        Timestamp::from_millis(i64_at(self.record, self.layout.store_timestamp_at).unwrap_or_default())
+        let at = self.layout().map_or(usize::MAX, |layout| layout.store_timestamp_at);
+        Timestamp::from_millis(i64_at(self.record, at).unwrap_or_default())
+    }
+
+    fn layout(&self) -> Option<Layout> {
+        Layout::of(self.record).ok()
     }
 
     /// The property `name`.
@@ -159,7 +192,8 @@ impl<'a> RawRecord<'a> {
     /// # Errors
     /// Its value is not UTF-8: decoding replaces what isn't.
     pub(crate) fn property(&self, name: &str) -> Result<Option<&'a str>, Utf8Error> {
-        let properties = self.record.get(self.layout.properties.clone()).unwrap_or_default();
+        let properties = self.layout().and_then(|layout| self.record.get(layout.properties));
+        let properties = properties.unwrap_or_default();
         let value = find_range(properties, name.as_bytes()).and_then(|range| properties.get(range));
         value.map(core::str::from_utf8).transpose()
     }
@@ -183,11 +217,11 @@ mod tests {
             prop_assert_eq!(now.len(), later.len());
             for (now, later) in now.into_iter().zip(later) {
                 match later {
-                    Ok(Checked::Lies { range, queue_offset }) => {
+                    Ok(Checked::Lies { place, queue_offset }) => {
                         let now = now.expect("it was checked");
                         prop_assert_eq!(now.queue_offset, queue_offset);
-                        prop_assert_eq!(now.record_bytes(), range.len());
-                        let raw = RawRecord::new(&body, range.clone()).expect("it was checked");
+                        prop_assert_eq!(now.record_bytes(), place.len());
+                        let raw = RawRecord::new(&body, place);
                         prop_assert_eq!(
                             (now.sys_flag, now.body_crc, now.reconsume_times),
                             (raw.sys_flag(), raw.body_crc(), raw.reconsume_times())
@@ -203,8 +237,8 @@ mod tests {
                             }
                         }
                         let topic = Some(now.shared_topic().clone());
-                        prop_assert_eq!(&decode_checked(&body, range.clone(), None), &Ok(now.clone()));
-                        prop_assert_eq!(decode_checked(&body, range, topic), Ok(now));
+                        prop_assert_eq!(&place.decode(&body, None), &Ok(now.clone()));
+                        prop_assert_eq!(place.decode(&body, topic), Ok(now));
                     }
                     Ok(Checked::Read(message)) => prop_assert_eq!(now, Ok(*message)),
                     Err(error) => prop_assert_eq!(now, Err(error)),
