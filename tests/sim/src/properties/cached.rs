@@ -8,7 +8,6 @@ use rocketmq_client_core::client::{Command, Input, Output};
 use rocketmq_client_core::config::PushConsumerConfig;
 use rocketmq_client_core::consumer::{ConsumeToken, Delivery};
 use rocketmq_client_core::id::{ConsumerId, ProcessQueueId};
-use rocketmq_client_core::message::StoredMessage;
 use rocketmq_client_core::time::Instant;
 
 use super::{Property, Verdicts};
@@ -52,11 +51,10 @@ impl Cached {
                 self.consumers.remove(&(node, *consumer));
             }
             Input::Command(Command::Close { .. }) => self.forget(node),
-            Input::Settled { token, .. } | Input::HandedBack { token } => {
-                let Some(consumer) = self.consumers.get_mut(&(node, token.consumer)) else { return };
-                consumer.take_overdue(bounds, now);
-                consumer.take(token.queue, token.queue_offset);
+            Input::Settled { answers } => {
+                answers.iter().for_each(|(token, _)| self.take(bounds, now, node, *token));
             }
+            Input::HandedBack { token } => self.take(bounds, now, node, *token),
             Input::Begun { tokens } => tokens.iter().for_each(|(token, at)| self.begun(node, *token, *at)),
             _ => {}
         }
@@ -97,6 +95,13 @@ impl Cached {
 
     pub(super) fn forget(&mut self, node: NodeId) {
         self.consumers.retain(|(owner, _), _| *owner != node);
+    }
+
+    fn take(&mut self, bounds: &mut Bounds, now: Instant, node: NodeId, token: ConsumeToken) {
+        if let Some(consumer) = self.consumers.get_mut(&(node, token.consumer)) {
+            consumer.take_overdue(bounds, now);
+            consumer.take(token.queue, token.queue_offset);
+        }
     }
 
     fn begun(&mut self, node: NodeId, token: ConsumeToken, at: Option<Instant>) {
@@ -162,8 +167,8 @@ impl Consumer {
     fn put(&mut self, id: ProcessQueueId, deliveries: &[Delivery]) {
         let queue = self.queues.entry(id).or_default();
         for delivery in deliveries {
-            let record = delivery.message.record().as_ref();
-            let bytes = record.map_or_else(|error| error.lost_bytes, StoredMessage::record_bytes);
+            let record = delivery.message.decode();
+            let bytes = record.map_or_else(|error| error.lost_bytes, |message| message.record_bytes());
             queue.messages.insert(delivery.token.queue_offset, Message { bytes, begun: None });
             queue.bytes += bytes;
         }

@@ -204,7 +204,7 @@ fn token(stay: u32, queue_offset: i64) -> ConsumeToken {
 }
 
 fn settle(monitor: &mut Monitor, at: Instant, token: ConsumeToken) {
-    monitor.core_input(at, NODE, &Input::Settled { token, ack: Ack::Done });
+    monitor.core_input(at, NODE, &Input::Settled { answers: vec![(token, Ack::Done)] });
 }
 
 type Bounded = (fn(&mut PushConsumerConfig), Bound);
