@@ -15,7 +15,8 @@ use crate::fault::FaultKind;
 use crate::rngs::Draw;
 use crate::scenario::{Stage, TOPIC};
 
-/// How much longer than `consume_timeout` a handler that hangs has a message at most.
+/// How much longer than [`Consumption::hangs_at_least`](crate::plan::Consumption::hangs_at_least) a
+/// handler that hangs has a message at most.
 pub(crate) const HANGS_LONGER_MAX: Duration = Duration::from_secs(5);
 
 /// One member of a group.
@@ -90,11 +91,11 @@ impl Stage {
         config.pull_timeout = settings.broker_suspend + Duration::from_secs(10);
         config.max_reconsume_times = settings.max_reconsume_times;
         config.rebalance_interval = settings.rebalance;
-        config.consume_timeout = consumption.consume_timeout;
         config.pull_batch_size = consumption.pull_batch_size;
         config.pull_threshold_for_queue = consumption.queue_count;
         config.pull_threshold_for_topic = consumption.shared_count;
         config.pull_threshold_bytes_for_topic = consumption.shared_bytes;
+        set(&mut config.consume_timeout, consumption.consume_timeout);
         set(&mut config.pull_batch_bytes, consumption.pull_batch_bytes);
         set(&mut config.pull_threshold_bytes_for_queue, consumption.queue_bytes);
         set(&mut config.consume_concurrently_max_span, consumption.span);
@@ -193,8 +194,8 @@ impl HandlerWorld {
                 Ack::Done
             }
             FaultKind::HandlerHangs => {
-                let timeout = consumption.consume_timeout;
-                self.pause(timeout + Duration::from_millis(1), timeout + HANGS_LONGER_MAX).await;
+                let least = consumption.hangs_at_least();
+                self.pause(least, least + HANGS_LONGER_MAX).await;
                 Ack::Done
             }
             FaultKind::HandlerRetries => match self.rng().below(4) {

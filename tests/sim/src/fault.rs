@@ -59,7 +59,7 @@ kinds! {
         HandlerPanics = "handler panics",
         /// A client's wall clock is set.
         WallClockJump = "wall clock jump",
-        /// A handler has a message for longer than `consume_timeout`.
+        /// A handler has a message for long: longer than `consume_timeout`, where that is short.
         HandlerHangs = "handler hangs",
         /// A user suspends a consumer and resumes it.
         ConsumerSuspended = "consumer suspended",

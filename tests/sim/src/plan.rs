@@ -71,7 +71,8 @@ pub(crate) struct Consumption {
     pub(crate) total_bytes: Option<usize>,
     /// Messages that a handler is called with; above one it is a handler of batches.
     pub(crate) consume_batch: usize,
-    pub(crate) consume_timeout: Duration,
+    /// RocketMQ's own when there is none: so long that it hides nothing that is forgotten.
+    pub(crate) consume_timeout: Option<Duration>,
     /// The longest that a handler takes when nothing is wrong.
     pub(crate) handler_takes: Duration,
 }
@@ -114,6 +115,13 @@ pub(crate) struct FaultItem {
     pub(crate) target: u64,
     /// How much of it.
     pub(crate) amount: u64,
+}
+
+impl Consumption {
+    /// How long a handler that hangs has a message, or longer.
+    pub(crate) fn hangs_at_least(&self) -> Duration {
+        self.consume_timeout.unwrap_or(Duration::from_secs(10)) + Duration::from_millis(1)
+    }
 }
 
 impl Plan {

@@ -100,7 +100,7 @@ impl Stage {
             * u32::try_from(self.plan.settings.max_reconsume_times).unwrap_or(1);
         let mut deadline = self.ctx.now() + DRAIN_WITHIN + delays * 2 + self.plan.settings.persist_offsets;
         if self.plan.has(&[FaultKind::HandlerHangs]) {
-            deadline = deadline + self.plan.settings.consumption.consume_timeout + HANGS_LONGER_MAX;
+            deadline = deadline + self.plan.settings.consumption.hangs_at_least() + HANGS_LONGER_MAX;
         }
         loop {
             let Some((property, left)) = self.left_over() else { return };

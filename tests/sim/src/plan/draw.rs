@@ -99,7 +99,7 @@ fn consumption(rng: &mut Rng) -> Consumption {
         total_bytes: small(rng, 16_000).map(usize_of),
         consume_batch: small(rng, 16).map_or(1, usize_of),
         // Longer than a handler of the largest batch takes when nothing is wrong.
-        consume_timeout: Duration::from_millis(rng.between(6_000, 15_000)),
+        consume_timeout: rng.chance(1, 2).then(|| Duration::from_millis(rng.between(6_000, 15_000))),
         handler_takes: Duration::from_millis(small(rng, 300).unwrap_or(30)),
     }
 }
