@@ -121,3 +121,15 @@ pub enum Outcome {
     /// It did not work.
     Failed(Error),
 }
+
+impl From<SendReceipt> for Outcome {
+    fn from(receipt: SendReceipt) -> Self {
+        Self::Sent(receipt)
+    }
+}
+
+impl From<BatchReceipt> for Outcome {
+    fn from(receipt: BatchReceipt) -> Self {
+        Self::SentBatch(receipt)
+    }
+}

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::client::{OutboundMessage, Outcome, QueueChoice, Shared};
-use crate::error::{Error, UsageError};
+use crate::error::UsageError;
 use crate::id::{OperationId, ProducerId};
 use crate::message::batch::encode_keyed_batch;
 use crate::message::id::HexId;
@@ -36,9 +36,6 @@ impl Producers {
     /// A user sends several messages at once.
     pub fn send_batch(&mut self, shared: &mut Shared, now: Instant, order: BatchOrder) {
         let BatchOrder { operation, producer, messages, choice, timeout } = order;
-        if !self.is_open(producer) {
-            return shared.complete(operation, Outcome::Failed(Error::Closed));
-        }
         let born = shared.clock.timestamp(now);
         let (message, first_id) = match encode(shared, &messages, born) {
             Ok(encoded) => encoded,

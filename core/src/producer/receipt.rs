@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
+use memchr::memchr;
+
 use crate::message::MessageQueue;
 use crate::message::id::{HexId, IdText};
 use crate::remoting::{HeaderError, RemotingCommand, ResponseCode, SendMessageResponseHeader};
@@ -124,7 +126,7 @@ impl BatchReceipt {
     /// Each message's receipt, in the order of the batch. They are made as they are asked for.
     #[must_use]
     pub fn receipts(&self) -> BatchReceipts<'_> {
-        BatchReceipts { batch: self, ids: self.offset_message_ids.split(','), next: 0 }
+        BatchReceipts { batch: self, ids: Some(&self.offset_message_ids), next: 0 }
     }
 }
 
@@ -148,8 +150,21 @@ impl<'a> IntoIterator for &'a BatchReceipt {
 #[derive(Clone, Debug)]
 pub struct BatchReceipts<'a> {
     batch: &'a BatchReceipt,
-    ids: core::str::Split<'a, char>,
+    /// The offset message ids that are left; `None` when there is none.
+    ids: Option<&'a str>,
     next: usize,
+}
+
+impl<'a> BatchReceipts<'a> {
+    fn next_id(&mut self) -> Option<&'a str> {
+        let ids = self.ids?;
+        let (id, rest) = match memchr(b',', ids.as_bytes()) {
+            Some(end) => (ids.get(..end)?, ids.get(end + 1..)),
+            None => (ids, None),
+        };
+        self.ids = rest;
+        Some(id)
+    }
 }
 
 impl Iterator for BatchReceipts<'_> {
@@ -167,7 +182,7 @@ impl Iterator for BatchReceipts<'_> {
             status: *status,
             // A batch has no more messages than there are keys.
             message_id: message_id.following(place as u16),
-            offset_message_id: self.ids.next().unwrap_or_else(one_for_all).into(),
+            offset_message_id: self.next_id().unwrap_or_else(one_for_all).into(),
             queue: queue.clone(),
             queue_offset: queue_offset.saturating_add_unsigned(place as u64),
             transaction_id: None,

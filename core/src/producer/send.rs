@@ -19,8 +19,7 @@ use crate::id::{AskToken, OperationId, ProducerId, SendId};
 use crate::message::id::HexId;
 use crate::message::{MessageQueue, UNIQ_KEY_CHARS_MAX, property};
 use crate::remoting::{
-    Encoder, HeaderError, RemotingCommand, RequestCode, ResponseCode, SendFields, SendMessageRequestHeaderV2,
-    SendTemplate,
+    Encoder, HeaderError, RequestCode, ResponseCode, SendFields, SendMessageRequestHeaderV2, SendTemplate,
 };
 use crate::route::RouteOutcome;
 use crate::time::{Instant, Timestamp};
@@ -113,17 +112,6 @@ impl Send {
         matches!(self.content, Content::Batch { .. })
     }
 
-    /// What the user is told of a broker's `answer` with this status.
-    fn stored(&self, answer: &RemotingCommand, status: SendStatus) -> Result<Outcome, HeaderError> {
-        let queue = self.queue.as_ref().expect("an attempt has a queue");
-        match self.content {
-            Content::One => SendReceipt::read(answer, status, self.message_id, queue).map(Outcome::Sent),
-            Content::Batch { count, .. } => {
-                BatchReceipt::read(answer, status, (self.message_id, count), queue).map(Outcome::SentBatch)
-            }
-        }
-    }
-
     /// An attempt is with a connection.
     fn is_under_way(&self) -> bool {
         matches!(self.state, State::Sending | State::Writing(_))
@@ -133,17 +121,9 @@ impl Send {
 impl Producers {
     /// A user sends.
     pub fn send(&mut self, shared: &mut Shared, now: Instant, mut order: SendOrder) {
-        if !self.is_open(order.producer) {
-            return shared.complete(order.operation, Outcome::Failed(Error::Closed));
-        }
         let born = shared.clock.timestamp(now);
         let message_id = push_unique_key(shared, born, &mut order.message.properties);
         self.begin(shared, now, order, (Content::One, message_id, born));
-    }
-
-    /// Whether the producer takes sends.
-    pub(super) fn is_open(&self, producer: ProducerId) -> bool {
-        self.table.get(&producer).is_some_and(|producer| producer.closing.is_none())
     }
 
     /// The first attempt of what has got its unique keys.
@@ -154,7 +134,11 @@ impl Producers {
         order: SendOrder,
         (content, message_id, born): (Content, HexId, Timestamp),
     ) {
-        let producer = self.table.get_mut(&order.producer).expect("it is open");
+        let Some(producer) =
+            self.table.get_mut(&order.producer).filter(|producer| producer.closing.is_none())
+        else {
+            return shared.complete(order.operation, Outcome::Failed(Error::Closed));
+        };
         let deadline = now + order.timeout.unwrap_or(producer.config.send_timeout);
         producer.under_way += 1;
         let id = self.sends.insert(Send {
@@ -211,13 +195,19 @@ impl Producers {
             report_health(producer, now, send, &verdict);
         }
         match verdict {
-            Verdict::Stored(status, command) => match send.stored(&command, status) {
-                Ok(outcome) => self.stored(shared, now, id, (status, outcome)),
-                Err(error) => {
-                    let reason = alloc::format!("{error}").into();
-                    self.failed(shared, now, id, (true, false), Cause::BadAnswer { reason });
+            Verdict::Stored(status, command) => {
+                let queue = send.queue.as_ref().expect("an attempt has a queue");
+                match send.content {
+                    Content::One => {
+                        let read = SendReceipt::read(&command, status, send.message_id, queue);
+                        self.told(shared, now, id, status, read);
+                    }
+                    Content::Batch { count, .. } => {
+                        let read = BatchReceipt::read(&command, status, (send.message_id, count), queue);
+                        self.told(shared, now, id, status, read);
+                    }
                 }
-            },
+            }
             Verdict::Failed { maybe_stored, retry, cause, .. } => {
                 self.failed(shared, now, id, (maybe_stored, retry), cause);
             }
@@ -370,12 +360,31 @@ impl Producers {
         }
     }
 
+    /// A broker says that it is stored; if the receipt can't be read, nobody knows.
+    fn told<R: Into<Outcome>>(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: SendId,
+        status: SendStatus,
+        read: Result<R, HeaderError>,
+    ) {
+        match read {
+            Ok(receipt) => self.stored(shared, now, id, status, receipt),
+            Err(error) => {
+                let reason = alloc::format!("{error}").into();
+                self.failed(shared, now, id, (true, false), Cause::BadAnswer { reason });
+            }
+        }
+    }
+
     fn stored(
         &mut self,
         shared: &mut Shared,
         now: Instant,
         id: SendId,
-        (status, outcome): (SendStatus, Outcome),
+        status: SendStatus,
+        receipt: impl Into<Outcome>,
     ) {
         let Some(send) = self.sends.get_mut(id) else { return };
         let Some(producer) = self.table.get(&send.order.producer) else { return };
@@ -388,10 +397,10 @@ impl Producers {
         let may_retry =
             producer.config.retry_when_not_store_ok && send.attempts < attempts_max(send, producer);
         if status != SendStatus::SendOk && may_retry && now < send.deadline {
-            send.earlier = Some(Box::new(outcome));
+            send.earlier = Some(Box::new(receipt.into()));
             return self.attempt(shared, now, id);
         }
-        self.end(shared, now, id, outcome);
+        self.end(shared, now, id, receipt.into());
     }
 
     fn failed(&mut self, shared: &mut Shared, now: Instant, id: SendId, verdict: (bool, bool), cause: Cause) {
