@@ -321,6 +321,7 @@ fn answering_at_connect() -> impl FnMut(&Input, &mut VecDeque<Output>) + Send {
     let mut open = VecDeque::new();
     move |input, outputs| match input {
         Input::Command(Command::Send { operation, .. }) => open.push_back(*operation),
+        Input::Command(Command::SendBatch { .. }) => {}
         Input::Command(Command::Connect { .. }) => {
             let sent = |operation| Output::Complete { operation, outcome: Outcome::Sent(receipt()) };
             outputs.extend(open.pop_front().map(sent));
@@ -333,7 +334,7 @@ fn answering_at_connect() -> impl FnMut(&Input, &mut VecDeque<Output>) + Send {
 fn budgets(world: &World) -> Vec<Option<Duration>> {
     let stage = super::super::lock(&world.stage);
     let budget = |input: &Input| match input {
-        Input::Command(Command::Send { timeout, .. }) => Some(*timeout),
+        Input::Command(Command::Send { timeout, .. } | Command::SendBatch { timeout, .. }) => Some(*timeout),
         _ => None,
     };
     stage.inputs.iter().filter_map(|(_, input)| budget(input)).collect()
@@ -354,6 +355,25 @@ fn the_wait_for_permits_is_part_of_a_sends_budget() {
     world.settle();
     assert_eq!(budgets(&world), [Some(Duration::from_secs(3)), Some(Duration::from_secs(1))]);
     drop((sends, nudge));
+}
+
+#[test]
+fn a_batchs_wait_for_permits_is_part_of_its_budget_too() {
+    let mut world = World::with(limited(1), answering_at_connect());
+    let producer = producer(&mut world);
+    let first = producer.send(message("a"));
+    let batch = producer.send_batch([message("b"), message("c")]);
+    let mut late = producer.send_batch([message("d")]);
+    world.settle();
+    at(&world, 2_000);
+    let nudge = world.client().connect();
+    world.settle();
+    assert_eq!(budgets(&world), [Some(Duration::from_secs(3)), Some(Duration::from_secs(1))]);
+    at(&world, 3_000);
+    world.settle();
+    let Poll::Ready(Err(Error::NotSent(failure))) = poll_once(&mut late) else { panic!("its time is over") };
+    assert_eq!((failure.topic.as_deref(), &failure.cause), (Some("TopicTest"), &Cause::Timeout));
+    drop((first, batch, nudge));
 }
 
 #[test]
