@@ -63,12 +63,10 @@ pub enum Input {
     WallClock(Timestamp),
     /// A user asks for something.
     Command(Command),
-    /// User code has finished with a delivery.
+    /// User code has finished with deliveries.
     Settled {
-        /// The delivery's token.
-        token: ConsumeToken,
-        /// What is to become of the message.
-        ack: Ack,
+        /// Their tokens, and what is to become of the messages.
+        answers: Vec<(ConsumeToken, Ack)>,
     },
     /// No handler began a delivery, and none will: its queue was revoked, or nobody takes messages any
     /// more.

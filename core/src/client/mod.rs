@@ -113,7 +113,7 @@ impl Client {
             Input::Timeout => {}
             Input::WallClock(wall) => self.shared.clock = WallClock::new(now, wall),
             Input::Command(command) => self.handle_command(now, command),
-            Input::Settled { token, ack } => self.consumers.handle_settled(&mut self.shared, now, token, ack),
+            Input::Settled { answers } => self.consumers.handle_settled(&mut self.shared, now, &answers),
             Input::HandedBack { token } => self.consumers.handle_handed_back(&mut self.shared, now, token),
             Input::Begun { tokens } => self.consumers.handle_begun(&tokens),
             Input::Answered { token, answer } => self.handle_answered(now, token, answer),

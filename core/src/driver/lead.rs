@@ -13,11 +13,11 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use core::task::{Context, Waker};
 use core::time::Duration;
 
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 use std::thread;
 
 use super::engine::{Engine, Machine};
@@ -55,6 +55,10 @@ struct Inner<H: BlockingHost, M: Machine> {
     /// Counts the callers that led.
     leads: AtomicU64,
     background_leads: AtomicBool,
+    /// The background thread, once it runs.
+    background: OnceLock<Parker>,
+    /// Whether it sleeps until the engine is free.
+    background_waits: AtomicBool,
 }
 
 struct Follower {
@@ -78,6 +82,8 @@ impl<H: BlockingHost, M: Machine> Leader<H, M> {
             followers: Mutex::default(),
             leads: AtomicU64::new(0),
             background_leads: AtomicBool::new(false),
+            background: OnceLock::new(),
+            background_waits: AtomicBool::new(false),
         });
         let shared: &Arc<Shared> = client.shared();
         let installed = shared.lead.set(Box::new(Handle(inner.clone())));
@@ -89,13 +95,14 @@ impl<H: BlockingHost, M: Machine> Leader<H, M> {
     #[expect(clippy::disallowed_methods, reason = "the one thread that may sleep")]
     pub fn run_in_background(self) {
         let inner = self.inner;
+        let parker = inner.background.get_or_init(Parker::current);
         loop {
             let before = inner.leads.load(Ordering::Relaxed);
             thread::sleep(GRACE);
             if inner.leads.load(Ordering::Relaxed) != before {
                 continue;
             }
-            let Some(mut engine) = inner.try_engine() else { continue };
+            let Some(mut engine) = inner.engine_or_wait(parker) else { continue };
             inner.background_leads.store(true, Ordering::SeqCst);
             inner.lead(&mut engine, || !lock(&inner.followers).is_empty());
             inner.background_leads.store(false, Ordering::SeqCst);
@@ -142,6 +149,20 @@ impl<H: BlockingHost, M: Machine> Inner<H, M> {
             Err(TryLockError::Poisoned(engine)) => Some(engine.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// For the background thread: the engine, or nothing after a sleep that ends when somebody who
+    /// has led for long leaves it. Looking again and again would keep a processor awake.
+    fn engine_or_wait(&self, parker: &Parker) -> Option<MutexGuard<'_, Option<Engine<H, M>>>> {
+        self.background_waits.store(true, Ordering::Relaxed);
+        // Either this sees that the engine is free, or who left it sees that this waits.
+        fence(Ordering::SeqCst);
+        let engine = self.try_engine();
+        if engine.is_none() {
+            parker.park();
+        }
+        self.background_waits.store(false, Ordering::Relaxed);
+        engine
     }
 
     /// Drives until `enough`.
@@ -200,12 +221,19 @@ impl<H: BlockingHost, M: Machine> Inner<H, M> {
         }
     }
 
-    /// The engine is free: the first follower leads.
+    /// The engine is free: the first follower leads, or else the background thread, if it waits.
     fn hand_on(&self) {
         let first = lock(&self.followers).pop_front();
         if let Some(follower) = first {
             follower.promoted.store(true, Ordering::SeqCst);
             follower.parker.rouse();
+            return;
+        }
+        fence(Ordering::SeqCst);
+        if self.background_waits.load(Ordering::Relaxed)
+            && let Some(parker) = self.background.get()
+        {
+            parker.waker().wake();
         }
     }
 }

@@ -174,7 +174,7 @@ impl Mailbox {
     /// Moves all of the urgent lane into `urgent`, but answers into `settled`.
     pub(crate) fn take_urgent(&mut self, urgent: &mut Vec<Urgent>, settled: &mut Vec<Settled>) {
         urgent.append(&mut self.urgent);
-        settled.append(&mut self.settled);
+        super::append_all(settled, &mut self.settled);
     }
 
     /// Whether a drain would find something.

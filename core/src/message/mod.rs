@@ -34,8 +34,10 @@ pub use id::{
 };
 pub use message::Message;
 pub use properties::Properties;
+pub(crate) use properties::split_keys;
 pub(crate) use property::UNIQ_KEY_CHARS_MAX;
 pub use queue::MessageQueue;
+pub(crate) use stored::{Checked, CheckedMessages, RawRecord, RecordPlace};
 pub use stored::{
     CrcMismatch, RecordError, RecordErrorKind, ScannedRecord, StoredMessage, StoredMessages, StoredRecord,
     encode_stored, scan_stored,

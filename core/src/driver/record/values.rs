@@ -129,7 +129,7 @@ recorded_enum!(Input {
     5 => Timeout,
     6 => WallClock(wall),
     7 => Command(command),
-    8 => Settled { token, ack },
+    8 => Settled { answers },
     9 => HandedBack { token },
     10 => Answered { token, answer },
     11 => Begun { tokens },
