@@ -4,6 +4,7 @@
 //! Bodies are never copied on the way in, and never inflated here: that is the caller's work.
 
 pub mod batch;
+pub mod batch_rules;
 mod bytes_at;
 mod delay;
 #[doc(hidden)]
@@ -25,6 +26,7 @@ pub mod trace;
 pub mod validate;
 
 pub use batch::{batch_item_len, decode_batch, encode_batch};
+pub use batch_rules::{Batches, InvalidBatch, batches, validate_batch};
 pub use delay::DELAY_LEVELS;
 pub use hash::{body_crc, java_string_hash, tags_code};
 pub use id::{

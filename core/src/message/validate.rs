@@ -163,11 +163,22 @@ impl Message {
     /// The first thing that is wrong with the topic, the body or the properties, or what one of
     /// the builder's methods refused.
     pub fn validate(&self, max_bytes: usize) -> Result<(), InvalidMessage> {
+        self.check_topic()?;
+        self.check_content(max_bytes)
+    }
+
+    /// The part of [`validate`](Self::validate) that all messages of a topic have in common.
+    pub(super) fn check_topic(&self) -> Result<(), InvalidMessage> {
         check_topic(&self.topic)?;
-        let topic = || String::from(&*self.topic);
         if names::is_not_allowed_send(&self.topic) {
-            return Err(InvalidMessage::NotAllowedSend { topic: topic() });
+            return Err(InvalidMessage::NotAllowedSend { topic: String::from(&*self.topic) });
         }
+        Ok(())
+    }
+
+    /// The other part of [`validate`](Self::validate).
+    pub(super) fn check_content(&self, max_bytes: usize) -> Result<(), InvalidMessage> {
+        let topic = || String::from(&*self.topic);
         if self.body.is_empty() {
             return Err(InvalidMessage::EmptyBody { topic: topic() });
         }
