@@ -5,8 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::batch::{BatchEncodeError, keyed_item_len};
-use super::properties::PROPERTIES_BYTES_MAX;
-use super::{InvalidMessage, Message, Properties, UNIQ_KEY_CHARS_MAX, names, property};
+use super::{InvalidMessage, Message, Properties, names, property};
 
 /// The most messages a batch can have: their unique keys are of one millisecond, within which 16 bits tell
 /// them apart. Usually the bytes end a batch long before.
@@ -128,11 +127,6 @@ fn check_member(
         return Err(InvalidBatch::Topic { index, topic, other });
     }
     message.check_content(max_bytes).map_err(|reason| InvalidBatch::Message { index, reason })?;
-    let (len, max) = (message.properties.encoded_len(), PROPERTIES_BYTES_MAX - UNIQ_KEY_CHARS_MAX);
-    if len > max {
-        let reason = InvalidMessage::PropertiesTooLong { topic: String::from(&*message.topic), len, max };
-        return Err(InvalidBatch::Message { index, reason });
-    }
     let delivery = Delivery::of(&message.properties);
     if let Some(property) = delivery.later {
         return Err(InvalidBatch::Delayed { index, property });

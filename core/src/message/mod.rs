@@ -33,14 +33,13 @@ pub use id::{
     HexId, OffsetMsgId, RecallHandle, UniqKey, UniqKeyGenerator, offset_msg_id, parse_offset_msg_id,
 };
 pub use message::Message;
-pub use properties::Properties;
-pub(crate) use properties::split_keys;
+pub use properties::{Properties, split_keys};
 pub(crate) use property::UNIQ_KEY_CHARS_MAX;
 pub use queue::MessageQueue;
-pub(crate) use stored::{Checked, CheckedMessages, RawRecord, RecordPlace};
+pub(crate) use stored::{Checked, CheckedMessages, RecordPlace};
 pub use stored::{
-    CrcMismatch, RecordError, RecordErrorKind, ScannedRecord, StoredMessage, StoredMessages, StoredRecord,
-    encode_stored, scan_stored,
+    CrcMismatch, RawRecord, RecordError, RecordErrorKind, ScannedRecord, StoredMessage, StoredMessages,
+    StoredRecord, encode_stored, scan_stored,
 };
 pub use sys_flag::perm;
 pub use validate::{InvalidMessage, InvalidName, check_client_group, check_group, check_topic};

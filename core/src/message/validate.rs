@@ -5,7 +5,7 @@ use alloc::string::String;
 use super::Message;
 use super::names;
 use super::properties::{InvalidProperty, PROPERTIES_BYTES_MAX};
-use super::property;
+use super::property::{self, UNIQ_KEY_CHARS_MAX};
 
 /// The longest topic a client may use, in bytes.
 pub const TOPIC_BYTES_MAX: usize = 127;
@@ -196,10 +196,10 @@ impl Message {
         if let Some(refused) = self.refused() {
             return Err(refused.clone());
         }
-        let len = self.properties.encoded_len();
-        if len > PROPERTIES_BYTES_MAX {
-            let topic = String::from(&*self.topic);
-            return Err(InvalidMessage::PropertiesTooLong { topic, len, max: PROPERTIES_BYTES_MAX });
+        // The producer adds a unique key.
+        let (len, max) = (self.properties.encoded_len(), PROPERTIES_BYTES_MAX - UNIQ_KEY_CHARS_MAX);
+        if len > max {
+            return Err(InvalidMessage::PropertiesTooLong { topic: String::from(&*self.topic), len, max });
         }
         if len == 0 {
             return Ok(());
@@ -263,7 +263,7 @@ mod tests {
             (Message::new("t", "b").property("n", " "), "\"n\" has an empty value"),
             (Message::new("t", "b").property("n", "a\u{2}b"), "U+0002 at byte 1"),
             (Message::new("t", "b").tag("a\u{2}b"), "\"TAGS\" contains the separator"),
-            (Message::new("t", "b").property("n", "x".repeat(32_765)), "have 32768 bytes; at most 32767"),
+            (Message::new("t", "b").property("n", "x".repeat(32_699)), "have 32702 bytes; at most 32701"),
         ] {
             let text = refusal(&message);
             assert!(text.contains(says), "{text}");
