@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use crate::config::{ProducerConfig, PushConsumerConfig};
 use crate::consumer::{Ack, ConsumeToken};
 use crate::id::{AskToken, ChannelId, ConsumerId, OperationId, ProducerId, ResolveToken};
-use crate::message::MessageQueue;
+use crate::message::{Message, MessageQueue};
 use crate::remoting::RemotingCommand;
 use crate::time::{Instant, Timestamp};
 
@@ -119,6 +119,19 @@ pub enum Command {
         /// The budget; the producer's own when `None`.
         timeout: Option<Duration>,
     },
+    /// Send several messages as one batch and report the broker's answer.
+    SendBatch {
+        /// Who waits.
+        operation: OperationId,
+        /// By which producer.
+        producer: ProducerId,
+        /// What, [validated](crate::message::validate_batch); the core adds the unique keys.
+        messages: Vec<Message>,
+        /// Where to: one queue for all.
+        choice: QueueChoice,
+        /// The budget; the producer's own when `None`.
+        timeout: Option<Duration>,
+    },
     /// Send a message and expect no answer. The outcome says whether the socket took it.
     SendOneway {
         /// Who waits.
@@ -200,6 +213,7 @@ impl Command {
             Self::CreateProducer { .. } => None,
             Self::Connect { operation }
             | Self::Send { operation, .. }
+            | Self::SendBatch { operation, .. }
             | Self::SendOneway { operation, .. }
             | Self::CloseProducer { operation, .. }
             | Self::StartConsumer { operation, .. }

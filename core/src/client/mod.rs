@@ -24,7 +24,7 @@ use crate::config::{ClientConfig, HostFacts};
 use crate::consumer::Consumers;
 use crate::error::Error;
 use crate::id::{AskToken, OperationId};
-use crate::producer::{Producers, SendKind, SendOrder};
+use crate::producer::{BatchOrder, Producers, SendKind, SendOrder};
 use crate::time::{Instant, Timestamp, WallClock};
 
 pub use ask::{Answer, Owner, Question};
@@ -168,6 +168,10 @@ impl Client {
                 let order = SendOrder { operation, producer, message, choice, timeout, kind };
                 producers.send(shared, now, order);
             }
+            Command::SendBatch { operation, producer, messages, choice, timeout } => {
+                let order = BatchOrder { operation, producer, messages, choice, timeout };
+                producers.send_batch(shared, now, order);
+            }
             Command::SendOneway { operation, producer, message, choice } => {
                 let kind = SendKind::Oneway;
                 let order = SendOrder { operation, producer, message, choice, timeout: None, kind };
@@ -212,6 +216,7 @@ impl Client {
             }
             Command::Connect { operation }
             | Command::Send { operation, .. }
+            | Command::SendBatch { operation, .. }
             | Command::SendOneway { operation, .. }
             | Command::StartConsumer { operation, .. }
             | Command::SuspendConsumer { operation, .. }

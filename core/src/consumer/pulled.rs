@@ -138,7 +138,8 @@ impl PulledMessage {
     }
 
     /// The message, if it has been decoded already.
-    pub(crate) fn read(&self) -> Option<&StoredMessage> {
+    #[must_use]
+    pub fn read(&self) -> Option<&StoredMessage> {
         match self.record() {
             Record::Lies(_) => None,
             Record::Read(read) => read.as_ref().as_ref().ok(),
@@ -146,7 +147,8 @@ impl PulledMessage {
     }
 
     /// A look at the record, unless it has been decoded or can't be.
-    pub(crate) fn raw(&self) -> Option<RawRecord<'_>> {
+    #[must_use]
+    pub fn raw(&self) -> Option<RawRecord<'_>> {
         match self.record() {
             Record::Lies(place) => Some(RawRecord::new(&self.answer.body, *place)),
             Record::Read(_) => None,

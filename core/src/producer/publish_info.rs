@@ -19,11 +19,11 @@ pub struct TopicPublishInfo {
     brokers: Vec<(Arc<str>, usize)>,
     route_version: u64,
     index: u32,
-    /// By broker; at most [`TEMPLATES_MAX`].
-    templates: Vec<(Arc<str>, SendTemplate)>,
+    /// By broker, of batches and of single messages; at most [`TEMPLATES_MAX`].
+    templates: Vec<(Arc<str>, bool, SendTemplate)>,
 }
 
-/// Of how many brokers a topic keeps the constant part of its sends; the last one makes room for another.
+/// How many constant parts of its sends a topic keeps, one for a broker; the last one makes room for another.
 const TEMPLATES_MAX: usize = 64;
 
 impl TopicPublishInfo {
@@ -40,23 +40,24 @@ impl TopicPublishInfo {
             self.queues = route.publish_queues().clone();
             self.brokers = brokers_of(&self.queues);
             let brokers = &self.brokers;
-            self.templates.retain(|(known, _)| brokers.iter().any(|(broker, _)| broker == known));
+            self.templates.retain(|(known, ..)| brokers.iter().any(|(broker, _)| broker == known));
         }
     }
 
-    /// The template of sends to `broker`, made by `make` the first time.
+    /// The template of sends to `broker`, of batches or of single messages, made by `make` the first time.
     pub(super) fn template(
         &mut self,
         broker: &Arc<str>,
+        batch: bool,
         make: impl FnOnce() -> SendTemplate,
     ) -> &SendTemplate {
-        let found = self.templates.iter().position(|(known, _)| known == broker);
+        let found = self.templates.iter().position(|(known, of, _)| *of == batch && known == broker);
         let at = found.unwrap_or_else(|| {
             self.templates.truncate(TEMPLATES_MAX - 1);
-            self.templates.push((broker.clone(), make()));
+            self.templates.push((broker.clone(), batch, make()));
             self.templates.len() - 1
         });
-        &self.templates[at].1
+        &self.templates[at].2
     }
 
     /// The queues.
@@ -180,12 +181,16 @@ mod tests {
     }
 
     fn template(info: &mut TopicPublishInfo, broker: &str) -> (usize, bool) {
+        template_of(info, broker, false)
+    }
+
+    fn template_of(info: &mut TopicPublishInfo, broker: &str, batch: bool) -> (usize, bool) {
         let mut made = false;
         let make = || {
             made = true;
             SendTemplate::new(&Encoder::default(), RequestCode::SEND_MESSAGE_V2, &Default::default(), &[])
         };
-        info.template(&broker.into(), make);
+        info.template(&broker.into(), batch, make);
         (info.templates.len(), made)
     }
 
@@ -195,6 +200,9 @@ mod tests {
         assert_eq!(template(&mut info, "a"), (1, true));
         assert_eq!(template(&mut info, "b"), (2, true));
         assert_eq!(template(&mut info, "a"), (2, false));
+        assert_eq!(template_of(&mut info, "a", true), (3, true), "batches have their own");
+        assert_eq!(template_of(&mut info, "a", true), (3, false));
+        assert_eq!(template(&mut info, "a"), (3, false));
         for number in 0..TEMPLATES_MAX * 2 {
             assert!(template(&mut info, &alloc::format!("{number}")).0 <= TEMPLATES_MAX);
         }

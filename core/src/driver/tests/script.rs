@@ -338,6 +338,10 @@ fn short(input: &Input) -> String {
         Input::Command(Command::Send { message, .. }) => {
             alloc::format!("send {}", String::from_utf8_lossy(&message.body))
         }
+        Input::Command(Command::SendBatch { messages, .. }) => {
+            let bodies = messages.iter().map(|message| String::from_utf8_lossy(&message.body));
+            alloc::format!("send {}", bodies.collect::<Vec<_>>().join("+"))
+        }
         Input::Command(Command::Close { timeout, .. }) => alloc::format!("close {timeout:?}"),
         Input::Command(Command::CloseProducer { .. }) => "close producer".into(),
         Input::Command(Command::CloseConsumer { timeout, .. }) => {

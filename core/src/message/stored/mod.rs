@@ -23,7 +23,8 @@ pub use error::{RecordError, RecordErrorKind};
 pub use inner::InnerMessages;
 pub use layout::{MAGIC_V1, MAGIC_V2, RECORD_BYTES_MIN};
 pub use message::{CrcMismatch, StoredMessage};
-pub(crate) use raw::{Checked, CheckedMessages, RawRecord, RecordPlace};
+pub use raw::RawRecord;
+pub(crate) use raw::{Checked, CheckedMessages, RecordPlace};
 pub use scan::{ScanStored, ScannedRecord, scan_stored};
 
 use scan::Records;

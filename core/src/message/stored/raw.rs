@@ -142,7 +142,7 @@ impl Iterator for CheckedMessages {
 
 /// A look at a record that was checked: single fields, without decoding the others.
 #[derive(Debug)]
-pub(crate) struct RawRecord<'a> {
+pub struct RawRecord<'a> {
     body: &'a Bytes,
     place: RecordPlace,
     record: &'a [u8],
@@ -155,30 +155,39 @@ impl<'a> RawRecord<'a> {
     }
 
     /// The bits of [`sys_flag`].
-    pub(crate) fn sys_flag(&self) -> i32 {
+    #[must_use]
+    pub fn sys_flag(&self) -> i32 {
         i32_at(self.record, SYS_FLAG_AT).unwrap_or_default()
     }
 
     /// The body as stored.
-    pub(crate) fn raw_body(&self) -> Bytes {
+    #[must_use]
+    pub fn raw_body(&self) -> Bytes {
         let at = self.place.at as usize + self.place.body_at as usize;
         self.body.slice(at..at + self.place.body_len as usize)
     }
 
     /// The CRC of the stored body.
-    pub(crate) fn body_crc(&self) -> i32 {
+    #[must_use]
+    pub fn body_crc(&self) -> i32 {
         i32_at(self.record, CRC_AT).unwrap_or_default()
     }
 
-    pub(crate) fn reconsume_times(&self) -> i32 {
+    /// How often the message was consumed without success.
+    #[must_use]
+    pub fn reconsume_times(&self) -> i32 {
         self.layout().and_then(|layout| i32_at(self.record, layout.reconsume_times_at)).unwrap_or_default()
     }
 
-    pub(crate) fn born_timestamp(&self) -> Timestamp {
+    /// When the producer made the message, by its clock.
+    #[must_use]
+    pub fn born_timestamp(&self) -> Timestamp {
         Timestamp::from_millis(i64_at(self.record, BORN_TIMESTAMP_AT).unwrap_or_default())
     }
 
-    pub(crate) fn store_timestamp(&self) -> Timestamp {
+    /// When the broker stored the message, by its clock.
+    #[must_use]
+    pub fn store_timestamp(&self) -> Timestamp {
         let at = self.layout().map_or(usize::MAX, |layout| layout.store_timestamp_at);
         Timestamp::from_millis(i64_at(self.record, at).unwrap_or_default())
     }
@@ -191,7 +200,7 @@ impl<'a> RawRecord<'a> {
     ///
     /// # Errors
     /// Its value is not UTF-8: decoding replaces what isn't.
-    pub(crate) fn property(&self, name: &str) -> Result<Option<&'a str>, Utf8Error> {
+    pub fn property(&self, name: &str) -> Result<Option<&'a str>, Utf8Error> {
         let properties = self.layout().and_then(|layout| self.record.get(layout.properties));
         let properties = properties.unwrap_or_default();
         let value = find_range(properties, name.as_bytes()).and_then(|range| properties.get(range));
