@@ -3,16 +3,21 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rocketmq_client_core::config::ConsumeFrom;
+use rocketmq_client_core::config::{ConsumeFrom, PushConsumerConfig};
 use rocketmq_client_core::consumer::Ack;
-use rocketmq_client_core::driver::{Client, PushConsumer, ReceivedMessage};
+use rocketmq_client_core::driver::{Batch, Client, ConsumerControl, PushConsumer, ReceivedMessage};
 use rocketmq_client_core::rng::Rng;
 
+use crate::bound::Bound;
 use crate::ctx::Ctx;
 use crate::executor::NodeId;
 use crate::fault::FaultKind;
 use crate::rngs::Draw;
 use crate::scenario::{Stage, TOPIC};
+
+/// How much longer than [`Consumption::hangs_at_least`](crate::plan::Consumption::hangs_at_least) a
+/// handler that hangs has a message at most.
+pub(crate) const HANGS_LONGER_MAX: Duration = Duration::from_secs(5);
 
 /// One member of a group.
 #[derive(Debug)]
@@ -52,21 +57,19 @@ impl Stage {
             group: name.clone(),
             rng: Mutex::new(self.ctx.rng()),
         });
-        let settings = &self.plan.settings;
-        let starting = member
+        let builder = member
             .client
             .push_consumer(name)
             .subscribe(TOPIC, self.expression(group))
             .consume_from(ConsumeFrom::FirstOffset)
-            .configure(|config| {
-                config.pull_batch_size = settings.pull_batch_size;
-                config.pull_threshold_for_queue = settings.pull_threshold;
-                config.broker_suspend_max = settings.broker_suspend;
-                config.pull_timeout = settings.broker_suspend + Duration::from_secs(10);
-                config.max_reconsume_times = settings.max_reconsume_times;
-                config.rebalance_interval = settings.rebalance;
-            })
-            .workers(settings.workers, move |message| handle(handler.clone(), message));
+            .configure(|config| self.configure_consumer(config));
+        let (workers, batch) = (self.plan.settings.workers, self.plan.settings.consumption.consume_batch);
+        let starting = match batch {
+            1 => builder.workers(workers, move |message| handle(handler.clone(), message)),
+            _ => builder.workers_batch(workers, batch, move |messages| {
+                handle_batch(handler.clone(), messages, batch)
+            }),
+        };
         self.members().push(Member { node, group, client: member.client, consumer: None });
         let stage = Arc::downgrade(self);
         member.spawner.run(async move {
@@ -79,6 +82,24 @@ impl Stage {
                 member.consumer = consumer;
             }
         });
+    }
+
+    fn configure_consumer(&self, config: &mut PushConsumerConfig) {
+        let settings = &self.plan.settings;
+        let consumption = &settings.consumption;
+        config.broker_suspend_max = settings.broker_suspend;
+        config.pull_timeout = settings.broker_suspend + Duration::from_secs(10);
+        config.max_reconsume_times = settings.max_reconsume_times;
+        config.rebalance_interval = settings.rebalance;
+        config.pull_batch_size = consumption.pull_batch_size;
+        config.pull_threshold_for_queue = consumption.queue_count;
+        config.pull_threshold_for_topic = consumption.shared_count;
+        config.pull_threshold_bytes_for_topic = consumption.shared_bytes;
+        set(&mut config.consume_timeout, consumption.consume_timeout);
+        set(&mut config.pull_batch_bytes, consumption.pull_batch_bytes);
+        set(&mut config.pull_threshold_bytes_for_queue, consumption.queue_bytes);
+        set(&mut config.consume_concurrently_max_span, consumption.span);
+        set(&mut config.cached_bytes_max, consumption.total_bytes);
     }
 
     /// A member that has started closes and goes.
@@ -110,6 +131,15 @@ impl Stage {
         drop(member);
     }
 
+    /// Steers one of the members that have started.
+    pub(crate) fn started_member(&self, target: u64) -> Option<ConsumerControl> {
+        let members = self.members();
+        let started: Vec<&PushConsumer> =
+            members.iter().filter_map(|member| member.consumer.as_ref()).collect();
+        let index = target.checked_rem(started.len() as u64)?;
+        started.get(usize::try_from(index).ok()?).map(|consumer| consumer.control())
+    }
+
     /// Takes a member out of the table; one that has started, if asked for.
     pub(crate) fn take_member(&self, target: u64, started: bool) -> Option<Member> {
         let mut members = self.members();
@@ -123,30 +153,65 @@ impl Stage {
     }
 }
 
+fn set<T>(setting: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *setting = value;
+    }
+}
+
 async fn handle(world: Arc<HandlerWorld>, message: ReceivedMessage) -> Ack {
     world.begin(&message);
-    let pause = world.rng().below(30_000);
-    world.ctx.sleep(Duration::from_micros(pause)).await;
-    let Some(stage) = world.stage.upgrade() else { return Ack::Done };
-    let behaviour = stage.behaviour(world.node);
-    drop(stage);
-    let Some(kind) = behaviour.filter(|_| world.rng().chance(1, 3)) else { return Ack::Done };
-    world.ctx.world.lock().network.effects.count(kind);
-    match kind {
-        FaultKind::HandlerSlow => {
-            let pause = Duration::from_millis(world.rng().between(200, 6_000));
-            world.ctx.sleep(pause).await;
-            Ack::Done
-        }
-        FaultKind::HandlerRetries => Ack::Retry,
-        // As a panic, but without words on the terminal.
-        _ => std::panic::resume_unwind(Box::new("the handler of a simulation panics")),
+    world.answer().await
+}
+
+async fn handle_batch(world: Arc<HandlerWorld>, batch: Batch, messages_max: usize) {
+    if batch.len() == messages_max {
+        world.ctx.world.lock().monitor.bounds.count(Bound::ConsumeBatch);
+    }
+    batch.iter().for_each(|message| world.begin(message));
+    for message in batch {
+        message.settle(world.answer().await);
     }
 }
 
 impl HandlerWorld {
     fn rng(&self) -> std::sync::MutexGuard<'_, Rng> {
         self.rng.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a handler does with one message, and what it says in the end.
+    async fn answer(&self) -> Ack {
+        let Some(stage) = self.stage.upgrade() else { return Ack::Done };
+        let consumption = stage.plan.settings.consumption.clone();
+        drop(stage);
+        self.pause(Duration::ZERO, consumption.handler_takes).await;
+        let behaviour = self.stage.upgrade().and_then(|stage| stage.behaviour(self.node));
+        let Some(kind) = behaviour.filter(|_| self.rng().chance(1, 3)) else { return Ack::Done };
+        self.ctx.world.lock().network.effects.count(kind);
+        match kind {
+            FaultKind::HandlerSlow => {
+                self.pause(Duration::from_millis(200), Duration::from_secs(6)).await;
+                Ack::Done
+            }
+            FaultKind::HandlerHangs => {
+                let least = consumption.hangs_at_least();
+                self.pause(least, least + HANGS_LONGER_MAX).await;
+                Ack::Done
+            }
+            FaultKind::HandlerRetries => match self.rng().below(4) {
+                0 => Ack::RetryAfter(Duration::from_secs(10)),
+                1 => Ack::DeadLetter,
+                _ => Ack::Retry,
+            },
+            // As a panic, but without words on the terminal.
+            _ => std::panic::resume_unwind(Box::new("the handler of a simulation panics")),
+        }
+    }
+
+    async fn pause(&self, least: Duration, most: Duration) {
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).expect("a short time");
+        let pause = self.rng().between(micros(least), micros(most));
+        self.ctx.sleep(Duration::from_micros(pause)).await;
     }
 
     fn begin(&self, message: &ReceivedMessage) {

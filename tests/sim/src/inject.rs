@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rocketmq_client_core::driver::ConsumerControl;
 use rocketmq_client_core::remoting::ResponseCode;
 use rocketmq_dev_broker::{Durability, Fault};
 
@@ -22,6 +23,7 @@ enum Heal {
     Thaw(NodeId),
     Answers(NodeId),
     Behaviour(NodeId, FaultKind),
+    Resume(ConsumerControl),
 }
 
 impl Stage {
@@ -32,6 +34,10 @@ impl Stage {
         let heal = self.begin(&fault).await;
         self.ctx.sleep(fault.lasts).await;
         self.note(|| format!("HEAL {}", fault.kind));
+        if let Heal::Resume(control) = heal {
+            let resumed = control.resume().await;
+            return self.note(|| format!("resumed: {resumed:?}"));
+        }
         self.heal(heal);
     }
 
@@ -61,10 +67,19 @@ impl Stage {
                 }
                 Heal::Nothing
             }
-            F::HandlerSlow | F::HandlerRetries | F::HandlerPanics => {
+            F::HandlerSlow | F::HandlerRetries | F::HandlerPanics | F::HandlerHangs => {
                 let Some(node) = self.member_node(fault.target) else { return Heal::Nothing };
                 self.behave(node, fault.kind);
                 Heal::Behaviour(node, fault.kind)
+            }
+            F::ConsumerSuspended => {
+                let Some(control) = self.started_member(fault.target) else { return Heal::Nothing };
+                let suspended = control.suspend().await;
+                self.note(|| format!("suspended: {suspended:?}"));
+                if suspended.is_ok() {
+                    self.count(fault.kind);
+                }
+                Heal::Resume(control)
             }
             F::WallClockJump => {
                 let clients = self.client_nodes();
@@ -126,6 +141,7 @@ fn begin_in(world: &mut World, fault: &FaultItem, clients: &[NodeId]) -> Heal {
         F::AcceptThenSilent => deafen(world, server, Listening::Silent),
         F::BrokerCrash => stop(world, broker, kind, Durability::All),
         F::BrokerCrashLosing => stop(world, broker, kind, Durability::LoseRecords(1 + fault.amount % 6)),
+        F::PowerLoss => stop(world, broker, kind, Durability::Flushed),
         F::NameServerDown => stop(world, pick(&name_servers, fault.target), kind, Durability::All),
         F::BrokerFreeze => {
             freeze(world, broker, true);
@@ -147,7 +163,7 @@ fn begin_in(world: &mut World, fault: &FaultItem, clients: &[NodeId]) -> Heal {
 
 fn heal_in(world: &mut World, heal: Heal) {
     match heal {
-        Heal::Nothing | Heal::Behaviour(..) => {}
+        Heal::Nothing | Heal::Behaviour(..) | Heal::Resume(_) => {}
         Heal::Condition(id) => {
             world.network.conditions.heal(id);
             let (network, mut time) = world.network();
@@ -157,7 +173,11 @@ fn heal_in(world: &mut World, heal: Heal) {
             let before = world.monitor.history.lost();
             world.start_server(node, keep);
             if world.monitor.history.lost() > before {
-                world.network.effects.count(FaultKind::BrokerCrashLosing);
+                let kind = match keep {
+                    Durability::Flushed => FaultKind::PowerLoss,
+                    _ => FaultKind::BrokerCrashLosing,
+                };
+                world.network.effects.count(kind);
             }
         }
         Heal::Listen(node) => {
@@ -224,7 +244,8 @@ fn stop(world: &mut World, node: NodeId, kind: FaultKind, keep: Durability) -> H
         return Heal::Nothing;
     }
     // One that loses records counts when it has.
-    if !world.network.of_server(node).is_empty() && kind != FaultKind::BrokerCrashLosing {
+    let may_lose = matches!(kind, FaultKind::BrokerCrashLosing | FaultKind::PowerLoss);
+    if !world.network.of_server(node).is_empty() && !may_lose {
         world.network.effects.count(kind);
     }
     world.stop_server(node);

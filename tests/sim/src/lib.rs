@@ -16,7 +16,9 @@
 //! The binary `sim` runs many seeds of a workload with faults and checks [properties](Property);
 //! a seed that fails can be replayed, event by event.
 
+mod bound;
 mod consumers;
+mod counts;
 mod ctx;
 mod detour;
 mod executor;
@@ -43,6 +45,8 @@ mod tap;
 mod trace;
 mod world;
 
+pub use bound::{Bound, Bounds};
+pub use counts::Counts;
 pub use ctx::Ctx;
 pub use detour::Detour;
 pub use fault::{Effects, FaultKind};

@@ -43,8 +43,6 @@ pub(crate) struct Settings {
     pub(crate) send_timeout: Duration,
     pub(crate) retry_times: u32,
     pub(crate) latency_fault_tolerance: bool,
-    pub(crate) pull_batch_size: i32,
-    pub(crate) pull_threshold: usize,
     pub(crate) broker_suspend: Duration,
     pub(crate) max_reconsume_times: i32,
     pub(crate) rebalance: Duration,
@@ -55,6 +53,28 @@ pub(crate) struct Settings {
     pub(crate) channel_expire: Duration,
     pub(crate) register: Duration,
     pub(crate) delay_level: Duration,
+    pub(crate) consumption: Consumption,
+    /// Sends are answered when their messages are flushed.
+    pub(crate) flush_sync: bool,
+}
+
+/// How much consumers may have at a time, and how their handlers are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Consumption {
+    pub(crate) pull_batch_size: i32,
+    pub(crate) pull_batch_bytes: Option<i32>,
+    pub(crate) queue_count: usize,
+    pub(crate) queue_bytes: Option<usize>,
+    pub(crate) shared_count: Option<usize>,
+    pub(crate) shared_bytes: Option<usize>,
+    pub(crate) span: Option<i64>,
+    pub(crate) total_bytes: Option<usize>,
+    /// Messages that a handler is called with; above one it is a handler of batches.
+    pub(crate) consume_batch: usize,
+    /// RocketMQ's own when there is none: so long that it hides nothing that is forgotten.
+    pub(crate) consume_timeout: Option<Duration>,
+    /// The longest that a handler takes when nothing is wrong.
+    pub(crate) handler_takes: Duration,
 }
 
 /// One thing that happens.
@@ -95,6 +115,13 @@ pub(crate) struct FaultItem {
     pub(crate) target: u64,
     /// How much of it.
     pub(crate) amount: u64,
+}
+
+impl Consumption {
+    /// How long a handler that hangs has a message, or longer.
+    pub(crate) fn hangs_at_least(&self) -> Duration {
+        self.consume_timeout.unwrap_or(Duration::from_secs(10)) + Duration::from_millis(1)
+    }
 }
 
 impl Plan {

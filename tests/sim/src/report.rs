@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::bound::{Bound, Bounds};
 use crate::fault::{Effects, FaultKind};
 use crate::properties::Property;
 use crate::run::Outcome;
@@ -17,6 +18,7 @@ pub struct Report {
     simulated: Duration,
     evaluations: BTreeMap<Property, u64>,
     effects: Effects,
+    bounds: Bounds,
     failures: Vec<Outcome>,
 }
 
@@ -30,6 +32,7 @@ impl Report {
             *self.evaluations.entry(*property).or_default() += count;
         }
         self.effects.join(&outcome.effects);
+        self.bounds.join(&outcome.bounds);
         if outcome.violation.is_some() {
             self.failures.push(outcome);
         }
@@ -47,15 +50,18 @@ impl Report {
         &self.failures
     }
 
-    /// Properties that were never looked at, and kinds of faults that never changed anything.
+    /// Properties that were never looked at, kinds of faults that never changed anything, and bounds that
+    /// never held a consumer back.
     #[must_use]
     pub fn blind_spots(&self) -> Vec<String> {
         let unseen = |count: u64| count == 0;
         let properties = Property::ALL.iter().filter(|property| unseen(self.evaluations_of(**property)));
         let faults = FaultKind::ALL.iter().filter(|kind| unseen(self.effects.of(**kind)));
+        let bounds = Bound::ALL.iter().filter(|bound| unseen(self.bounds.of(**bound)));
         properties
             .map(|property| format!("{property} was never evaluated"))
             .chain(faults.map(|kind| format!("no fault \"{kind}\" had an effect")))
+            .chain(bounds.map(|bound| format!("the bound \"{bound}\" was never met")))
             .collect()
     }
 
@@ -69,9 +75,10 @@ impl Report {
         };
         let properties = Property::ALL.iter().map(|p| (p.to_string(), self.evaluations_of(*p))).collect();
         let faults = FaultKind::ALL.iter().map(|kind| (kind.to_string(), self.effects.of(*kind))).collect();
+        let bounds = Bound::ALL.iter().map(|bound| (bound.to_string(), self.bounds.of(*bound))).collect();
         format!(
             "{{\"seeds\":{},\"failures\":{},\"events_median\":{},\"simulated_s\":{},\"seeds_per_minute\":{},\
-             \"properties\":{},\"faults\":{},\"hash\":\"{}\"}}",
+             \"properties\":{},\"faults\":{},\"bounds\":{},\"hash\":\"{}\"}}",
             self.events.len(),
             self.failures.len(),
             self.events_median(),
@@ -79,6 +86,7 @@ impl Report {
             self.seeds_per_minute(elapsed),
             counts(properties),
             counts(faults),
+            counts(bounds),
             self.hash
         )
     }
@@ -98,6 +106,7 @@ impl Report {
         lines.extend(
             FaultKind::ALL.iter().map(|kind| format!("  {kind}: {} with effect", self.effects.of(*kind))),
         );
+        lines.extend(Bound::ALL.iter().map(|bound| format!("  {bound}: met {}", self.bounds.of(*bound))));
         lines.push(format!("hash {}", self.hash));
         lines.join("\n")
     }

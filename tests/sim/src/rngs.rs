@@ -15,6 +15,8 @@ pub(crate) struct Rngs {
     pub(crate) network: Rng,
     /// What user code draws, and the seeds of clients and brokers.
     pub(crate) application: Rng,
+    /// How much consumers may have at a time, and what brokers keep.
+    pub(crate) consumption: Rng,
 }
 
 impl Rngs {
@@ -26,6 +28,7 @@ impl Rngs {
             faults: root.fork(),
             network: root.fork(),
             application: root.fork(),
+            consumption: root.fork(),
         }
     }
 }

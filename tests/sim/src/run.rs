@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use rocketmq_client_core::time::Instant;
-use rocketmq_dev_broker::{BrokerConfig, DelayLevels};
+use rocketmq_dev_broker::{BrokerConfig, DelayLevels, FlushDisk};
 
+use crate::bound::Bounds;
 use crate::ctx::Ctx;
 use crate::fault::Effects;
 use crate::plan::{Plan, shrink};
@@ -33,6 +34,8 @@ pub struct Outcome {
     pub evaluations: Vec<(Property, u64)>,
     /// Faults that changed something.
     pub effects: Effects,
+    /// Bounds that held consumers back.
+    pub bounds: Bounds,
     /// The first property that does not hold.
     pub violation: Option<Violation>,
     /// The events as text, if they were asked for.
@@ -78,6 +81,7 @@ pub fn run_plan(plan: &Plan, keep_lines: bool) -> Outcome {
             .map(|(property, count)| (*property, *count))
             .collect(),
         effects: world.network.effects.clone(),
+        bounds: world.monitor.bounds.clone(),
         violation,
         lines: world.trace.take_lines(),
     };
@@ -107,6 +111,7 @@ fn broker_of(plan: &Plan, index: usize) -> BrokerConfig {
         channel_expire: settings.channel_expire,
         register_period: settings.register,
         offset_flush_period: settings.persist_offsets,
+        flush_disk: if settings.flush_sync { FlushDisk::Sync } else { FlushDisk::Async },
         ..broker_config(index)
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rocketmq_client_core::config::ClientConfig;
 use rocketmq_client_core::time::Instant;
 
-use crate::consumers::{Member, group_name};
+use crate::consumers::{HANGS_LONGER_MAX, Member, group_name};
 use crate::ctx::Ctx;
 use crate::executor::NodeId;
 use crate::fault::FaultKind;
@@ -98,7 +98,10 @@ impl Stage {
     async fn drain(&self) {
         let delays = self.plan.settings.delay_level
             * u32::try_from(self.plan.settings.max_reconsume_times).unwrap_or(1);
-        let deadline = self.ctx.now() + DRAIN_WITHIN + delays * 2 + self.plan.settings.persist_offsets;
+        let mut deadline = self.ctx.now() + DRAIN_WITHIN + delays * 2 + self.plan.settings.persist_offsets;
+        if self.plan.has(&[FaultKind::HandlerHangs]) {
+            deadline = deadline + self.plan.settings.consumption.hangs_at_least() + HANGS_LONGER_MAX;
+        }
         loop {
             let Some((property, left)) = self.left_over() else { return };
             if self.ctx.now() >= deadline {
@@ -165,6 +168,9 @@ impl Stage {
         let now = world.now;
         world.monitor.check_not_stored(now);
         world.monitor.check_consumed(now);
+        if self.plan.settings.flush_sync && !self.plan.has(&[FaultKind::BrokerCrashLosing]) {
+            world.monitor.check_kept(now);
+        }
         if self.plan.is_quiet() {
             world.monitor.check_once(now);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use rocketmq_client_core::remoting::{
@@ -274,25 +275,37 @@ impl World {
     fn register(&mut self, broker: NodeId, frame: &Bytes) {
         let server = &self.servers[&broker];
         let (id, address) = (server.registration(broker), server.address);
-        let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
-        decoder.buffer_mut().extend_from_slice(frame);
-        let Ok(Some(command)) = decoder.next_frame() else { return };
-        for name_server in self.name_servers() {
-            let way = Way { from: broker, to: name_server, via: None };
-            if let Some(kind) = self.network.conditions.held_by(way) {
-                self.network.effects.count(kind);
-                continue;
-            }
-            let command = command.clone();
-            self.with_name_server(name_server, |machine, now| {
+        self.reach_name_servers(broker, frame, |world, name_server, command| {
+            world.with_name_server(name_server, |machine, now| {
                 machine.handle_connected(now, id, address, address);
                 machine.handle_frame(now, id, command);
             });
-        }
+            ControlFlow::Continue(())
+        });
     }
 
     /// Asks the first name server that the broker reaches for a route.
     fn query_route(&mut self, broker: NodeId, frame: &Bytes) {
+        self.reach_name_servers(broker, frame, |world, name_server, command| {
+            let address = world.servers[&name_server].address;
+            let Some(answer) = world.ask(address, command) else { return ControlFlow::Continue(()) };
+            let now = world.now;
+            if let Some(Machine::Broker(machine)) =
+                world.servers.get_mut(&broker).map(|server| &mut server.machine)
+            {
+                machine.handle_route(now, &answer);
+            }
+            ControlFlow::Break(())
+        });
+    }
+
+    /// Lets a broker's frame reach one name server after the other, but for those that it is cut off from.
+    fn reach_name_servers(
+        &mut self,
+        broker: NodeId,
+        frame: &Bytes,
+        mut reach: impl FnMut(&mut Self, NodeId, RemotingCommand) -> ControlFlow<()>,
+    ) {
         let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
         decoder.buffer_mut().extend_from_slice(frame);
         let Ok(Some(command)) = decoder.next_frame() else { return };
@@ -300,16 +313,7 @@ impl World {
             let way = Way { from: broker, to: name_server, via: None };
             if let Some(kind) = self.network.conditions.held_by(way) {
                 self.network.effects.count(kind);
-                continue;
-            }
-            let address = self.servers[&name_server].address;
-            if let Some(answer) = self.ask(address, command.clone()) {
-                let now = self.now;
-                if let Some(Machine::Broker(machine)) =
-                    self.servers.get_mut(&broker).map(|server| &mut server.machine)
-                {
-                    machine.handle_route(now, &answer);
-                }
+            } else if reach(self, name_server, command.clone()).is_break() {
                 return;
             }
         }

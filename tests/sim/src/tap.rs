@@ -25,6 +25,7 @@ impl Tap for SimTap {
     fn start(&mut self, start: &Start<'_>) {
         let mut world = self.world.lock();
         world.trace.event(start.now, "start", self.node.0, &start.seed.to_le_bytes());
+        world.monitor.client_started(self.node, start.config);
     }
 
     fn input(&mut self, now: Instant, input: &Input) {

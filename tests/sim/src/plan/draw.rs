@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rocketmq_client_core::rng::Rng;
 
-use super::{FaultItem, Item, Plan, SendItem, SendWay, Settings, Topology};
+use super::{Consumption, FaultItem, Item, Plan, SendItem, SendWay, Settings, Topology};
 use crate::fault::FaultKind;
 use crate::history::MessageNumber;
 use crate::rngs::{Draw, Rngs};
@@ -23,7 +23,7 @@ impl Plan {
     pub fn draw(seed: u64) -> Self {
         let mut rngs = Rngs::new(seed);
         let topology = topology(&mut rngs.topology);
-        let settings = settings(&mut rngs.topology);
+        let settings = settings(&mut rngs.topology, &mut rngs.consumption);
         let workload_ms = rngs.workload.between(5_000, 30_000);
         let mut items = sends(&mut rngs.workload, &topology, workload_ms);
         let mut heal_ms = workload_ms;
@@ -64,14 +64,12 @@ fn topology(rng: &mut Rng) -> Topology {
     }
 }
 
-fn settings(rng: &mut Rng) -> Settings {
+fn settings(rng: &mut Rng, consumption_rng: &mut Rng) -> Settings {
     let seconds = |rng: &mut Rng, from, to| Duration::from_secs(rng.between(from, to));
     Settings {
         send_timeout: Duration::from_millis(rng.between(500, 5_000)),
         retry_times: u32::try_from(rng.between(0, 3)).expect("few retries"),
         latency_fault_tolerance: rng.chance(1, 3),
-        pull_batch_size: i32::try_from(rng.between(1, 48)).expect("a batch"),
-        pull_threshold: usize_of(rng.between(1, 100)),
         broker_suspend: seconds(rng, 5, 15),
         max_reconsume_times: i32::try_from(rng.between(1, 4)).expect("few times"),
         rebalance: seconds(rng, 5, 20),
@@ -82,7 +80,35 @@ fn settings(rng: &mut Rng) -> Settings {
         channel_expire: seconds(rng, 60, 120),
         register: seconds(rng, 10, 30),
         delay_level: Duration::from_millis(rng.between(100, 2_000)),
+        consumption: consumption(consumption_rng),
+        flush_sync: consumption_rng.chance(1, 3),
     }
+}
+
+/// Each bound is RocketMQ's own in some worlds and so small in others that it is met.
+fn consumption(rng: &mut Rng) -> Consumption {
+    let small = |rng: &mut Rng, most: u64| rng.chance(1, 3).then(|| small_number(rng, most));
+    Consumption {
+        pull_batch_size: i32::try_from(small(rng, 4).unwrap_or_else(|| rng.between(1, 48))).expect("a batch"),
+        pull_batch_bytes: small(rng, 4_000).map(|bytes| i32::try_from(bytes).expect("few bytes")),
+        queue_count: usize_of(small(rng, 3).unwrap_or_else(|| rng.between(1, 100))),
+        queue_bytes: small(rng, 4_000).map(usize_of),
+        shared_count: small(rng, 16).map(usize_of),
+        shared_bytes: small(rng, 16_000).map(usize_of),
+        span: small(rng, 4).map(u64::cast_signed),
+        total_bytes: small(rng, 16_000).map(usize_of),
+        consume_batch: small(rng, 16).map_or(1, usize_of),
+        // Longer than a handler of the largest batch takes when nothing is wrong.
+        consume_timeout: rng.chance(1, 2).then(|| Duration::from_millis(rng.between(6_000, 15_000))),
+        handler_takes: Duration::from_millis(small(rng, 300).unwrap_or(30)),
+    }
+}
+
+/// One of `1..=most`; of numbers twice as large there are only as many.
+fn small_number(rng: &mut Rng, most: u64) -> u64 {
+    let doublings = u64::from(most.ilog2());
+    let most_here = most >> rng.between(0, doublings);
+    rng.between(most_here.div_ceil(2), most_here)
 }
 
 fn sends(rng: &mut Rng, topology: &Topology, workload_ms: u64) -> Vec<Item> {

@@ -1,10 +1,12 @@
 //! What must hold, checked while a world runs and at its end. One file a property or a close pair.
 
+mod cached;
 mod consumed;
 mod given;
 mod offsets;
 mod once;
 mod owners;
+mod pulls;
 mod sends;
 #[cfg(test)]
 mod tests;
@@ -13,10 +15,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rocketmq_client_core::client::{Input, Output};
+use rocketmq_client_core::config::ClientConfig;
+use rocketmq_client_core::producer::SendReceipt;
 use rocketmq_client_core::remoting::{FrameError, RemotingCommand};
 use rocketmq_client_core::time::Instant;
 use rocketmq_dev_broker::Broker;
 
+use crate::bound::Bounds;
 use crate::executor::{NodeId, Turn};
 use crate::fault::FaultKind;
 use crate::history::{History, MessageNumber};
@@ -26,9 +31,11 @@ pub(crate) use self::consumed::Consumed;
 pub(crate) use self::given::Given;
 pub(crate) use self::sends::SendResult;
 
+use self::cached::Cached;
 use self::offsets::Offsets;
 use self::once::Once;
 use self::owners::Owners;
+use self::pulls::Pulls;
 
 macro_rules! properties {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -67,12 +74,20 @@ properties! {
     P22,
     /// Without faults each message is consumed exactly once.
     P23,
+    /// No more is cached than a bound allows and one pull of each queue brings.
+    P24,
     /// No handler gets a message whose tag its group did not ask for.
     P26,
+    /// A pull begins where the last answer ended.
+    P27,
     /// When everything is stable each queue has exactly one owner.
     P34,
     /// After healing everything goes on and comes to an end.
     P46,
+    /// A queue is pulled from once at a time.
+    P47,
+    /// A consumer that is suspended begins no pull.
+    P48,
 }
 
 impl fmt::Display for Property {
@@ -126,11 +141,16 @@ pub(crate) struct Monitor {
     pub(crate) given: Given,
     pub(crate) consumed: Consumed,
     pub(crate) owners: Owners,
+    /// How often consumers were held back.
+    pub(crate) bounds: Bounds,
     /// Which fault the switched answers of a server belong to.
     pub(crate) answer_faults: BTreeMap<NodeId, FaultKind>,
     not_stored: Vec<(MessageNumber, String)>,
+    reported: Vec<(MessageNumber, SendReceipt)>,
     once: Once,
     offsets: Offsets,
+    cached: Cached,
+    pulls: Pulls,
 }
 
 impl Monitor {
@@ -151,16 +171,22 @@ impl Monitor {
     pub(crate) fn core_input(&mut self, now: Instant, node: NodeId, input: &Input) {
         self.once.input(&mut self.verdicts, now, node, input);
         self.given.input(now, node, input, &mut self.consumed);
+        self.cached.input(&mut self.bounds, now, node, input);
+        self.pulls.input(&mut self.bounds, now, node, input);
     }
 
     pub(crate) fn core_output(&mut self, now: Instant, node: NodeId, output: &Output) {
         self.once.output(&mut self.verdicts, now, node, output);
         self.given.output(node, output);
+        self.cached.output(&mut self.verdicts, &mut self.bounds, now, node, output);
+        self.pulls.output(&mut self.verdicts, now, node, output);
     }
 
     /// A client's machine is gone with all that it had begun.
     pub(crate) fn node_gone(&mut self, node: NodeId) {
         self.once.forget(node);
+        self.cached.forget(node);
+        self.pulls.forget(node);
     }
 
     /// A client has closed: nothing of it may be open any more.
@@ -170,6 +196,12 @@ impl Monitor {
 
     pub(crate) fn broker_started(&mut self, broker: &Broker) {
         self.offsets.rebase(broker);
+        self.pulls.broker_started(broker);
+    }
+
+    /// A client begins, so set.
+    pub(crate) fn client_started(&mut self, node: NodeId, config: &ClientConfig) {
+        self.pulls.client_started(node, config);
     }
 
     pub(crate) fn broker_restarted(&mut self, _now: Instant, broker: &Broker) {

@@ -26,7 +26,7 @@ impl Monitor {
     /// A send ended.
     pub(crate) fn send_ended(&mut self, now: Instant, sent: &SendResult) {
         let SendResult { message, elapsed, budget, result } = sent;
-        let Self { verdicts, history, .. } = self;
+        let Self { verdicts, history, reported, .. } = self;
         verdicts.check(Property::P09, now, *elapsed <= *budget + LATE_MAX, || {
             format!("send of {message:?} took {elapsed:?} of {budget:?}: {result:?}")
         });
@@ -36,12 +36,25 @@ impl Monitor {
                 verdicts.check(Property::P07, now, there, || {
                     format!("{message:?} is reported at {receipt} but is at {:?}", history.stored(*message))
                 });
+                reported.push((*message, receipt.clone()));
             }
             Err(error) => {
                 if surely_not_stored(error) {
                     self.not_stored.push((*message, error.to_string()));
                 }
             }
+        }
+    }
+
+    /// Brokers answered when they had flushed: no loss of power took what was reported as stored.
+    pub(crate) fn check_kept(&mut self, now: Instant) {
+        let Self { verdicts, history, reported, .. } = self;
+        for (message, receipt) in reported {
+            let mut stored = history.stored(*message).iter();
+            let kept = stored.any(|stored| is_at(stored, receipt) && !stored.lost);
+            verdicts.check(Property::P07, now, kept, || {
+                format!("{message:?} was reported at {receipt} and flushed, but a loss of power took it")
+            });
         }
     }
 

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use rocketmq_client_core::client::{Command, Input, Outcome, Output};
-use rocketmq_client_core::id::{GenerationalId, OperationId};
-use rocketmq_client_core::message::MessageQueue;
+use rocketmq_client_core::config::PushConsumerConfig;
+use rocketmq_client_core::consumer::{Ack, ConsumeToken, Delivery, PulledMessage};
+use rocketmq_client_core::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId};
+use rocketmq_client_core::message::{MessageQueue, StoredMessages};
+use rocketmq_client_core::remoting::{Encoder, Head, PullMessageRequestHeader, RequestCode};
 
 use super::*;
+use crate::bound::Bound;
 use crate::executor::TaskId;
 use crate::history::{Queue, QueueName, Record};
 
@@ -104,4 +109,148 @@ fn a_queue_that_nobody_pulls_is_told() {
     monitor.owners.begin();
     monitor.check_owners(NOW, &[("g".into(), (*queue).clone())]);
     assert_eq!(found(&monitor), Some(Property::P34));
+}
+
+const CONSUMER: ConsumerId = ConsumerId(1);
+
+/// A monitor that has seen a consumer start and connect.
+fn with_consumer(configure: impl FnOnce(&mut PushConsumerConfig)) -> (Monitor, ChannelId) {
+    let mut monitor = Monitor::default();
+    let mut config = PushConsumerConfig::new("g");
+    configure(&mut config);
+    let operation = OperationId::from_parts(1, 0);
+    let start = Command::StartConsumer { operation, consumer: CONSUMER, config: Arc::new(config) };
+    monitor.core_input(NOW, NODE, &Input::Command(start));
+    let channel = ChannelId::from_parts(1, 0);
+    let address = ([10, 0, 1, 1], 10_911).into();
+    monitor.core_output(NOW, NODE, &Output::Connect { channel, address, endpoint: "a:1".into() });
+    transmit(&mut monitor, channel, NOW, "another", 0);
+    (monitor, channel)
+}
+
+/// The consumer's core writes a pull.
+fn transmit(monitor: &mut Monitor, channel: ChannelId, at: Instant, topic: &str, offset: i64) {
+    let header = PullMessageRequestHeader {
+        consumer_group: "g".into(),
+        topic: topic.into(),
+        queue_offset: offset,
+        ..PullMessageRequestHeader::default()
+    };
+    let mut out = BytesMut::new();
+    let opaque = i32::try_from(at.as_millis()).expect("soon");
+    let head = Head { code: RequestCode::PULL_MESSAGE.0, opaque, ..Head::default() };
+    Encoder::default().encode(&mut out, &head, &header, &[], 0);
+    let chunks = [out.freeze()].into_iter().collect();
+    monitor.core_output(at, NODE, &Output::Transmit { channel, chunks });
+}
+
+#[test]
+fn a_second_pull_of_a_queue_is_told_unless_the_first_is_over() {
+    let soon = NOW + Duration::from_secs(1);
+    let (mut twice, channel) = with_consumer(|_| {});
+    transmit(&mut twice, channel, NOW, "t", 0);
+    assert_eq!(found(&twice), None);
+    transmit(&mut twice, channel, soon, "t", 0);
+    assert_eq!(found(&twice), Some(Property::P47));
+
+    let (mut timed_out, channel) = with_consumer(|_| {});
+    transmit(&mut timed_out, channel, NOW, "t", 0);
+    transmit(&mut timed_out, channel, NOW + Duration::from_secs(30), "t", 0);
+    assert_eq!(found(&timed_out), None);
+
+    let (mut given_up, channel) = with_consumer(|_| {});
+    transmit(&mut given_up, channel, NOW, "t", 0);
+    let queue = ProcessQueueId::from_parts(1, 0);
+    given_up.core_output(NOW, NODE, &Output::Revoke { consumer: CONSUMER, queue });
+    transmit(&mut given_up, channel, soon, "t", 0);
+    assert_eq!(found(&given_up), None);
+}
+
+#[test]
+fn a_pull_that_begins_elsewhere_than_the_one_before_that_failed_is_told() {
+    let (mut monitor, channel) = with_consumer(|_| {});
+    transmit(&mut monitor, channel, NOW, "t", 7);
+    transmit(&mut monitor, channel, NOW + Duration::from_secs(30), "t", 8);
+    assert_eq!(found(&monitor), Some(Property::P27));
+}
+
+#[test]
+fn a_pull_of_a_suspended_consumer_is_told() {
+    let (mut monitor, channel) = with_consumer(|_| {});
+    let operation = OperationId::from_parts(2, 0);
+    let suspend = Command::SuspendConsumer { operation, consumer: CONSUMER };
+    monitor.core_input(NOW, NODE, &Input::Command(suspend));
+    transmit(&mut monitor, channel, NOW, "t", 0);
+    assert_eq!(found(&monitor), Some(Property::P48));
+}
+
+/// A pull brings messages, each of ten bytes that are none.
+fn deliver(monitor: &mut Monitor, stay: u32, offsets: std::ops::Range<i64>) {
+    let of = Arc::new(MessageQueue { topic: "t".into(), broker_name: "b".into(), queue_id: 0 });
+    let unreadable = || StoredMessages::new(Bytes::from_static(&[0xff; 10])).next().expect("an error");
+    let deliveries = offsets
+        .map(|queue_offset| Delivery {
+            token: token(stay, queue_offset),
+            message: PulledMessage::alone(of.clone(), unreadable()),
+            origin_topic: None,
+        })
+        .collect();
+    monitor.core_output(NOW, NODE, &Output::Deliver { consumer: CONSUMER, deliveries });
+}
+
+fn token(stay: u32, queue_offset: i64) -> ConsumeToken {
+    let queue = ProcessQueueId::from_parts(stay, 0);
+    ConsumeToken { consumer: CONSUMER, queue, queue_offset, hand_out: 0 }
+}
+
+fn settle(monitor: &mut Monitor, at: Instant, token: ConsumeToken) {
+    monitor.core_input(at, NODE, &Input::Settled { answers: vec![(token, Ack::Done)] });
+}
+
+type Bounded = (fn(&mut PushConsumerConfig), Bound);
+
+#[test]
+fn messages_that_no_bound_allows_are_told_unless_room_was_made() {
+    let cases: [Bounded; 5] = [
+        (|config| config.pull_threshold_for_queue = 2, Bound::QueueCount),
+        (|config| config.pull_threshold_for_topic = Some(2), Bound::SharedCount),
+        (|config| config.pull_threshold_bytes_for_queue = 20, Bound::QueueBytes),
+        (|config| config.consume_concurrently_max_span = 1, Bound::Span),
+        (|config| config.cached_bytes_max = 20, Bound::TotalBytes),
+    ];
+    for (configure, bound) in cases {
+        let (mut over, _) = with_consumer(configure);
+        deliver(&mut over, 1, 0..3);
+        assert_eq!((found(&over), over.bounds.of(bound)), (None, 1), "{bound}: one pull may pass it");
+        deliver(&mut over, 1, 3..4);
+        assert_eq!(found(&over), Some(Property::P24), "{bound}");
+
+        let (mut room, _) = with_consumer(configure);
+        deliver(&mut room, 1, 0..3);
+        settle(&mut room, NOW, token(1, 0));
+        deliver(&mut room, 1, 3..4);
+        assert_eq!(found(&room), None, "{bound}");
+    }
+}
+
+#[test]
+fn every_queue_may_have_a_pull_under_way_when_the_bytes_of_all_pass_their_bound() {
+    let (mut monitor, _) = with_consumer(|config| config.cached_bytes_max = 10);
+    deliver(&mut monitor, 1, 0..2);
+    deliver(&mut monitor, 2, 0..2);
+    assert_eq!(found(&monitor), None);
+    deliver(&mut monitor, 2, 2..3);
+    assert_eq!(found(&monitor), Some(Property::P24));
+}
+
+#[test]
+fn a_message_that_its_handler_had_for_too_long_is_not_cached_any_more() {
+    let (mut monitor, _) = with_consumer(|config| {
+        config.cached_bytes_max = 9;
+        config.consume_timeout = Duration::from_millis(5);
+    });
+    deliver(&mut monitor, 1, 0..1);
+    monitor.core_input(NOW, NODE, &Input::Begun { tokens: vec![(token(1, 0), Some(Instant::ZERO))] });
+    deliver(&mut monitor, 1, 1..2);
+    assert_eq!((found(&monitor), monitor.bounds.of(Bound::ConsumeTimeout)), (None, 1));
 }
