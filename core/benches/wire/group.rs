@@ -143,6 +143,8 @@ impl Group {
         }
         self.run();
         let (broker, _) = *self.held.front().expect("pulls");
+        // An answer that comes at once and brings nothing would make the consumer pause.
+        self.pass(HELD);
         self.answer_held();
         let share = (self.queues as usize).div_ceil(1 + self.others);
         assert_eq!(self.held.len(), share, "every queue of its share is pulled from, and no other");
