@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "it is about who leads among threads of its own")]
 
 use super::super::std;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::future::poll_fn;
@@ -56,13 +57,20 @@ struct BellHost {
     script: ScriptHost,
     bell: Arc<Bell>,
     waits: mpsc::Sender<ThreadId>,
-    /// The next wait panics.
-    breaks: Arc<AtomicBool>,
+    /// What happens as the next wait begins.
+    before: Before,
 }
+
+type Before = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
 
 impl BlockingHost for BellHost {
     fn block(&mut self, _: Instant, raised: &dyn Fn() -> bool) {
-        assert!(!self.breaks.swap(false, Ordering::SeqCst), "as the test wants it");
+        let before = lock(&self.before).take();
+        if let Some(happen) = before {
+            happen();
+        }
+        // What rang before it is heeded rings for nobody, as on a real host.
+        *lock(&self.bell.rung) = false;
         if raised() {
             return;
         }
@@ -138,21 +146,21 @@ struct Stage {
     leader: Option<Leader<BellHost, ScriptMachine>>,
     bell: Arc<Bell>,
     waits: mpsc::Receiver<ThreadId>,
-    breaks: Arc<AtomicBool>,
+    before: Before,
 }
 
 impl Stage {
     fn new() -> Self {
         let (tell, waits) = mpsc::channel();
-        let (bell, breaks) = (Arc::new(Bell::default()), Arc::new(AtomicBool::new(false)));
+        let (bell, before) = (Arc::new(Bell::default()), Before::default());
         let stage = Shared::default();
         let script = ScriptHost::new(stage.clone());
-        let host = BellHost { script, bell: bell.clone(), waits: tell, breaks: breaks.clone() };
+        let host = BellHost { script, bell: bell.clone(), waits: tell, before: before.clone() };
         let (client, engine) = start_machine(host, Options::default(), |_, _, _, _| {
             ScriptMachine::new(stage.clone(), in_pairs())
         });
         let leader = Some(Leader::install(&client, engine));
-        Self { client, leader, bell, waits, breaks }
+        Self { client, leader, bell, waits, before }
     }
 
     /// Who waits in the host next.
@@ -170,6 +178,12 @@ impl Stage {
         let leader = self.leader.take().expect("once");
         let sleeps = leader.background_waits();
         (thread::spawn(move || leader.run_in_background()), sleeps)
+    }
+
+    /// The next wait of who leads begins with this.
+    fn before_it_waits(&self, happens: impl FnOnce() + Send + 'static) {
+        *lock(&self.before) = Some(Box::new(happens));
+        self.bell.clone().wake();
     }
 
     /// The background thread ends with the client.
@@ -235,26 +249,50 @@ fn the_background_thread_sleeps_while_a_caller_leads_and_leads_when_he_leaves() 
     });
 }
 
+/// A caller waits for `ready`, which no engine tells; gives his waker too.
+fn waits_for_elsewhere(stage: &Stage, ready: &Arc<AtomicBool>) -> (JoinHandle<()>, Waker) {
+    let (client, ready) = (stage.client.clone(), ready.clone());
+    let (tell, told) = mpsc::channel();
+    let future = poll_fn(move |cx| {
+        // Only the first one is listened to.
+        let _ = tell.send(cx.waker().clone());
+        if ready.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+    });
+    let caller = thread::spawn(move || wait_for(Some(client.shared()), future));
+    let waker = told.recv().expect("it is polled");
+    (caller, waker)
+}
+
 #[test]
 fn a_caller_who_leads_leaves_for_what_comes_from_elsewhere() {
     soon(|| {
         let mut stage = Stage::new();
-        let (client, ready) = (stage.client.clone(), Arc::new(AtomicBool::new(false)));
-        let (tell, told) = mpsc::channel();
-        let caller = thread::spawn({
-            let ready = ready.clone();
-            let future = poll_fn(move |cx| {
-                tell.send(cx.waker().clone()).expect("the test listens");
-                if ready.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
-            });
-            move || wait_for(Some(client.shared()), future)
-        });
-        let waker = told.recv().expect("it is polled");
+        let ready = Arc::new(AtomicBool::new(false));
+        let (caller, waker) = waits_for_elsewhere(&stage, &ready);
         assert_eq!(stage.who_waits(), caller.thread().id());
         let (background, sleeps) = stage.background();
         falls_asleep(&sleeps);
         ready.store(true, Ordering::SeqCst);
         waker.wake();
+        caller.join().expect("he was told");
+        assert_eq!(stage.who_waits(), background.thread().id());
+        stage.end(background);
+    });
+}
+
+#[test]
+fn what_comes_from_elsewhere_before_the_host_heeds_its_bell_is_not_missed() {
+    soon(|| {
+        let mut stage = Stage::new();
+        let ready = Arc::new(AtomicBool::new(false));
+        let (caller, waker) = waits_for_elsewhere(&stage, &ready);
+        assert_eq!(stage.who_waits(), caller.thread().id());
+        let (background, sleeps) = stage.background();
+        falls_asleep(&sleeps);
+        stage.before_it_waits(move || {
+            ready.store(true, Ordering::SeqCst);
+            waker.wake();
+        });
         caller.join().expect("he was told");
         assert_eq!(stage.who_waits(), background.thread().id());
         stage.end(background);
@@ -269,8 +307,7 @@ fn a_caller_whose_host_breaks_leaves_the_lead_to_others() {
         assert_eq!(stage.who_waits(), caller.thread().id());
         let (background, sleeps) = stage.background();
         falls_asleep(&sleeps);
-        stage.breaks.store(true, Ordering::SeqCst);
-        stage.bell.clone().wake();
+        stage.before_it_waits(|| panic!("as the test wants it"));
         drop(caller.join().expect_err("the host broke"));
         assert_eq!(stage.who_waits(), background.thread().id());
         stage.end(background);
