@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use thiserror::Error;
 
-use crate::message::{InvalidMessage, InvalidName, Message};
+use crate::message::{InvalidBatch, InvalidMessage, InvalidName, Message};
 use crate::remoting::ResponseCode;
 
 /// The outcome of a command that did not succeed.
@@ -292,6 +292,9 @@ pub enum UsageError {
     /// The message breaks RocketMQ's rules.
     #[error("message can't be sent: {0}")]
     Message(#[from] InvalidMessage),
+    /// The messages can't be sent as one batch.
+    #[error("batch can't be sent: {0}")]
+    Batch(#[from] InvalidBatch),
     /// The body could not be compressed.
     #[error("the body can't be compressed: {0}")]
     Compress(String),

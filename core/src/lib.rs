@@ -49,7 +49,7 @@
 //! | [`client`] | composes the machines; periodic work, heartbeats, requests from brokers, closing |
 //! | [`channel`] | connect, idle, back-off, the response table, what was surely not sent |
 //! | [`namesrv`], [`route`] | whom to ask for routes, and which queues follow from them |
-//! | [`producer`], [`latency`] | attempts, retries, verdicts, brokers to avoid |
+//! | [`producer`], [`latency`] | attempts, retries, verdicts, batches, brokers to avoid |
 //! | [`consumer`] | ProcessQueue, rebalance, pull loop, offsets, send-back, closing |
 //! | [`remoting`], [`message`] | frames, headers, codes, bodies; messages, stored records, ids |
 //! | [`time`], [`timer`], [`rng`], [`hash`], [`id`] | the ground: clocks, deadlines, seeds, names |
@@ -73,7 +73,8 @@
 //! | name servers by DNS and HTTP | [`namesrv`] | DNS is there: every address of a name is tried; HTTP is a `Question` of the client and a list that may change |
 //! | a second client in one process | nothing | ids and key seeds are drawn, nothing is global |
 //! | a user's simulation with our handles | `tests/sim` | nothing: handles know no host; `wait` and threads have no place there |
-//! | batches, delay by time, recall | `producer/` | a kind in [`client::OutboundMessage`]; the core encodes members, since it gives the unique keys |
+//! | delay by time, recall | `producer/` | a property of the message, which is there; `Command::Recall` with the handle of the receipt |
+//! | batches that fill by themselves | `producer/accumulator.rs` | sends that belong to a batch; [`producer::BatchOrder`] is what comes of them |
 //! | broadcasting, SQL filters | `consumer/push/` | [`config::MessageModel`]; the filter's kind beside its text |
 //! | ACL, namespaces, RPC hooks | `channel/request.rs` | the one place that queues a frame signs it; a hook is a `Question` while the frame waits |
 //! | admin | `client/admin.rs` | one command: whom, code, header, body |

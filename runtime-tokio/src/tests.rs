@@ -207,6 +207,8 @@ async fn a_recorded_run_replays_without_a_network_and_without_bodies() {
             producer.send(rmq::Message::new("TopicTest", format!("a secret body {number}")).tag("visible"));
         soon("send", send).await.expect("stored");
     }
+    let batch = (0..3).map(|number| rmq::Message::new("Batches", format!("a secret body {number}")));
+    assert_eq!(soon("a batch", producer.send_batch(batch)).await.expect("stored").receipts().len(), 3);
     let selected = by_tag(&client);
     for tag in ["3", "1"] {
         let send = selected.send_selected(rmq::Message::new("Chosen", "a secret body").tag(tag));

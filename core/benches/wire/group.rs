@@ -100,7 +100,8 @@ impl Group {
         let delivered = tokens.len();
         let begun = tokens.iter().map(|token| (*token, Some(self.now))).collect();
         self.inbox.push_back(Input::Begun { tokens: begun });
-        self.inbox.extend(tokens.into_iter().map(|token| Input::Settled { token, ack: Ack::Done }));
+        let answers = tokens.into_iter().map(|token| (token, Ack::Done)).collect();
+        self.inbox.push_back(Input::Settled { answers });
         self.run();
         delivered
     }

@@ -66,6 +66,17 @@ operations! { ALL:
         });
     }
 
+    /// A message of a batch of 32 through the core: from the command, with the messages that a user makes, to the
+    /// frame, and from its decoded answer to each receipt. 2 batches are under way at once.
+    fn batched_message_through_core(measure: &mut Measure) {
+        let mut world = World::new(&batch_answer());
+        measure.every(2 * MESSAGES, || {
+            (0..2).for_each(|number| world.send_batch(number, MESSAGES));
+            world.drain();
+            assert_eq!(world.answer_sends(2), 2 * MESSAGES as usize);
+        });
+    }
+
     /// A message that was pulled, through the core: from its decoded answer to the settled delivery and the
     /// next pull, with the decoding of its record. 32 come at once.
     fn pulled_message_through_core(measure: &mut Measure) {
@@ -276,6 +287,20 @@ fn send_answer(serialize: SerializeType, number: u32) -> Vec<u8> {
         ("queueOffset", &*offset),
     ];
     answer(serialize, 1_000_000 + number, "", &fields, b"")
+}
+
+/// With an id for each message.
+fn batch_answer() -> Vec<u8> {
+    let ids = ["7F00000100002A9F0000000000123456"; MESSAGES as usize].join(",");
+    let fields = [
+        ("queueId", "0"),
+        ("transactionId", "7F000001271E0A54E2B00000000000A1"),
+        ("msgId", &*ids),
+        ("TRACE_ON", "true"),
+        ("MSG_REGION", "DefaultRegion"),
+        ("queueOffset", "1234567"),
+    ];
+    answer(SerializeType::Json, 1_000_000, "", &fields, b"")
 }
 
 fn decode_send_answers(measure: &mut Measure, serialize: SerializeType) {

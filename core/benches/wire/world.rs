@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use rocketmq_client_core::client::{Client, Command, Input, OutboundMessage, Outcome, Output, QueueChoice};
 use rocketmq_client_core::config::{ClientConfig, HostFacts, ProducerConfig};
 use rocketmq_client_core::id::{ChannelId, GenerationalId as _, OperationId, ProducerId};
+use rocketmq_client_core::message::{Message, validate_batch};
 use rocketmq_client_core::remoting::{
     BrokerData, Encoder, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, Head, NoHeader, QueueData,
     RemotingCommand, RequestCode, TopicRouteData,
@@ -79,7 +80,18 @@ impl World {
         self.client.handle(NOW, Input::Command(send));
     }
 
-    /// The socket takes all there is; gives how many sends have ended well.
+    /// A user makes so many messages without properties and sends them as a batch.
+    pub(super) fn send_batch(&mut self, number: u32, count: u32) {
+        let body = Bytes::from_static(&[b'x'; 128]);
+        let messages = (0..count).map(|_| Message::new(self.topic.clone(), body.clone())).collect::<Vec<_>>();
+        validate_batch(&messages, 4 << 20).expect("messages that can be sent");
+        let operation = OperationId::from_parts(number, 0);
+        let (producer, choice) = (PRODUCER, QueueChoice::RoundRobin);
+        let send = Command::SendBatch { operation, producer, messages, choice, timeout: None };
+        self.client.handle(NOW, Input::Command(send));
+    }
+
+    /// The socket takes all there is; gives how many messages are stored.
     pub(super) fn drain(&mut self) -> usize {
         self.run(|world| world.written.clear())
     }
@@ -115,6 +127,9 @@ impl World {
                     written(self);
                 }
                 Output::Complete { outcome: Outcome::Sent(_), .. } => sent += 1,
+                Output::Complete { outcome: Outcome::SentBatch(receipt), .. } => {
+                    sent += receipt.receipts().map(std::hint::black_box).count();
+                }
                 Output::Wait(_) => return sent,
                 other => panic!("unexpected {other:?}"),
             }

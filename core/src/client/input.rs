@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use crate::config::{ProducerConfig, PushConsumerConfig};
 use crate::consumer::{Ack, ConsumeToken};
 use crate::id::{AskToken, ChannelId, ConsumerId, OperationId, ProducerId, ResolveToken};
-use crate::message::MessageQueue;
+use crate::message::{Message, MessageQueue};
 use crate::remoting::RemotingCommand;
 use crate::time::{Instant, Timestamp};
 
@@ -63,12 +63,10 @@ pub enum Input {
     WallClock(Timestamp),
     /// A user asks for something.
     Command(Command),
-    /// User code has finished with a delivery.
+    /// User code has finished with deliveries.
     Settled {
-        /// The delivery's token.
-        token: ConsumeToken,
-        /// What is to become of the message.
-        ack: Ack,
+        /// Their tokens, and what is to become of the messages.
+        answers: Vec<(ConsumeToken, Ack)>,
     },
     /// No handler began a delivery, and none will: its queue was revoked, or nobody takes messages any
     /// more.
@@ -117,6 +115,19 @@ pub enum Command {
         /// What.
         message: Box<OutboundMessage>,
         /// Where to.
+        choice: QueueChoice,
+        /// The budget; the producer's own when `None`.
+        timeout: Option<Duration>,
+    },
+    /// Send several messages as one batch and report the broker's answer.
+    SendBatch {
+        /// Who waits.
+        operation: OperationId,
+        /// By which producer.
+        producer: ProducerId,
+        /// What, [validated](crate::message::validate_batch); the core adds the unique keys.
+        messages: Vec<Message>,
+        /// Where to: one queue for all.
         choice: QueueChoice,
         /// The budget; the producer's own when `None`.
         timeout: Option<Duration>,
@@ -202,6 +213,7 @@ impl Command {
             Self::CreateProducer { .. } => None,
             Self::Connect { operation }
             | Self::Send { operation, .. }
+            | Self::SendBatch { operation, .. }
             | Self::SendOneway { operation, .. }
             | Self::CloseProducer { operation, .. }
             | Self::StartConsumer { operation, .. }

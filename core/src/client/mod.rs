@@ -24,7 +24,7 @@ use crate::config::{ClientConfig, HostFacts};
 use crate::consumer::Consumers;
 use crate::error::Error;
 use crate::id::{AskToken, OperationId};
-use crate::producer::{Producers, SendKind, SendOrder};
+use crate::producer::{BatchOrder, Producers, SendKind, SendOrder};
 use crate::time::{Instant, Timestamp, WallClock};
 
 pub use ask::{Answer, Owner, Question};
@@ -113,7 +113,7 @@ impl Client {
             Input::Timeout => {}
             Input::WallClock(wall) => self.shared.clock = WallClock::new(now, wall),
             Input::Command(command) => self.handle_command(now, command),
-            Input::Settled { token, ack } => self.consumers.handle_settled(&mut self.shared, now, token, ack),
+            Input::Settled { answers } => self.consumers.handle_settled(&mut self.shared, now, &answers),
             Input::HandedBack { token } => self.consumers.handle_handed_back(&mut self.shared, now, token),
             Input::Begun { tokens } => self.consumers.handle_begun(&tokens),
             Input::Answered { token, answer } => self.handle_answered(now, token, answer),
@@ -168,6 +168,10 @@ impl Client {
                 let order = SendOrder { operation, producer, message, choice, timeout, kind };
                 producers.send(shared, now, order);
             }
+            Command::SendBatch { operation, producer, messages, choice, timeout } => {
+                let order = BatchOrder { operation, producer, messages, choice, timeout };
+                producers.send_batch(shared, now, order);
+            }
             Command::SendOneway { operation, producer, message, choice } => {
                 let kind = SendKind::Oneway;
                 let order = SendOrder { operation, producer, message, choice, timeout: None, kind };
@@ -212,6 +216,7 @@ impl Client {
             }
             Command::Connect { operation }
             | Command::Send { operation, .. }
+            | Command::SendBatch { operation, .. }
             | Command::SendOneway { operation, .. }
             | Command::StartConsumer { operation, .. }
             | Command::SuspendConsumer { operation, .. }

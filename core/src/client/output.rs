@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::consumer::{CloseReport, ConsumerHealth, ConsumerStatistics, Delivery};
 use crate::error::Error;
 use crate::id::{AskToken, ChannelId, ConsumerId, OperationId, ProcessQueueId, ProducerId, ResolveToken};
-use crate::producer::SendReceipt;
+use crate::producer::{BatchReceipt, SendReceipt};
 use crate::time::Instant;
 
 use super::{ClientStatistics, Owner, Question};
@@ -108,6 +108,8 @@ pub type Chunks = SmallVec<[Bytes; 3]>;
 pub enum Outcome {
     /// A message was stored.
     Sent(SendReceipt),
+    /// A batch was stored.
+    SentBatch(BatchReceipt),
     /// It worked and there is nothing to tell.
     Done,
     /// A consumer was closed.
@@ -118,4 +120,16 @@ pub enum Outcome {
     Statistics(Box<ClientStatistics>),
     /// It did not work.
     Failed(Error),
+}
+
+impl From<SendReceipt> for Outcome {
+    fn from(receipt: SendReceipt) -> Self {
+        Self::Sent(receipt)
+    }
+}
+
+impl From<BatchReceipt> for Outcome {
+    fn from(receipt: BatchReceipt) -> Self {
+        Self::SentBatch(receipt)
+    }
 }

@@ -1,6 +1,7 @@
 //! The whole client against a scripted peer: no sockets, virtual time.
 
 mod asking;
+mod batch;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};

@@ -191,10 +191,13 @@ impl Consumers {
         self.forget_closed();
     }
 
-    /// User code has finished with a delivery.
-    pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken, ack: Ack) {
-        if let Some(consumer) = self.push.get_mut(&token.consumer) {
-            consumer.handle_settled(shared, now, token, ack);
+    /// User code has finished with deliveries.
+    pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, answers: &[(ConsumeToken, Ack)]) {
+        for answers in answers.chunk_by(|(one, _), (other, _)| one.consumer == other.consumer) {
+            let consumer = answers.first().and_then(|(token, _)| self.push.get_mut(&token.consumer));
+            if let Some(consumer) = consumer {
+                consumer.handle_settled(shared, now, answers);
+            }
         }
         self.forget_closed();
     }

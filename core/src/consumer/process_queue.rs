@@ -52,8 +52,17 @@ impl<T> ProcessQueue<T> {
     /// Takes a message out because its fate is settled; `None` when it is not cached.
     /// Java: `ProcessQueue#removeMessage`.
     pub fn settle(&mut self, offset: i64) -> Option<T> {
+        self.settle_if(offset, |_| true)
+    }
+
+    /// As [`settle`](Self::settle), if `is_due` says so of the message.
+    pub fn settle_if(&mut self, offset: i64, is_due: impl FnOnce(&T) -> bool) -> Option<T> {
         let index = self.position(offset).ok()?;
-        let entry = self.cached.remove(index)?;
+        if !is_due(&self.cached.get(index)?.message) {
+            return None;
+        }
+        // Handlers mostly finish with the oldest message first.
+        let entry = if index == 0 { self.cached.pop_front() } else { self.cached.remove(index) }?;
         self.bytes -= entry.bytes;
         Some(entry.message)
     }

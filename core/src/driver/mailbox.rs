@@ -37,7 +37,9 @@ impl Queued {
 
     /// The command, with what is left of its budget.
     pub(crate) fn into_command(mut self, now: Instant) -> Command {
-        if let (Some(budget), Command::Send { timeout, .. }) = (self.budget, &mut self.command) {
+        if let (Some(budget), Command::Send { timeout, .. } | Command::SendBatch { timeout, .. }) =
+            (self.budget, &mut self.command)
+        {
             *timeout = Some(budget.left(now));
         }
         self.command
@@ -47,6 +49,7 @@ impl Queued {
     pub(crate) fn into_timeout(self, now: Instant) -> Option<(OperationId, Outcome)> {
         let topic = match self.command {
             Command::Send { message, .. } | Command::SendOneway { message, .. } => Some(message.topic),
+            Command::SendBatch { messages, .. } => messages.into_iter().next().map(|first| first.topic),
             _ => None,
         };
         let failure = Failure {
@@ -96,9 +99,9 @@ impl Mailbox {
         }
     }
 
-    /// What a message of `bytes` costs.
-    pub(crate) fn cost(&self, bytes: usize) -> Cost {
-        self.permits.cost(bytes)
+    /// What so many messages of `bytes` together cost.
+    pub(crate) fn cost(&self, messages: usize, bytes: usize) -> Cost {
+        self.permits.cost(messages, bytes)
     }
 
     /// Takes permits, unless there are none or somebody came first.
@@ -171,7 +174,7 @@ impl Mailbox {
     /// Moves all of the urgent lane into `urgent`, but answers into `settled`.
     pub(crate) fn take_urgent(&mut self, urgent: &mut Vec<Urgent>, settled: &mut Vec<Settled>) {
         urgent.append(&mut self.urgent);
-        settled.append(&mut self.settled);
+        super::append_all(settled, &mut self.settled);
     }
 
     /// Whether a drain would find something.
@@ -227,7 +230,7 @@ mod tests {
     #[test]
     fn a_small_command_does_not_overtake_a_large_one_that_waits() {
         let mut mailbox = Mailbox::new(Limits { messages_max: 10, bytes_max: 10 });
-        let (large, small) = (mailbox.cost(8), mailbox.cost(1));
+        let (large, small) = (mailbox.cost(1, 8), mailbox.cost(1, 1));
         assert_eq!(mailbox.push(large, queued(1)), None);
         let second = mailbox.push(large, queued(2)).expect("it waits");
         assert!(mailbox.push(small, queued(3)).is_some());
@@ -250,7 +253,7 @@ mod tests {
             for (kind, size) in steps {
                 match kind {
                     0 | 1 => {
-                        let cost = mailbox.cost(size);
+                        let cost = mailbox.cost(1, size);
                         costs.push(cost);
                         if let Some(ticket) = mailbox.push(cost, queued(next)) { tickets.push(ticket); }
                         next += 1;

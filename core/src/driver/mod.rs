@@ -92,6 +92,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Moves all of `from` behind `to`. What is long is not copied if it need not be, and `from` keeps as much room
+/// as it needed this time.
+fn append_all<T>(to: &mut Vec<T>, from: &mut Vec<T>) {
+    if to.is_empty() {
+        let room = Vec::with_capacity(from.len());
+        *to = core::mem::replace(from, room);
+    } else {
+        to.append(from);
+    }
+}
+
 /// Calls wakers, outside of all locks. One that panics does not keep the others asleep.
 fn wake_all(wakers: &mut Vec<Waker>) {
     for waker in wakers.drain(..) {

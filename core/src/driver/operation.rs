@@ -11,7 +11,7 @@ use super::shared::{Alive, Shared, Submitted};
 use crate::client::{ClientStatistics, Outcome};
 use crate::consumer::{CloseReport, ConsumerHealth, ConsumerStatistics};
 use crate::error::{Error, Result};
-use crate::producer::SendReceipt;
+use crate::producer::{BatchReceipt, SendReceipt};
 
 /// A command under way. It begins when it is made, not when it is first polled, so several can run
 /// at once without an executor's help.
@@ -53,6 +53,15 @@ impl FromOutcome for SendReceipt {
     fn from_outcome(outcome: Outcome) -> Result<Self> {
         match outcome {
             Outcome::Sent(receipt) => Ok(receipt),
+            other => Err(unexpected(other)),
+        }
+    }
+}
+
+impl FromOutcome for BatchReceipt {
+    fn from_outcome(outcome: Outcome) -> Result<Self> {
+        match outcome {
+            Outcome::SentBatch(receipt) => Ok(receipt),
             other => Err(unexpected(other)),
         }
     }

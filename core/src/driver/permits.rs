@@ -6,7 +6,7 @@
 pub struct Limits {
     /// Messages. Default 65,536.
     pub messages_max: usize,
-    /// Bytes of their bodies and properties. Default 64 MiB. One message may always be under way,
+    /// Bytes of their bodies and properties. Default 64 MiB. One message or batch may always be under way,
     /// however large.
     pub bytes_max: usize,
 }
@@ -43,9 +43,10 @@ impl Permits {
         Self { limits, free: Cost { messages: limits.messages_max, bytes: limits.bytes_max } }
     }
 
-    /// What a message of `bytes` costs: never more than there is.
-    pub(crate) fn cost(&self, bytes: usize) -> Cost {
-        Cost { messages: 1, bytes: bytes.min(self.limits.bytes_max) }
+    /// What so many messages of `bytes` together cost: never more than there is.
+    pub(crate) fn cost(&self, messages: usize, bytes: usize) -> Cost {
+        let Limits { messages_max, bytes_max } = self.limits;
+        Cost { messages: messages.min(messages_max), bytes: bytes.min(bytes_max) }
     }
 
     /// Takes `cost` if it is there.
@@ -80,23 +81,37 @@ mod tests {
     #[test]
     fn both_bounds_hold_and_a_refusal_takes_nothing() {
         let mut permits = Permits::new(Limits { messages_max: 2, bytes_max: 10 });
-        let six = permits.cost(6);
+        let six = permits.cost(1, 6);
         assert!(permits.try_take(six));
         assert!(!permits.try_take(six), "bytes");
-        let one = permits.cost(1);
+        let one = permits.cost(1, 1);
         assert!(permits.try_take(one));
-        assert!(!permits.try_take(permits.cost(0)), "messages");
+        assert!(!permits.try_take(permits.cost(1, 0)), "messages");
         permits.give_back(six);
         permits.give_back(one);
         assert!(permits.is_whole());
     }
 
     #[test]
+    fn a_batch_takes_the_room_of_its_messages_and_one_larger_than_the_bound_goes_alone() {
+        let mut permits = Permits::new(Limits { messages_max: 4, bytes_max: 100 });
+        let three = permits.cost(3, 10);
+        assert!(permits.try_take(three));
+        assert!(!permits.try_take(permits.cost(2, 1)), "messages");
+        permits.give_back(three);
+        let huge = permits.cost(1_000, 10);
+        assert!(permits.try_take(huge));
+        assert!(!permits.try_take(permits.cost(1, 0)));
+        permits.give_back(huge);
+        assert!(permits.is_whole());
+    }
+
+    #[test]
     fn a_message_larger_than_the_bound_goes_alone() {
         let mut permits = Permits::new(Limits { messages_max: 0, bytes_max: 10 });
-        let huge = permits.cost(1_000);
+        let huge = permits.cost(1, 1_000);
         assert!(permits.try_take(huge));
-        assert!(!permits.try_take(permits.cost(0)));
+        assert!(!permits.try_take(permits.cost(1, 0)));
         permits.give_back(huge);
         assert!(permits.is_whole());
     }

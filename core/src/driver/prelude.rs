@@ -14,5 +14,5 @@ pub use crate::consumer::{
     TopicStatistics,
 };
 pub use crate::error::{Cause, Error, Failure, Result, UsageError};
-pub use crate::message::{Message, MessageQueue};
-pub use crate::producer::{SendReceipt, SendStatus};
+pub use crate::message::{Batches, InvalidBatch, InvalidMessage, Message, MessageQueue};
+pub use crate::producer::{BatchReceipt, BatchReceipts, SendReceipt, SendStatus};

@@ -1,5 +1,7 @@
 //! Producers: what is checked and compressed on the caller's side, and the sends.
 
+mod batch;
+
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -83,9 +85,8 @@ impl Producer {
     /// [`Error::Usage`], and nothing was sent then. Cancel safe, as [`send`](Self::send).
     /// Java: `send(Message, MessageQueueSelector, Object)`.
     pub fn send_selected(&self, message: Message) -> Operation<SendReceipt> {
-        if !self.inner.has_selector {
-            let group = self.inner.config.group.clone();
-            return Operation::new(&self.inner.alive, Err(UsageError::NoQueueSelector { group }.into()));
+        if let Err(error) = self.check_selector() {
+            return Operation::failed(error);
         }
         self.submit(message, QueueChoice::Select)
     }
@@ -166,7 +167,15 @@ impl Producer {
         self.check(&message)?;
         let message = self.outbound(message)?;
         let bytes = message.body.len() + message.properties.len();
-        Ok((Turn::Message { bytes, budget }, message))
+        Ok((Turn::Messages { count: 1, bytes, budget }, message))
+    }
+
+    fn check_selector(&self) -> Result<()> {
+        if self.inner.has_selector {
+            return Ok(());
+        }
+        let group = self.inner.config.group.clone();
+        Err(UsageError::NoQueueSelector { group }.into())
     }
 
     /// The time of a send that is called for now.
@@ -255,7 +264,8 @@ impl ProducerBuilder {
         self
     }
 
-    /// The largest body. Default 4 MiB, the broker's own limit.
+    /// The largest body of a message and of a batch, with what frames its messages. Default 4 MiB, the
+    /// broker's own limit.
     pub fn message_bytes_max(mut self, bytes: usize) -> Self {
         self.config.message_bytes_max = bytes;
         self

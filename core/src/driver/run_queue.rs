@@ -229,7 +229,7 @@ impl RunQueue {
     /// Moves what was taken since the last call into `begun`. Nobody is woken for it: it matters only
     /// when the engine has something else to do, or a deadline.
     pub(crate) fn take_begun(&self, begun: &mut Vec<(ConsumeToken, Option<Instant>)>) {
-        begun.append(&mut lock(&self.state).begun);
+        super::append_all(begun, &mut lock(&self.state).begun);
     }
 
     /// Takes from the deliveries what `take` wants; `None` when there are none and the queue has ended.

@@ -49,9 +49,11 @@ struct State {
 /// When a command's turn is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Turn {
-    /// When permits for a message of this size are there, first come first served.
-    Message {
-        /// Its size.
+    /// When permits for messages of this size are there, first come first served.
+    Messages {
+        /// How many.
+        count: usize,
+        /// Their size together.
         bytes: usize,
         /// How long it may wait and be under way.
         budget: Budget,
@@ -140,13 +142,13 @@ impl Shared {
                 return Err(error.clone());
             }
             let (cost, budget) = match turn {
-                Turn::Message { bytes, budget } => (state.mailbox.cost(bytes), Some(budget)),
+                Turn::Messages { count, bytes, budget } => (state.mailbox.cost(count, bytes), Some(budget)),
                 Turn::Behind | Turn::Now => (Cost::FREE, None),
             };
             let operation = state.slots.insert(cost);
             let queued = Queued { operation: Some(operation), command: command(operation), budget };
             let ticket = match turn {
-                Turn::Message { .. } | Turn::Behind => state.mailbox.push(cost, queued),
+                Turn::Messages { .. } | Turn::Behind => state.mailbox.push(cost, queued),
                 Turn::Now => {
                     state.mailbox.push_admitted(queued);
                     None
@@ -168,7 +170,7 @@ impl Shared {
         if let Some(error) = &state.ended {
             return Err(error.clone());
         }
-        let cost = state.mailbox.cost(bytes);
+        let cost = state.mailbox.cost(1, bytes);
         Ok(state.mailbox.try_reserve(cost).then_some(cost))
     }
 

@@ -7,11 +7,13 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+use alloc::string::String;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::bytes_at::{i32_at, u16_at};
 use super::properties::PROPERTIES_BYTES_MAX;
-use super::{Message, Properties};
+use super::{Message, Properties, UNIQ_KEY_CHARS_MAX};
 
 /// The size of an item without body and properties, in bytes.
 pub const BATCH_ITEM_BYTES_MIN: usize = 22;
@@ -108,12 +110,36 @@ pub fn encode_batch<'a>(
 ) -> Result<(), BatchEncodeError> {
     let before = out.len();
     for (index, message) in messages.into_iter().enumerate() {
-        if let Err(error) = encode_item(out, index, message) {
+        if let Err(error) = encode_item(out, index, message, "") {
             out.truncate(before);
             return Err(error);
         }
     }
     Ok(())
+}
+
+/// As [`batch_item_len`], with the longest unique key behind the message's own properties.
+pub(super) fn keyed_item_len(message: &Message) -> usize {
+    batch_item_len(message) + UNIQ_KEY_CHARS_MAX
+}
+
+/// The body of a batch of `messages` that get unique keys now: `push_key` appends one as a property, its
+/// separators included. Each body is copied once.
+///
+/// # Errors
+/// As [`encode_batch`].
+pub(crate) fn encode_keyed_batch(
+    messages: &[Message],
+    mut push_key: impl FnMut(&mut String),
+) -> Result<Bytes, BatchEncodeError> {
+    let mut out = BytesMut::with_capacity(messages.iter().map(keyed_item_len).sum());
+    let mut key = String::with_capacity(UNIQ_KEY_CHARS_MAX);
+    for (index, message) in messages.iter().enumerate() {
+        key.clear();
+        push_key(&mut key);
+        encode_item(&mut out, index, message, &key)?;
+    }
+    Ok(out.freeze())
 }
 
 /// The messages of a batch's body. An item whose parts don't fit its size is one error and the
@@ -178,14 +204,20 @@ fn decode_item(item: &Bytes) -> Result<BatchMessage, (i32, i32)> {
     })
 }
 
-fn encode_item(out: &mut BytesMut, index: usize, message: &Message) -> Result<(), BatchEncodeError> {
-    let len = message.properties.encoded_len();
+/// `more` are properties, as they travel, that come behind the message's own.
+fn encode_item(
+    out: &mut BytesMut,
+    index: usize,
+    message: &Message,
+    more: &str,
+) -> Result<(), BatchEncodeError> {
+    let len = message.properties.encoded_len() + more.len();
     let properties_len = i16::try_from(len).map_err(|_| BatchEncodeError::PropertiesTooLong {
         index,
         len,
         max: PROPERTIES_BYTES_MAX,
     })?;
-    let size = batch_item_len(message);
+    let size = batch_item_len(message) + more.len();
     let too_large = |_| BatchEncodeError::BodyTooLarge { index, len: message.body.len() };
     let size_field = i32::try_from(size).map_err(too_large)?;
     let body_len = i32::try_from(message.body.len()).map_err(too_large)?;
@@ -198,6 +230,7 @@ fn encode_item(out: &mut BytesMut, index: usize, message: &Message) -> Result<()
     out.put_slice(&message.body);
     out.put_i16(properties_len);
     message.properties.encode_into(out);
+    out.put_slice(more.as_bytes());
     Ok(())
 }
 

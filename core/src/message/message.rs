@@ -171,6 +171,13 @@ impl Message {
     }
 }
 
+impl From<&Message> for Message {
+    /// A clone, which shares topic and body.
+    fn from(message: &Message) -> Self {
+        message.clone()
+    }
+}
+
 impl fmt::Debug for Message {
     /// The body's length stands for the body.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

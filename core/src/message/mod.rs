@@ -4,6 +4,7 @@
 //! Bodies are never copied on the way in, and never inflated here: that is the caller's work.
 
 pub mod batch;
+pub mod batch_rules;
 mod bytes_at;
 mod delay;
 #[doc(hidden)]
@@ -25,18 +26,20 @@ pub mod trace;
 pub mod validate;
 
 pub use batch::{batch_item_len, decode_batch, encode_batch};
+pub use batch_rules::{Batches, InvalidBatch, batches, validate_batch};
 pub use delay::DELAY_LEVELS;
 pub use hash::{body_crc, java_string_hash, tags_code};
 pub use id::{
     HexId, OffsetMsgId, RecallHandle, UniqKey, UniqKeyGenerator, offset_msg_id, parse_offset_msg_id,
 };
 pub use message::Message;
-pub use properties::Properties;
+pub use properties::{Properties, split_keys};
 pub(crate) use property::UNIQ_KEY_CHARS_MAX;
 pub use queue::MessageQueue;
+pub(crate) use stored::{Checked, CheckedMessages, RecordPlace};
 pub use stored::{
-    CrcMismatch, RecordError, RecordErrorKind, ScannedRecord, StoredMessage, StoredMessages, StoredRecord,
-    encode_stored, scan_stored,
+    CrcMismatch, RawRecord, RecordError, RecordErrorKind, ScannedRecord, StoredMessage, StoredMessages,
+    StoredRecord, encode_stored, scan_stored,
 };
 pub use sys_flag::perm;
 pub use validate::{InvalidMessage, InvalidName, check_client_group, check_group, check_topic};

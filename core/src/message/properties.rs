@@ -317,7 +317,7 @@ pub(super) fn find_range(text: &[u8], name: &[u8]) -> Option<core::ops::Range<us
 }
 
 /// The keys in the value of `KEYS`.
-pub(super) fn split_keys(keys: Option<&str>) -> impl Iterator<Item = &str> {
+pub fn split_keys(keys: Option<&str>) -> impl Iterator<Item = &str> {
     keys.unwrap_or_default().split(property::KEY_SEPARATOR).filter(|key| !key.is_empty())
 }
 

@@ -12,6 +12,7 @@
 //!
 //! One deadline covers the look-up of the route and all attempts. Java: `DefaultMQProducerImpl`.
 
+mod batch;
 mod publish_info;
 mod receipt;
 mod send;
@@ -27,8 +28,9 @@ use crate::id::{Arena, OperationId, ProducerId, SendId};
 use crate::latency::LatencyFaultTolerance;
 use crate::time::Instant;
 
+pub use batch::BatchOrder;
 pub use publish_info::TopicPublishInfo;
-pub use receipt::{SendReceipt, SendStatus};
+pub use receipt::{BatchReceipt, BatchReceipts, SendReceipt, SendStatus};
 pub use send::{SendKind, SendOrder};
 
 use send::Send;

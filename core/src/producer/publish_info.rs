@@ -15,19 +15,22 @@ use crate::time::Instant;
 #[derive(Clone, Debug)]
 pub struct TopicPublishInfo {
     queues: Arc<[Arc<MessageQueue>]>,
+    /// Each broker of `queues`, and where its first queue stands.
+    brokers: Vec<(Arc<str>, usize)>,
     route_version: u64,
     index: u32,
-    /// By broker; at most [`TEMPLATES_MAX`].
-    templates: Vec<(Arc<str>, SendTemplate)>,
+    /// By broker, of batches and of single messages; at most [`TEMPLATES_MAX`].
+    templates: Vec<(Arc<str>, bool, SendTemplate)>,
 }
 
-/// Of how many brokers a topic keeps the constant part of its sends; the last one makes room for another.
+/// How many constant parts of its sends a topic keeps, one for a broker; the last one makes room for another.
 const TEMPLATES_MAX: usize = 64;
 
 impl TopicPublishInfo {
     /// Starts at a queue drawn at random, so that many producers don't all start at the first.
     pub fn new(rng: &mut Rng) -> Self {
-        Self { queues: Arc::from([]), route_version: 0, index: rng.next_u32(), templates: Vec::new() }
+        let (queues, brokers, templates) = (Arc::from([]), Vec::new(), Vec::new());
+        Self { queues, brokers, route_version: 0, index: rng.next_u32(), templates }
     }
 
     /// Takes the queues from `route` if it has changed.
@@ -35,24 +38,26 @@ impl TopicPublishInfo {
         if self.route_version != route.version {
             self.route_version = route.version;
             self.queues = route.publish_queues().clone();
-            let queues = &self.queues;
-            self.templates.retain(|(broker, _)| queues.iter().any(|queue| queue.broker_name == *broker));
+            self.brokers = brokers_of(&self.queues);
+            let brokers = &self.brokers;
+            self.templates.retain(|(known, ..)| brokers.iter().any(|(broker, _)| broker == known));
         }
     }
 
-    /// The template of sends to `broker`, made by `make` the first time.
+    /// The template of sends to `broker`, of batches or of single messages, made by `make` the first time.
     pub(super) fn template(
         &mut self,
         broker: &Arc<str>,
+        batch: bool,
         make: impl FnOnce() -> SendTemplate,
     ) -> &SendTemplate {
-        let found = self.templates.iter().position(|(known, _)| known == broker);
+        let found = self.templates.iter().position(|(known, of, _)| *of == batch && known == broker);
         let at = found.unwrap_or_else(|| {
             self.templates.truncate(TEMPLATES_MAX - 1);
-            self.templates.push((broker.clone(), make()));
+            self.templates.push((broker.clone(), batch, make()));
             self.templates.len() - 1
         });
-        &self.templates[at].1
+        &self.templates[at].2
     }
 
     /// The queues.
@@ -64,7 +69,7 @@ impl TopicPublishInfo {
     /// Whether a queue lives on another broker than `broker`.
     #[must_use]
     pub fn has_broker_besides(&self, broker: &str) -> bool {
-        self.queues.iter().any(|queue| &*queue.broker_name != broker)
+        self.brokers.iter().any(|(name, _)| &**name != broker)
     }
 
     /// The queue for the next attempt. Java: `MQFaultStrategy#selectOneMessageQueue`: a healthy broker
@@ -77,7 +82,7 @@ impl TopicPublishInfo {
         faults: Option<&LatencyFaultTolerance>,
     ) -> Option<Arc<MessageQueue>> {
         match choice {
-            QueueChoice::Queue(queue) => self.queues.iter().find(|known| ***known == **queue).cloned(),
+            QueueChoice::Queue(queue) => self.find(queue),
             QueueChoice::Hash(hash) => self.by_hash(*hash),
             // User code is asked; this is not for the table to say.
             QueueChoice::Select => None,
@@ -92,6 +97,15 @@ impl TopicPublishInfo {
                 self.pick(fresh).or_else(|| self.pick(|_| true))
             }
         }
+    }
+
+    /// A queue stands as far behind the first one of its broker as its id says, unless somebody has set
+    /// another order on the name server.
+    fn find(&self, queue: &MessageQueue) -> Option<Arc<MessageQueue>> {
+        let (_, first) = self.brokers.iter().find(|(broker, _)| *broker == queue.broker_name)?;
+        let behind = usize::try_from(queue.queue_id).ok()?;
+        let there = self.queues.get(first.saturating_add(behind)).filter(|known| ***known == *queue);
+        there.or_else(|| self.queues.iter().find(|known| ***known == *queue)).cloned()
     }
 
     /// Java: `SelectMessageQueueByHash`: the remainder's absolute value.
@@ -113,6 +127,17 @@ impl TopicPublishInfo {
     }
 }
 
+fn brokers_of(queues: &[Arc<MessageQueue>]) -> Vec<(Arc<str>, usize)> {
+    let mut brokers: Vec<(Arc<str>, usize)> = Vec::new();
+    for (position, queue) in queues.iter().enumerate() {
+        // Neighbours mostly live on one broker.
+        if !brokers.iter().rev().any(|(broker, _)| *broker == queue.broker_name) {
+            brokers.push((queue.broker_name.clone(), position));
+        }
+    }
+    brokers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,16 +155,42 @@ mod tests {
                 })
             })
             .collect();
-        TopicPublishInfo { queues: queues.into(), route_version: 1, index: 0, templates: Vec::new() }
+        let brokers = brokers_of(&queues);
+        TopicPublishInfo { queues: queues.into(), brokers, route_version: 1, index: 0, templates: Vec::new() }
+    }
+
+    #[test]
+    fn a_chosen_queue_is_found_in_any_order_and_a_gone_one_is_not() {
+        let orders: [&[(&str, i32)]; 3] = [
+            &[("a", 0), ("a", 1), ("b", 0), ("b", 1)],
+            &[("b", 1), ("a", 0), ("b", 0), ("a", 1)],
+            &[("a", 1), ("a", 0), ("b", 3), ("b", 7)],
+        ];
+        for order in orders {
+            let mut info = info(order);
+            for (broker, queue_id) in [("a", 0), ("a", 1), ("b", 0), ("b", 7), ("b", -1), ("c", 0)] {
+                let queue = MessageQueue { topic: "T".into(), broker_name: broker.into(), queue_id };
+                let choice = QueueChoice::Queue(queue.clone().into());
+                let found = info.select(Instant::ZERO, &choice, None, None);
+                let expected = order.contains(&(broker, queue_id)).then_some(queue);
+                assert_eq!(found.as_deref(), expected.as_ref(), "{order:?}");
+            }
+            assert_eq!(["a", "b", "c"].map(|broker| info.has_broker_besides(broker)), [true; 3]);
+        }
+        assert!(!info(&[("a", 0), ("a", 1)]).has_broker_besides("a"));
     }
 
     fn template(info: &mut TopicPublishInfo, broker: &str) -> (usize, bool) {
+        template_of(info, broker, false)
+    }
+
+    fn template_of(info: &mut TopicPublishInfo, broker: &str, batch: bool) -> (usize, bool) {
         let mut made = false;
         let make = || {
             made = true;
             SendTemplate::new(&Encoder::default(), RequestCode::SEND_MESSAGE_V2, &Default::default(), &[])
         };
-        info.template(&broker.into(), make);
+        info.template(&broker.into(), batch, make);
         (info.templates.len(), made)
     }
 
@@ -149,6 +200,9 @@ mod tests {
         assert_eq!(template(&mut info, "a"), (1, true));
         assert_eq!(template(&mut info, "b"), (2, true));
         assert_eq!(template(&mut info, "a"), (2, false));
+        assert_eq!(template_of(&mut info, "a", true), (3, true), "batches have their own");
+        assert_eq!(template_of(&mut info, "a", true), (3, false));
+        assert_eq!(template(&mut info, "a"), (3, false));
         for number in 0..TEMPLATES_MAX * 2 {
             assert!(template(&mut info, &alloc::format!("{number}")).0 <= TEMPLATES_MAX);
         }

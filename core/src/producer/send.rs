@@ -4,6 +4,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -18,14 +19,14 @@ use crate::id::{AskToken, OperationId, ProducerId, SendId};
 use crate::message::id::HexId;
 use crate::message::{MessageQueue, UNIQ_KEY_CHARS_MAX, property};
 use crate::remoting::{
-    Encoder, RequestCode, ResponseCode, SendFields, SendMessageRequestHeaderV2, SendTemplate,
+    Encoder, HeaderError, RequestCode, ResponseCode, SendFields, SendMessageRequestHeaderV2, SendTemplate,
 };
 use crate::route::RouteOutcome;
 use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
 
 use super::publish_info::TopicPublishInfo;
-use super::receipt::{SendReceipt, SendStatus};
+use super::receipt::{BatchReceipt, SendReceipt, SendStatus};
 use super::verdict::{Verdict, judge};
 use super::{Producer, Producers};
 
@@ -55,10 +56,25 @@ pub struct SendOrder {
     pub kind: SendKind,
 }
 
+/// What is sent.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// One message.
+    One,
+    /// So many messages, encoded as the body of one.
+    Batch {
+        count: usize,
+        /// The one that a queue selector is shown.
+        shown: Option<Box<OutboundMessage>>,
+    },
+}
+
 /// A send under way.
 #[derive(Clone, Debug)]
 pub(super) struct Send {
     order: SendOrder,
+    content: Content,
+    /// The unique key: of a batch's first message, whose others follow.
     message_id: HexId,
     born: Timestamp,
     started: Instant,
@@ -69,7 +85,7 @@ pub(super) struct Send {
     maybe_stored: bool,
     /// Why the last attempt or look-up failed.
     last_cause: Option<Box<Cause>>,
-    earlier: Option<Box<SendReceipt>>,
+    earlier: Option<Box<Outcome>>,
     state: State,
 }
 
@@ -92,6 +108,10 @@ impl Send {
         self.order.producer
     }
 
+    fn is_batch(&self) -> bool {
+        matches!(self.content, Content::Batch { .. })
+    }
+
     /// An attempt is with a connection.
     fn is_under_way(&self) -> bool {
         matches!(self.state, State::Sending | State::Writing(_))
@@ -101,17 +121,29 @@ impl Send {
 impl Producers {
     /// A user sends.
     pub fn send(&mut self, shared: &mut Shared, now: Instant, mut order: SendOrder) {
+        let born = shared.clock.timestamp(now);
+        let message_id = push_unique_key(shared, born, &mut order.message.properties);
+        self.begin(shared, now, order, (Content::One, message_id, born));
+    }
+
+    /// The first attempt of what has got its unique keys.
+    pub(super) fn begin(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        order: SendOrder,
+        (content, message_id, born): (Content, HexId, Timestamp),
+    ) {
         let Some(producer) =
             self.table.get_mut(&order.producer).filter(|producer| producer.closing.is_none())
         else {
             return shared.complete(order.operation, Outcome::Failed(Error::Closed));
         };
         let deadline = now + order.timeout.unwrap_or(producer.config.send_timeout);
-        let born = shared.clock.timestamp(now);
-        let message_id = unique_key(shared, &mut order.message, born);
         producer.under_way += 1;
         let id = self.sends.insert(Send {
             order,
+            content,
             message_id,
             born,
             started: now,
@@ -165,11 +197,14 @@ impl Producers {
         match verdict {
             Verdict::Stored(status, command) => {
                 let queue = send.queue.as_ref().expect("an attempt has a queue");
-                match SendReceipt::read(&command, status, send.message_id, queue) {
-                    Ok(receipt) => self.stored(shared, now, id, receipt),
-                    Err(error) => {
-                        let reason = alloc::format!("{error}").into();
-                        self.failed(shared, now, id, (true, false), Cause::BadAnswer { reason });
+                match send.content {
+                    Content::One => {
+                        let read = SendReceipt::read(&command, status, send.message_id, queue);
+                        self.told(shared, now, id, status, read);
+                    }
+                    Content::Batch { count, .. } => {
+                        let read = BatchReceipt::read(&command, status, (send.message_id, count), queue);
+                        self.told(shared, now, id, status, read);
                     }
                 }
             }
@@ -208,12 +243,12 @@ impl Producers {
         if send.is_under_way() && send.attempts > 0 && cause == Cause::Closing {
             send.maybe_stored = true;
         }
-        if let Some(receipt) = send.earlier.take() {
-            return self.end(shared, now, id, Outcome::Sent(*receipt));
+        if let Some(outcome) = send.earlier.take() {
+            return self.end(shared, now, id, *outcome);
         }
         let answered = matches!(cause, Cause::Answered { .. });
         let failure = Box::new(Failure {
-            action: "send to",
+            action: if send.is_batch() { "send a batch to" } else { "send to" },
             topic: Some(send.order.message.topic.clone()),
             peer: send.queue.as_ref().map(|queue| queue.broker_name.clone()),
             attempts: send.attempts,
@@ -270,7 +305,9 @@ impl Producers {
             send.state = State::Writing(shared.arm(send.deadline, TimerKey::Send(id)));
         }
         let encoder = shared.channels.encoder();
-        let template = info.template(&queue.broker_name, || template(encoder, &producer.config, &queue));
+        let batch = send.is_batch();
+        let make = || template(encoder, &producer.config, &queue, batch);
+        let template = info.template(&queue.broker_name, batch, make);
         transmit(shared, now, (id, send), template, &queue, &address, deadline);
     }
 
@@ -292,7 +329,10 @@ impl Producers {
             return self.give_up(shared, now, id, Cause::NoQueue);
         }
         let topic = send.order.message.topic.clone();
-        let message = Arc::new((*send.order.message).clone());
+        let message = match &send.content {
+            Content::Batch { shown: Some(shown), .. } => Arc::new((**shown).clone()),
+            Content::Batch { shown: None, .. } | Content::One => Arc::new((*send.order.message).clone()),
+        };
         let question = Question::SelectQueue { message, queues: queues.clone() };
         let asker = Asker::SelectQueue { send: id, topic, queues };
         let token = shared.ask(Owner::Producer(send.order.producer), question, asker);
@@ -320,7 +360,32 @@ impl Producers {
         }
     }
 
-    fn stored(&mut self, shared: &mut Shared, now: Instant, id: SendId, receipt: SendReceipt) {
+    /// A broker says that it is stored; if the receipt can't be read, nobody knows.
+    fn told<R: Into<Outcome>>(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: SendId,
+        status: SendStatus,
+        read: Result<R, HeaderError>,
+    ) {
+        match read {
+            Ok(receipt) => self.stored(shared, now, id, status, receipt),
+            Err(error) => {
+                let reason = alloc::format!("{error}").into();
+                self.failed(shared, now, id, (true, false), Cause::BadAnswer { reason });
+            }
+        }
+    }
+
+    fn stored(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: SendId,
+        status: SendStatus,
+        receipt: impl Into<Outcome>,
+    ) {
         let Some(send) = self.sends.get_mut(id) else { return };
         let Some(producer) = self.table.get(&send.order.producer) else { return };
         let topic = &send.order.message.topic;
@@ -331,11 +396,11 @@ impl Producers {
         }
         let may_retry =
             producer.config.retry_when_not_store_ok && send.attempts < attempts_max(send, producer);
-        if receipt.status != SendStatus::SendOk && may_retry && now < send.deadline {
-            send.earlier = Some(Box::new(receipt));
+        if status != SendStatus::SendOk && may_retry && now < send.deadline {
+            send.earlier = Some(Box::new(receipt.into()));
             return self.attempt(shared, now, id);
         }
-        self.end(shared, now, id, Outcome::Sent(receipt));
+        self.end(shared, now, id, receipt.into());
     }
 
     fn failed(&mut self, shared: &mut Shared, now: Instant, id: SendId, verdict: (bool, bool), cause: Cause) {
@@ -408,16 +473,20 @@ impl Producers {
         }
     }
 
-    /// For reports and properties: the sends that a message id belongs to.
+    /// For reports and properties: the unique keys of all messages that are under way.
     #[must_use]
     pub fn message_ids(&self) -> Vec<HexId> {
-        self.sends.iter().map(|(_, send)| send.message_id).collect()
+        let count = |send: &Send| match send.content {
+            Content::One => 1,
+            Content::Batch { count, .. } => count,
+        };
+        let ids = |send| (0..count(send)).map(|place| send.message_id.following(place as u16));
+        self.sends.iter().flat_map(|(_, send)| ids(send)).collect()
     }
 }
 
-/// All attempts of a message carry one unique key, set when it enters.
-fn unique_key(shared: &mut Shared, message: &mut OutboundMessage, born: Timestamp) -> HexId {
-    let text = &mut message.properties;
+/// All attempts of a message carry one unique key, set when it enters: a property, appended to `text`.
+pub(super) fn push_unique_key(shared: &mut Shared, born: Timestamp, text: &mut String) -> HexId {
     text.reserve(UNIQ_KEY_CHARS_MAX);
     text.push_str(property::UNIQ_KEY);
     text.push('\u{1}');
@@ -459,18 +528,19 @@ fn attempt_deadline(now: Instant, send: &Send, config: &ProducerConfig, another:
 }
 
 /// What all sends of a producer to a broker's queues of a topic have in common.
-fn template(encoder: &Encoder, config: &ProducerConfig, queue: &MessageQueue) -> SendTemplate {
+fn template(encoder: &Encoder, config: &ProducerConfig, queue: &MessageQueue, batch: bool) -> SendTemplate {
     let header = SendMessageRequestHeaderV2 {
         producer_group: Cow::Borrowed(&config.group),
         topic: Cow::Borrowed(&queue.topic),
         default_topic: Cow::Borrowed(&config.create_topic_key),
         default_topic_queue_nums: config.default_topic_queue_nums,
         unit_mode: Some(false),
-        batch: Some(false),
+        batch: Some(batch),
         broker_name: Some(Cow::Borrowed(&queue.broker_name)),
         ..SendMessageRequestHeaderV2::default()
     };
-    SendTemplate::new(encoder, RequestCode::SEND_MESSAGE_V2, &header, &[])
+    let code = if batch { RequestCode::SEND_BATCH_MESSAGE } else { RequestCode::SEND_MESSAGE_V2 };
+    SendTemplate::new(encoder, code, &header, &[])
 }
 
 fn transmit(

@@ -152,6 +152,11 @@ pub(crate) struct SendArgs {
     /// At most this many messages a second
     #[arg(long, value_name = "N", value_parser = rate)]
     pub(crate) rate: Option<f64>,
+    /// Send so many messages in one request, stored all or none; the last ones may be fewer. Lines of a
+    /// terminal wait for each other
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "oneway",
+          value_parser = clap::value_parser!(u16).range(1..=4_096))]
+    pub(crate) batch: u16,
     /// Don't ask the broker for receipts: faster, and nobody says whether messages were stored
     #[arg(long)]
     pub(crate) oneway: bool,

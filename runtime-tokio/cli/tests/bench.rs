@@ -44,7 +44,7 @@ fn assert_pairs(object: &Value, pairs: u64) {
 #[test]
 fn sends_of_every_mode_and_adapter_are_measured_beside_the_limit() {
     for adapter in ["tokio", "tokio-current-thread", "blocking"] {
-        for mode in ["sync", "async", "oneway"] {
+        for mode in ["sync", "async", "oneway", "batch"] {
             let arguments = ["send", "--null", "--adapter", adapter, "--mode", mode, "--count", "300"];
             let object =
                 bench(&[&arguments[..], &["--with-limit", "--pairs", "2", "--callers", "3"]].concat());
@@ -53,6 +53,21 @@ fn sends_of_every_mode_and_adapter_are_measured_beside_the_limit() {
             assert_eq!(object["limit"]["p50_us"].is_null(), mode == "oneway", "{object}");
             assert!(object["p50_us"].is_number() && object["p99_us"].is_number(), "{object}");
         }
+    }
+}
+
+#[test]
+fn batches_are_counted_by_their_messages_beside_single_ones() {
+    for server in ["--null", "--dev-broker"] {
+        let arguments = ["send", server, "--mode", "batch", "--batch", "8", "--count", "300", "--with-limit"];
+        let object = bench(&[&arguments[..], &["--in-flight", "32", "--pairs", "1"]].concat());
+        assert_pairs(&object, 1);
+        // Whole batches, four of them under way.
+        assert_eq!(
+            (&object["count"], &object["batch"], &object["in_flight"]),
+            (&304.into(), &8.into(), &32.into())
+        );
+        assert_eq!(object["limit_in_flight"], 32);
     }
 }
 

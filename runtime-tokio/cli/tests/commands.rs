@@ -108,6 +108,23 @@ fn many_messages_end_in_a_summary() {
 }
 
 #[test]
+fn messages_sent_in_batches_have_a_receipt_each() {
+    let broker = DevBroker::start().expect("a broker");
+    let arguments =
+        ["send", "--namesrv", &broker.addr(), "T", "x", "--count", "10", "--batch", "4", "--json"];
+    let summary = object(&succeeds(&arguments));
+    assert_eq!((&summary["sent"], &summary["unconfirmed"]), (&10.into(), &0.into()));
+    let stored = broker.with_broker(|broker| broker.messages("T"));
+    let keys: Vec<_> = stored.iter().filter_map(|message| message.uniq_key()).collect();
+    let receipts = summary["receipts"].as_array().expect("receipts");
+    assert_eq!((stored.len(), receipts.len()), (10, 10));
+    assert!(
+        receipts.iter().all(|receipt| keys.contains(&receipt["id"].as_str().expect("an id"))),
+        "{summary}"
+    );
+}
+
+#[test]
 fn each_line_of_standard_input_is_a_message() {
     let broker = DevBroker::start().expect("a broker");
     let mut child = rmq(&["send", "--namesrv", &broker.addr(), "T", "--file", "-", "--json"])

@@ -85,7 +85,7 @@ fn hash_output(hash: &mut TraceHash, output: &Output) {
             for delivery in deliveries {
                 hash_id(hash, 0, delivery.token.queue);
                 hash.word(delivery.token.queue_offset.cast_unsigned());
-                if let Ok(message) = delivery.message.record() {
+                if let Ok(message) = delivery.message.decode() {
                     hash.bytes(message.raw_body());
                     hash.bytes(message.properties_text().as_bytes());
                 }

@@ -17,11 +17,14 @@ const LEVEL_TIMED_OUT: i32 = 3;
 impl PushConsumer {
     /// Handlers were called with these messages.
     pub fn handle_begun(&mut self, tokens: &[(ConsumeToken, Option<Instant>)]) {
-        for (token, at) in tokens {
-            let cached =
-                self.owned.get_mut(token.queue).and_then(|owned| owned.cache.get_mut(token.queue_offset));
-            if let Some(cached) = cached.filter(|cached| cached.is_in_hand(*token)) {
-                cached.begun = *at;
+        for tokens in tokens.chunk_by(|(one, _), (other, _)| one.queue == other.queue) {
+            let queue = tokens.first().map(|(token, _)| token.queue);
+            let Some(owned) = queue.and_then(|queue| self.owned.get_mut(queue)) else { continue };
+            for (token, at) in tokens {
+                let cached = owned.cache.get_mut(token.queue_offset);
+                if let Some(cached) = cached.filter(|cached| cached.is_in_hand(*token)) {
+                    cached.begun = *at;
+                }
             }
         }
     }

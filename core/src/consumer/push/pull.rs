@@ -1,5 +1,6 @@
 //! The pull loop. Java: `DefaultMQPushConsumerImpl#pullMessage`, `PullAPIWrapper`.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,11 +14,12 @@ use super::queue::{Cached, Fate, Fetch, OwnedQueue, Pause};
 use super::subscription::wants;
 use crate::channel::Reply;
 use crate::client::{Output, Shared};
+use crate::consumer::pulled::Record;
 use crate::consumer::{ConsumeToken, ConsumerRequest, Delivery, Full, PulledMessage};
 use crate::error::Cause;
 use crate::id::ProcessQueueId;
 use crate::message::sys_flag::pull as pull_flag;
-use crate::message::{StoredMessage, StoredMessages, names, property};
+use crate::message::{CheckedMessages, names, property};
 use crate::remoting::{PullMessageRequestHeader, PullMessageResponseHeader, ResponseCode};
 use crate::route::MASTER_ID;
 use crate::time::Instant;
@@ -145,36 +147,36 @@ impl PushConsumer {
         let mut records = Vec::new();
         let mut places = Vec::new();
         let mut broken = false;
-        let (body_len, count_max) = (body.len(), usize::try_from(self.config.pull_batch_size).unwrap_or(0));
-        for record in StoredMessages::new(body) {
-            let record = record.map(|message| shifted(message, delta));
-            let offset = match &record {
-                Ok(message) => message.queue_offset,
+        let count_max = usize::try_from(self.config.pull_batch_size).unwrap_or(0);
+        for checked in CheckedMessages::new(body.clone()) {
+            let (record, offset) = match checked {
+                Ok(checked) => Record::of(checked, delta),
                 Err(error) if error.ends_body && owned.broken < BROKEN_MAX => {
                     broken = true;
                     break;
                 }
-                // What can't be read stands where the next message was to be expected.
-                Err(error) => error.queue_offset.map_or(expected, |offset| offset.saturating_add(delta)),
+                Err(error) => {
+                    // What can't be read stands where the next message was to be expected.
+                    let stored = error.queue_offset.map(|offset| offset.saturating_add(delta));
+                    (Record::Read(Box::new(Err(error))), stored.unwrap_or(expected))
+                }
             };
-            if offset < begin || (record.is_err() && offset >= next) {
+            if offset < begin || (record.error().is_some() && offset >= next) {
                 continue;
             }
             expected = offset.saturating_add(1);
-            if let Ok(message) = &record
-                && subscription.is_some_and(|subscription| !wants(subscription, message))
-            {
-                statistics.filtered += 1;
-                continue;
-            }
-            if let Err(error) = &record {
+            if let Some(error) = record.error() {
                 statistics.undecodable += 1;
                 tracing::warn!(queue = %owned.queue, offset, %error, "undecodable message");
             }
-            let bytes = record.as_ref().map_or_else(|error| error.lost_bytes, StoredMessage::record_bytes);
+            if subscription.is_some_and(|subscription| !wants(subscription, &record, &body)) {
+                statistics.filtered += 1;
+                continue;
+            }
+            let bytes = record.bytes();
             if records.is_empty() {
                 // Messages of a topic are mostly about as large as each other.
-                let count = (body_len / bytes.max(1)).clamp(1, count_max.max(1));
+                let count = (body.len() / bytes.max(1)).clamp(1, count_max.max(1));
                 records.reserve(count);
                 places.reserve(count);
             }
@@ -182,7 +184,7 @@ impl PushConsumer {
             records.push(record);
         }
         let mut deliveries = Vec::with_capacity(records.len());
-        let messages = PulledMessage::all(owned.queue.clone(), records);
+        let messages = PulledMessage::all(owned.queue.clone(), body, delta, records);
         for (message, (offset, bytes)) in messages.zip(places) {
             let cached = Cached {
                 message: message.clone(),
@@ -298,14 +300,13 @@ pub(super) fn delivery(
     message: PulledMessage,
     retry_topic: &Arc<str>,
 ) -> Delivery {
-    let readable = message.record().as_ref().ok();
-    let origin_topic = readable.and_then(|message| origin_topic(owned, message, retry_topic));
+    let origin_topic = origin_topic(owned, &message, retry_topic);
     Delivery { token, message, origin_topic }
 }
 
 /// The topic that the user subscribed to, where it is not the queue's.
 /// Java: `DefaultMQPushConsumerImpl#resetRetryAndNamespace`.
-fn origin_topic(owned: &OwnedQueue, message: &StoredMessage, retry_topic: &Arc<str>) -> Option<Arc<str>> {
+fn origin_topic(owned: &OwnedQueue, message: &PulledMessage, retry_topic: &Arc<str>) -> Option<Arc<str>> {
     if owned.queue.topic != *retry_topic {
         return None;
     }
@@ -313,13 +314,8 @@ fn origin_topic(owned: &OwnedQueue, message: &StoredMessage, retry_topic: &Arc<s
 }
 
 /// The topic that the user subscribed to.
-pub(super) fn real_topic(owned: &OwnedQueue, message: &StoredMessage, retry_topic: &Arc<str>) -> Arc<str> {
+pub(super) fn real_topic(owned: &OwnedQueue, message: &PulledMessage, retry_topic: &Arc<str>) -> Arc<str> {
     origin_topic(owned, message, retry_topic).unwrap_or_else(|| owned.queue.topic.clone())
-}
-
-fn shifted(mut message: StoredMessage, delta: i64) -> StoredMessage {
-    message.queue_offset = message.queue_offset.saturating_add(delta);
-    message
 }
 
 /// What a queue waits for after an answer that was none.

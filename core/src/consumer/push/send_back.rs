@@ -38,13 +38,13 @@ impl PushConsumer {
     ) {
         let Some(owned) = self.owned.get(id) else { return };
         let Some(cached) = owned.cache.get(offset) else { return };
-        let (commit_log_offset, origin_msg_id, origin_topic) = match cached.message.record() {
+        let (commit_log_offset, origin_msg_id, origin_topic) = match cached.message.decode() {
             Ok(message) => {
-                let topic = real_topic(owned, message, &self.retry_topic);
+                let topic = real_topic(owned, &cached.message, &self.retry_topic);
                 (message.commit_log_offset, Some(message.msg_id()), Some(topic))
             }
             Err(error) => match error.commit_log_offset {
-                Some(at) => (at, None, error.topic.clone()),
+                Some(at) => (at, None, error.topic),
                 None => {
                     // Not even its place is known, so no broker can find it.
                     tracing::warn!(queue = %owned.queue, offset, %error, "an unreadable record is passed over");
@@ -98,13 +98,13 @@ impl PushConsumer {
         let Some(cached) = owned.cache.get(offset) else { return };
         let Fate::SendingBack(delay_level) = cached.fate else { return };
         let target = self.retry_target(shared, &owned.queue);
-        let (Ok(message), Some((address, queue_id))) = (cached.message.record(), target) else {
+        let (Ok(message), Some((address, queue_id))) = (cached.message.decode(), target) else {
             return self.rest(shared, now, id, offset);
         };
-        let topic = real_topic(owned, message, &self.retry_topic);
+        let topic = real_topic(owned, &cached.message, &self.retry_topic);
         let times = message.reconsume_times.saturating_add(1);
         let max = self.config.max_reconsume_times;
-        let properties = retry_properties(message, &topic, delay_level);
+        let properties = retry_properties(&message, &topic, delay_level);
         let header = SendMessageRequestHeaderV2 {
             producer_group: names::CLIENT_INNER_PRODUCER_GROUP.into(),
             topic: (&*self.retry_topic).into(),
@@ -183,7 +183,7 @@ impl PushConsumer {
     fn is_refused_for_good(&mut self, id: ProcessQueueId, offset: i64) -> bool {
         let Some(owned) = self.owned.get_mut(id) else { return false };
         let Some(cached) = owned.cache.get_mut(offset) else { return false };
-        let Err(error) = cached.message.record() else { return false };
+        let Some(error) = cached.message.error() else { return false };
         cached.refusals += 1;
         let enough = cached.refusals >= UNREADABLE_REFUSALS_MAX;
         if enough {

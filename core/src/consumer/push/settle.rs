@@ -2,6 +2,7 @@
 //! `ConsumeMessageConcurrentlyService#processConsumeResult`.
 
 use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::PushConsumer;
@@ -19,28 +20,61 @@ const LEVEL_BY_BROKER: i32 = 0;
 pub(super) const LEVEL_DEAD_LETTER: i32 = -1;
 
 impl PushConsumer {
-    /// User code has finished with a delivery.
-    pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken, ack: Ack) {
-        let (id, offset) = (token.queue, token.queue_offset);
-        let owned = self.owned.get(id);
-        let in_hand = owned.and_then(|owned| Some((owned.topic_index, owned.cache.get(offset)?)));
-        let Some((topic_index, cached)) = in_hand.filter(|(_, cached)| cached.is_in_hand(token)) else {
-            // Its queue went to another member meanwhile, or the message was handed out again.
-            self.late += 1;
-            return;
-        };
-        let took = cached.begun.map(|begun| now.saturating_since(begun));
-        count_answer(&mut self.statistics[topic_index], ack, took);
-        match ack {
-            Ack::Done => {
-                self.report.settled += 1;
-                self.settled(shared, now, id, offset);
-            }
-            Ack::Retry | Ack::RetryAfter(_) | Ack::DeadLetter => {
-                self.send_back(shared, now, id, offset, delay_level(ack));
+    /// User code has finished with deliveries of this consumer.
+    pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, answers: &[(ConsumeToken, Ack)]) {
+        for answers in answers.chunk_by(|(one, _), (other, _)| one.queue == other.queue) {
+            if let [(token, _), ..] = answers {
+                self.settle_of_queue(shared, now, token.queue, answers);
             }
         }
         self.closing_message_settled(shared, now);
+    }
+
+    fn settle_of_queue(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        answers: &[(ConsumeToken, Ack)],
+    ) {
+        let Some(owned) = self.owned.get_mut(id) else {
+            // It went to another member meanwhile.
+            self.late += answers.len() as u64;
+            return;
+        };
+        let statistics = &mut self.statistics[owned.topic_index];
+        let before = owned.cache.bytes();
+        let mut done = 0;
+        let mut back = Vec::new();
+        for (token, ack) in answers {
+            let offset = token.queue_offset;
+            let mut begun = None;
+            let is_in_hand = |cached: &Cached| {
+                begun = Some(cached.begun).filter(|_| cached.is_in_hand(*token));
+                begun.is_some()
+            };
+            if *ack == Ack::Done {
+                done += u64::from(owned.cache.settle_if(offset, is_in_hand).is_some());
+            } else if owned.cache.get(offset).is_some_and(is_in_hand) {
+                back.push((offset, delay_level(*ack)));
+            }
+            match begun {
+                Some(begun) => {
+                    let took = begun.map(|begun| now.saturating_since(begun));
+                    count_answer(statistics, *ack, took);
+                }
+                // It was handed out again, or is settled already.
+                None => self.late += 1,
+            }
+        }
+        let freed = before - owned.cache.bytes();
+        self.report.settled += done;
+        if done > 0 {
+            self.freed(shared, now, id, freed);
+        }
+        for (offset, level) in back {
+            self.send_back(shared, now, id, offset, level);
+        }
     }
 
     /// No handler began a delivery, and none will. In a close the queue's next owner gets it; else
@@ -58,8 +92,15 @@ impl PushConsumer {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let before = owned.cache.bytes();
         owned.cache.settle(offset);
-        owned.last_consume = Some(now);
         let freed = before - owned.cache.bytes();
+        self.freed(shared, now, id, freed);
+    }
+
+    /// Messages of so many bytes of a queue are done with.
+    fn freed(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, freed: usize) {
+        if let Some(owned) = self.owned.get_mut(id) {
+            owned.last_consume = Some(now);
+        }
         self.free_bytes(shared, now, freed);
         // Looked at only now: the freed bytes may have let this queue go on already, and it has one pull.
         if self.owned.get(id).is_some_and(|owned| matches!(owned.fetch, Fetch::Full(_))) {
@@ -102,7 +143,7 @@ impl PushConsumer {
         cached.fate = Fate::InHand;
         cached.hand_out = cached.hand_out.wrapping_add(1);
         cached.begun = None;
-        let again = cached.message.record().clone().map(|mut message| {
+        let again = cached.message.decode().map(|mut message| {
             message.reconsume_times = message.reconsume_times.saturating_add(1);
             message
         });

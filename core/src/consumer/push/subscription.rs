@@ -3,9 +3,11 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::config::{ConsumeFrom, MessageModel, PushConsumerConfig};
+use crate::consumer::pulled::Record;
 use crate::error::UsageError;
-use crate::message::StoredMessage;
 use crate::remoting::{self, ConsumeFromWhere, ConsumeType, ConsumerData, SUB_ALL, SubscriptionData};
 use crate::time::Timestamp;
 
@@ -30,8 +32,11 @@ pub(super) fn all(
 
 /// Whether a message is wanted, by its tag. Brokers compare hashes, which can be equal for different
 /// tags, so the tags themselves are compared again. Java: `PullAPIWrapper#processPullResult`.
-pub(super) fn wants(subscription: &SubscriptionData, message: &StoredMessage) -> bool {
-    subscription.tags_set.is_empty() || message.tags().is_some_and(|tag| subscription.tags_set.contains(tag))
+/// What can't be read is wanted: somebody has to deal with it.
+pub(super) fn wants(subscription: &SubscriptionData, record: &Record, body: &Bytes) -> bool {
+    subscription.tags_set.is_empty()
+        || record.error().is_some()
+        || record.tags(body).is_some_and(|tag| subscription.tags_set.contains(&*tag))
 }
 
 /// The group's part of a heartbeat.

@@ -362,8 +362,9 @@ impl<H: Host, M: Machine> Core<H, M> {
         let mut batch = core::mem::take(&mut self.batch);
         let more = self.shared.take(now, COMMANDS_MAX, &mut batch);
         self.waiting_until = batch.deadline.unwrap_or(Instant::FAR_FUTURE);
-        for (token, ack) in batch.settled.drain(..) {
-            self.handle(now, Input::Settled { token, ack });
+        if !batch.settled.is_empty() {
+            let answers = core::mem::take(&mut batch.settled);
+            self.handle(now, Input::Settled { answers });
         }
         for urgent in batch.urgent.drain(..) {
             match urgent {

@@ -7,9 +7,14 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use std::sync::OnceLock;
+
 use super::super::compress::{InflateError, inflate};
+use super::super::std;
 use crate::consumer::{ConsumeToken, Delivery, PulledMessage};
-use crate::message::{CrcMismatch, MessageQueue, RecordError, StoredMessage};
+use crate::message::{
+    CrcMismatch, MessageQueue, RawRecord, RecordError, StoredMessage, property, split_keys, sys_flag,
+};
 use crate::time::Timestamp;
 
 /// Characters of a body that `Display` shows.
@@ -21,15 +26,9 @@ const SHOWN_CHARS_MAX: usize = 200;
 #[derive(Clone, Debug)]
 pub struct ReceivedMessage {
     delivery: Delivery,
-    body: Body,
-}
-
-#[derive(Clone, Debug)]
-enum Body {
-    /// As it is stored.
-    Stored,
-    Inflated(Bytes),
-    Undecodable(Box<UndecodableBody>),
+    body: Result<Bytes, Box<UndecodableBody>>,
+    /// The whole record, once somebody has asked for it.
+    stored: OnceLock<Box<StoredMessage>>,
 }
 
 /// Why a message has no body.
@@ -51,12 +50,8 @@ impl ReceivedMessage {
     /// Checks the body and inflates it, to at most `inflated_bytes_max`, where it is compressed; that
     /// happens on the consumer's side.
     pub(super) fn new(delivery: Delivery, inflated_bytes_max: usize) -> Self {
-        let body = match delivery.message.record() {
-            Ok(message) => decoded(message, inflated_bytes_max),
-            Err(error) => Err(error.clone().into()),
-        };
-        let body = body.unwrap_or_else(|error| Body::Undecodable(Box::new(error)));
-        Self { delivery, body }
+        let body = decoded(&delivery.message, inflated_bytes_max).map_err(Box::new);
+        Self { delivery, body, stored: OnceLock::new() }
     }
 
     /// The body.
@@ -65,12 +60,7 @@ impl ReceivedMessage {
     /// The record or its body can't be decoded. Handlers never see such a message: it goes to the
     /// dead letters, or to [`on_undecodable`](super::PushConsumerBuilder::on_undecodable). A stream shows it.
     pub fn body(&self) -> Result<&Bytes, &UndecodableBody> {
-        match (&self.body, self.delivery.message.record()) {
-            (Body::Stored, Ok(message)) => Ok(message.raw_body()),
-            (Body::Stored, Err(_)) => unreachable!("a record that can't be read has no stored body"),
-            (Body::Inflated(body), _) => Ok(body),
-            (Body::Undecodable(error), _) => Err(error),
-        }
+        self.body.as_ref().map_err(|error| &**error)
     }
 
     /// The topic that it was first sent to, also when it is delivered again.
@@ -94,18 +84,22 @@ impl ReceivedMessage {
     /// Its tag.
     #[must_use]
     pub fn tags(&self) -> Option<&str> {
-        self.stored()?.tags()
+        self.property(property::TAGS)
     }
 
     /// Its keys.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.stored().into_iter().flat_map(StoredMessage::keys)
+        split_keys(self.property(property::KEYS))
     }
 
     /// A property of this name.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&str> {
-        self.stored()?.property(name)
+        match self.raw().map(|raw| raw.property(name)) {
+            Some(Ok(value)) => value,
+            // What is no text in it is replaced.
+            Some(Err(_)) | None => self.stored()?.property(name),
+        }
     }
 
     /// Its unique key, or, for a message without one, its place in the broker's log. Empty for a
@@ -118,32 +112,55 @@ impl ReceivedMessage {
     /// How often it has been delivered before without success.
     #[must_use]
     pub fn reconsume_times(&self) -> i32 {
-        self.stored().map_or(0, |message| message.reconsume_times)
+        let read = || self.delivery.message.read().map_or(0, |message| message.reconsume_times);
+        self.raw().map_or_else(read, |raw| raw.reconsume_times())
     }
 
     /// When the producer made it, by its clock.
     #[must_use]
     pub fn born_timestamp(&self) -> Option<Timestamp> {
-        self.stored().map(|message| message.born_timestamp)
+        let read = || self.delivery.message.read().map(|message| message.born_timestamp);
+        self.raw().map(|raw| raw.born_timestamp()).or_else(read)
     }
 
     /// When the broker stored it, by its clock.
     #[must_use]
     pub fn store_timestamp(&self) -> Option<Timestamp> {
-        self.stored().map(|message| message.store_timestamp)
+        let read = || self.delivery.message.read().map(|message| message.store_timestamp);
+        self.raw().map(|raw| raw.store_timestamp()).or_else(read)
     }
 
-    /// The record as the broker keeps it; `None` when it can't be read.
+    /// The record as the broker keeps it; `None` when it can't be read. The first call decodes it.
     #[must_use]
     pub fn stored(&self) -> Option<&StoredMessage> {
-        self.delivery.message.record().as_ref().ok()
+        let message = &self.delivery.message;
+        if message.read().is_some() || message.error().is_some() {
+            return message.read();
+        }
+        if self.stored.get().is_none() {
+            // Somebody else may have been faster, with the same.
+            let _ = self.stored.set(Box::new(message.decode().ok()?));
+        }
+        self.stored.get().map(|stored| &**stored)
+    }
+
+    /// The record, unless it was read or can't be.
+    fn raw(&self) -> Option<RawRecord<'_>> {
+        self.delivery.message.raw()
     }
 
     /// Copies what would keep the whole answer of the broker in memory. For messages that are kept.
     #[must_use]
     pub fn into_owned(mut self) -> Self {
-        let record = self.delivery.message.record().clone().map(StoredMessage::into_owned);
+        let record = self.delivery.message.decode().map(StoredMessage::into_owned);
+        // What was inflated lies in memory of its own.
+        if let (Ok(body), Ok(message)) = (&mut self.body, &record)
+            && !message.is_compressed()
+        {
+            *body = message.raw_body().clone();
+        }
         self.delivery.message = PulledMessage::alone(self.delivery.queue().clone(), record);
+        self.stored = OnceLock::new();
         self
     }
 
@@ -152,15 +169,32 @@ impl ReceivedMessage {
     }
 }
 
-fn decoded(message: &StoredMessage, inflated_bytes_max: usize) -> Result<Body, UndecodableBody> {
-    // Whoever writes no CRC writes zero.
-    if message.body_crc != 0 {
-        message.check_crc()?;
+/// The body of a message, checked and inflated.
+fn decoded(message: &PulledMessage, inflated_bytes_max: usize) -> Result<Bytes, UndecodableBody> {
+    if let Some(error) = message.error() {
+        return Err(error.clone().into());
     }
-    if !message.is_compressed() {
-        return Ok(Body::Stored);
+    let (flags, body) = match (message.raw(), message.read()) {
+        (Some(raw), _) => {
+            let (body, stored) = (raw.raw_body(), raw.body_crc());
+            // Whoever writes no CRC writes zero.
+            if stored != 0 {
+                CrcMismatch::check(stored, &body)?;
+            }
+            (raw.sys_flag(), body)
+        }
+        (None, read) => {
+            let read = read.expect("what is no error and does not lie in the answer was read");
+            if read.body_crc != 0 {
+                read.check_crc()?;
+            }
+            (read.sys_flag, read.raw_body().clone())
+        }
+    };
+    if sys_flag::is_compressed(flags) {
+        return Ok(inflate(flags, &body, inflated_bytes_max)?);
     }
-    Ok(Body::Inflated(inflate(message.sys_flag, message.raw_body(), inflated_bytes_max)?))
+    Ok(body)
 }
 
 impl fmt::Display for ReceivedMessage {

@@ -17,8 +17,8 @@ use crate::consumer::{Ack, ConsumeToken};
 use crate::id::{
     AskToken, ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId, ProducerId, ResolveToken,
 };
-use crate::message::MessageQueue;
 use crate::message::sys_flag::CompressionType;
+use crate::message::{Message, MessageQueue, Properties};
 use crate::remoting::{RemotingCommand, SerializeType};
 
 macro_rules! ids {
@@ -118,6 +118,7 @@ recorded_enum!(Command {
     9 => ResumeConsumer { operation, consumer },
     10 => InspectConsumer { operation, consumer },
     11 => Statistics { operation },
+    12 => SendBatch { operation, producer, messages, choice, timeout },
 });
 recorded_enum!(Input {
     0 => Resolved { token, result },
@@ -128,7 +129,7 @@ recorded_enum!(Input {
     5 => Timeout,
     6 => WallClock(wall),
     7 => Command(command),
-    8 => Settled { token, ack },
+    8 => Settled { answers },
     9 => HandedBack { token },
     10 => Answered { token, answer },
     11 => Begun { tokens },
@@ -155,6 +156,24 @@ impl Recorded for OutboundMessage {
             sys_flag: Recorded::read(input)?,
             properties: String::read(input)?,
         })
+    }
+}
+
+/// The body's length; zeros when read. Only messages that were found valid get so far.
+impl Recorded for Message {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.topic.write(out);
+        self.body.len().write(out);
+        self.flag.write(out);
+        self.properties.as_str().len().write(out);
+        out.extend_from_slice(self.properties.as_str().as_bytes());
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let topic = Arc::<str>::read(input)?;
+        let mut message = Self::new(topic, zeros(usize::read(input)?)?).flag(Recorded::read(input)?);
+        message.properties = Properties::parse(&String::read(input)?);
+        Ok(message)
     }
 }
 

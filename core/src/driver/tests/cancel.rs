@@ -18,7 +18,7 @@ use super::super::{
     ClientBuilder, ClientOn, ConsumerControl, Engine, Launch, Limits, Operation, Options, Producer,
     PushConsumerBuilder, lock,
 };
-use super::operations::receipt;
+use super::operations::{batch_receipt, receipt};
 use super::script::{ScriptHost, Shared, World, delivery, operation_of};
 use crate::client::{Client as ClientMachine, Command, Input, Outcome, Output};
 use crate::consumer::{Ack, CloseReport};
@@ -109,6 +109,9 @@ fn react(input: &Input, outputs: &mut VecDeque<Output>, held: &Held, deliveries:
     let Some(operation) = operation_of(input) else { return };
     let outcome = match input {
         Input::Command(Command::Send { .. }) => Outcome::Sent(receipt()),
+        Input::Command(Command::SendBatch { messages, .. }) => {
+            Outcome::SentBatch(batch_receipt(messages.len()))
+        }
         Input::Command(Command::CloseConsumer { consumer, .. }) => {
             outputs.push_back(Output::ConsumerClosed { consumer: *consumer });
             Outcome::ConsumerClosed(CloseReport::default())
@@ -206,6 +209,10 @@ fn a_send_of_every_kind() {
     send_is_accounted_for("send_hashed", |producer| producer.send_hashed(message(), "key"));
     send_is_accounted_for("send_selected", |producer| producer.send_selected(message()));
     send_is_accounted_for("send_oneway", |producer| producer.send_oneway(message()));
+    send_is_accounted_for("send_batch", |producer| producer.send_batch([message(), message()]));
+    send_is_accounted_for("send_batch_to", |producer| producer.send_batch_to([message()], queue()));
+    send_is_accounted_for("send_batch_hashed", |producer| producer.send_batch_hashed([message()], "key"));
+    send_is_accounted_for("send_batch_selected", |producer| producer.send_batch_selected([message()]));
     send_is_accounted_for("try_send", |producer| producer.try_send(message()).expect("room"));
 }
 

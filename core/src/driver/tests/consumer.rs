@@ -180,7 +180,7 @@ fn ten_with_a_bad_second() -> [Vec<Delivery>; 3] {
     let flags = sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB;
     let mut damaged = delivery(0, 1, 0, b"body");
     let mut unreadable = damaged.clone();
-    let mut record = damaged.message.record().clone().expect("readable");
+    let mut record = damaged.message.decode().expect("readable");
     record.body_crc ^= 1;
     damaged.message = PulledMessage::alone(damaged.queue().clone(), Ok(record));
     let torn = bytes::Bytes::from_static(&[0; 100]);

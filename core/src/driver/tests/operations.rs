@@ -1,7 +1,7 @@
 //! Operations, the mailbox's order, handles and their ends.
 
 use alloc::collections::VecDeque;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::task::Poll;
 use core::time::Duration;
@@ -14,7 +14,7 @@ use crate::client::{Command, Input, Outcome, Output};
 use crate::error::{Cause, Error};
 use crate::message::Message;
 use crate::message::id::offset_msg_id;
-use crate::producer::{SendReceipt, SendStatus};
+use crate::producer::{BatchReceipt, SendReceipt, SendStatus};
 use crate::time::Instant;
 
 pub(super) fn receipt() -> SendReceipt {
@@ -32,11 +32,20 @@ pub(super) fn receipt() -> SendReceipt {
     }
 }
 
+pub(super) fn batch_receipt(count: usize) -> BatchReceipt {
+    let SendReceipt { status, message_id, queue, queue_offset, .. } = receipt();
+    BatchReceipt { status, queue, queue_offset, message_id, count, offset_message_ids: "".into() }
+}
+
 /// Stores every message at once.
 fn storing(input: &Input, outputs: &mut VecDeque<Output>) {
     match input {
         Input::Command(Command::Send { operation, .. }) => {
             outputs.push_back(Output::Complete { operation: *operation, outcome: Outcome::Sent(receipt()) });
+        }
+        Input::Command(Command::SendBatch { operation, messages, .. }) => {
+            let outcome = Outcome::SentBatch(batch_receipt(messages.len()));
+            outputs.push_back(Output::Complete { operation: *operation, outcome });
         }
         other => obey(other, outputs),
     }
@@ -45,6 +54,13 @@ fn storing(input: &Input, outputs: &mut VecDeque<Output>) {
 /// Never answers a send.
 fn silent(input: &Input, outputs: &mut VecDeque<Output>) {
     if !matches!(input, Input::Command(Command::Send { .. })) {
+        obey(input, outputs);
+    }
+}
+
+/// Never answers a batch.
+fn silent_batches(input: &Input, outputs: &mut VecDeque<Output>) {
+    if !matches!(input, Input::Command(Command::SendBatch { .. })) {
         obey(input, outputs);
     }
 }
@@ -201,6 +217,49 @@ fn what_can_not_be_sent_is_told_at_the_call() {
 }
 
 #[test]
+fn a_batch_that_can_not_be_sent_is_told_at_the_call_and_the_list_can_be_cut_into_some_that_can() {
+    let mut world = World::new(storing);
+    let builder = world.client().producer("group").message_bytes_max(1_000).compress_bytes_min(1);
+    let producer = builder.build().expect("a producer");
+    world.settle();
+    world.forget();
+    let list: Vec<Message> = (0..30).map(|_| message("a body of some length")).collect();
+    for (bad, says) in [
+        (Vec::new(), "it has no message"),
+        (list.clone(), "its 30 messages take 3270 bytes; at most 1000 are allowed: split them"),
+        (alloc::vec![message("x"), Message::new("Other", "x")], "of topic \"Other\""),
+        (alloc::vec![message("x").delay_level(3)], "to be delivered later"),
+    ] {
+        let mut send = producer.send_batch(bad);
+        let Poll::Ready(Err(Error::Usage(error))) = poll_once(&mut send) else { panic!("{says}") };
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    world.settle();
+    assert_eq!(world.told(), [""; 0]);
+    let mut sends: Vec<_> = producer.batches(&list).map(|batch| producer.send_batch(batch)).collect();
+    world.settle();
+    let stored = sends.iter_mut().map(|send| match poll_once(send) {
+        Poll::Ready(Ok(receipt)) => receipt.count(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(stored.collect::<Vec<_>>(), [9, 9, 9, 3]);
+    assert!(
+        world.told().iter().flat_map(|told| told[5..].split('+')).all(|body| body == "a body of some length")
+    );
+}
+
+#[test]
+fn a_batch_takes_the_room_of_its_messages() {
+    let mut world = World::with(limited(4), silent_batches);
+    let producer = producer(&mut world);
+    let _three = producer.send_batch([message("a"), message("b"), message("c")]);
+    let _two = producer.send_batch([message("d"), message("e")]);
+    world.settle();
+    assert_eq!(world.told(), ["send a+b+c"], "the second waits for its turn");
+    assert!(matches!(producer.try_send(message("f")), Err(Error::Full(_))));
+}
+
+#[test]
 fn large_bodies_are_compressed_where_it_pays() {
     let mut sent = Vec::new();
     let (tell, told) = super::super::std::sync::mpsc::channel();
@@ -262,6 +321,7 @@ fn answering_at_connect() -> impl FnMut(&Input, &mut VecDeque<Output>) + Send {
     let mut open = VecDeque::new();
     move |input, outputs| match input {
         Input::Command(Command::Send { operation, .. }) => open.push_back(*operation),
+        Input::Command(Command::SendBatch { .. }) => {}
         Input::Command(Command::Connect { .. }) => {
             let sent = |operation| Output::Complete { operation, outcome: Outcome::Sent(receipt()) };
             outputs.extend(open.pop_front().map(sent));
@@ -274,7 +334,7 @@ fn answering_at_connect() -> impl FnMut(&Input, &mut VecDeque<Output>) + Send {
 fn budgets(world: &World) -> Vec<Option<Duration>> {
     let stage = super::super::lock(&world.stage);
     let budget = |input: &Input| match input {
-        Input::Command(Command::Send { timeout, .. }) => Some(*timeout),
+        Input::Command(Command::Send { timeout, .. } | Command::SendBatch { timeout, .. }) => Some(*timeout),
         _ => None,
     };
     stage.inputs.iter().filter_map(|(_, input)| budget(input)).collect()
@@ -295,6 +355,25 @@ fn the_wait_for_permits_is_part_of_a_sends_budget() {
     world.settle();
     assert_eq!(budgets(&world), [Some(Duration::from_secs(3)), Some(Duration::from_secs(1))]);
     drop((sends, nudge));
+}
+
+#[test]
+fn a_batchs_wait_for_permits_is_part_of_its_budget_too() {
+    let mut world = World::with(limited(1), answering_at_connect());
+    let producer = producer(&mut world);
+    let first = producer.send(message("a"));
+    let batch = producer.send_batch([message("b"), message("c")]);
+    let mut late = producer.send_batch([message("d")]);
+    world.settle();
+    at(&world, 2_000);
+    let nudge = world.client().connect();
+    world.settle();
+    assert_eq!(budgets(&world), [Some(Duration::from_secs(3)), Some(Duration::from_secs(1))]);
+    at(&world, 3_000);
+    world.settle();
+    let Poll::Ready(Err(Error::NotSent(failure))) = poll_once(&mut late) else { panic!("its time is over") };
+    assert_eq!((failure.topic.as_deref(), &failure.cause), (Some("TopicTest"), &Cause::Timeout));
+    drop((first, batch, nudge));
 }
 
 #[test]

@@ -310,9 +310,20 @@ impl World {
         }
     }
 
-    /// What the machine was told, as a short text each.
+    /// What the machine was told, as a short text each; each answer by itself.
     pub(super) fn told(&self) -> Vec<String> {
-        lock(&self.stage).inputs.iter().map(|(_, input)| short(input)).collect()
+        let mut told = Vec::new();
+        for (_, input) in &lock(&self.stage).inputs {
+            match input {
+                Input::Settled { answers } => told.extend(
+                    answers
+                        .iter()
+                        .map(|(token, ack)| alloc::format!("settled {} {ack:?}", token.queue_offset)),
+                ),
+                input => told.push(short(input)),
+            }
+        }
+        told
     }
 
     pub(super) fn forget(&self) {
@@ -332,10 +343,13 @@ fn short(input: &Input) -> String {
             let offsets = tokens.iter().map(|(token, _)| alloc::format!(" {}", token.queue_offset));
             alloc::format!("begun{}", offsets.collect::<String>())
         }
-        Input::Settled { token, ack } => alloc::format!("settled {} {ack:?}", token.queue_offset),
         Input::HandedBack { token } => alloc::format!("handed back {}", token.queue_offset),
         Input::Command(Command::Send { message, .. }) => {
             alloc::format!("send {}", String::from_utf8_lossy(&message.body))
+        }
+        Input::Command(Command::SendBatch { messages, .. }) => {
+            let bodies = messages.iter().map(|message| String::from_utf8_lossy(&message.body));
+            alloc::format!("send {}", bodies.collect::<Vec<_>>().join("+"))
         }
         Input::Command(Command::Close { timeout, .. }) => alloc::format!("close {timeout:?}"),
         Input::Command(Command::CloseProducer { .. }) => "close producer".into(),

@@ -37,6 +37,16 @@ impl HexId {
         self.push(&tail);
     }
 
+    /// The id that its generator gives `count` ids later in the same millisecond.
+    pub(crate) fn following(mut self, count: u16) -> Self {
+        let end = usize::from(self.len);
+        let counter = end.checked_sub(2).and_then(|start| self.bytes.get_mut(start..end));
+        if let Some([high, low]) = counter {
+            [*high, *low] = u16::from_be_bytes([*high, *low]).wrapping_add(count).to_be_bytes();
+        }
+        self
+    }
+
     /// How many digits it has.
     #[must_use]
     pub const fn char_count(&self) -> usize {

@@ -189,6 +189,18 @@ mod tests {
     }
 
     #[test]
+    fn following_ids_are_those_that_the_generator_gives() {
+        for ip in [IpAddr::from([10, 1, 2, 3]), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+            let mut generator = UniqKeyGenerator::new(ip, 7, [1, 2, 3, 0xFF], at(9));
+            generator.counter = 65_500;
+            let first = generator.next_id(at(99));
+            for count in 1..100 {
+                assert_eq!(first.following(count), generator.next_id(at(99)));
+            }
+        }
+    }
+
+    #[test]
     fn ids_of_one_millisecond_differ_until_the_counter_wraps() {
         let mut generator = generator(0);
         let ids: BTreeSet<_> = (0..65_536).map(|_| generator.next_id(at(5)).to_string()).collect();

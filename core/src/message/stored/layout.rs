@@ -26,7 +26,7 @@ pub(super) const QUEUE_ID_AT: usize = 12;
 pub(super) const FLAG_AT: usize = 16;
 pub(super) const QUEUE_OFFSET_AT: usize = 20;
 pub(super) const COMMIT_LOG_OFFSET_AT: usize = 28;
-const SYS_FLAG_AT: usize = 36;
+pub(super) const SYS_FLAG_AT: usize = 36;
 pub(super) const BORN_TIMESTAMP_AT: usize = 40;
 pub(super) const BORN_HOST_AT: usize = 48;
 
@@ -84,18 +84,26 @@ pub(super) fn host_at(
     part: &'static str,
 ) -> Result<SocketAddr, RecordErrorKind> {
     let beyond = || RecordErrorKind::Part { part, size: record.len() };
-    let (ip, port_at) = if v6 {
+    let ip = if v6 {
         let octets: [u8; 16] = array_at(record, at).ok_or_else(beyond)?;
-        (IpAddr::V6(Ipv6Addr::from(octets)), at + 16)
+        IpAddr::V6(Ipv6Addr::from(octets))
     } else {
         let octets: [u8; 4] = array_at(record, at).ok_or_else(beyond)?;
-        (IpAddr::V4(Ipv4Addr::from(octets)), at + 4)
+        IpAddr::V4(Ipv4Addr::from(octets))
     };
-    let port = i32_at(record, port_at).ok_or_else(beyond)?;
-    match u16::try_from(port) {
-        Ok(port) => Ok(SocketAddr::new(ip, port)),
-        Err(_) => Err(RecordErrorKind::Port { part, port }),
-    }
+    Ok(SocketAddr::new(ip, port_at(record, at, v6, part)?))
+}
+
+/// The port of the host at `at`: all that can be wrong with a host.
+pub(super) fn port_at(
+    record: &[u8],
+    at: usize,
+    v6: bool,
+    part: &'static str,
+) -> Result<u16, RecordErrorKind> {
+    let beyond = || RecordErrorKind::Part { part, size: record.len() };
+    let port = i32_at(record, at + if v6 { 16 } else { 4 }).ok_or_else(beyond)?;
+    u16::try_from(port).map_err(|_| RecordErrorKind::Port { part, port })
 }
 
 /// The `len` bytes at `at`, if the record has them.

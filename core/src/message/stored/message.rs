@@ -68,6 +68,14 @@ pub struct CrcMismatch {
     pub len: usize,
 }
 
+impl CrcMismatch {
+    /// Whether `body` has the CRC that was stored with it.
+    pub(crate) fn check(stored: i32, body: &[u8]) -> Result<(), Self> {
+        let actual = body_crc(body);
+        if actual == stored { Ok(()) } else { Err(Self { stored, actual, len: body.len() }) }
+    }
+}
+
 impl StoredMessage {
     /// Decodes one record, which must be all of `record`; bytes after the properties are left out.
     /// An inner batch isn't expanded: see [`StoredMessage::is_inner_batch`].
@@ -178,11 +186,7 @@ impl StoredMessage {
     /// # Errors
     /// Both CRCs.
     pub fn check_crc(&self) -> Result<(), CrcMismatch> {
-        let actual = body_crc(&self.body);
-        if self.inner || actual == self.body_crc {
-            return Ok(());
-        }
-        Err(CrcMismatch { stored: self.body_crc, actual, len: self.body.len() })
+        if self.inner { Ok(()) } else { CrcMismatch::check(self.body_crc, &self.body) }
     }
 
     /// The same message with the body inflated: the compressed bit is gone, the type bits stay, as

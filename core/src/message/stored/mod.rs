@@ -11,6 +11,7 @@ mod error;
 mod inner;
 mod layout;
 mod message;
+mod raw;
 mod scan;
 
 use alloc::sync::Arc;
@@ -22,6 +23,8 @@ pub use error::{RecordError, RecordErrorKind};
 pub use inner::InnerMessages;
 pub use layout::{MAGIC_V1, MAGIC_V2, RECORD_BYTES_MIN};
 pub use message::{CrcMismatch, StoredMessage};
+pub use raw::RawRecord;
+pub(crate) use raw::{Checked, CheckedMessages, RecordPlace};
 pub use scan::{ScanStored, ScannedRecord, scan_stored};
 
 use scan::Records;

@@ -227,6 +227,32 @@ fn a_body_that_changed_is_noticed() {
     assert_eq!(message.check_crc().unwrap_err().len, 6);
 }
 
+/// Pull bodies: plain records, another topic, wide hosts, an inner batch, properties that are no text, then
+/// some bytes changed and the end cut off.
+pub(super) fn bodies() -> impl Strategy<Value = Bytes> {
+    let (mut whole, _) = ten();
+    let mut inner = BytesMut::new();
+    let members: Vec<_> = (0..3).map(|i| Message::new("t", format!("m{i}")).tag("x")).collect();
+    encode_batch(&mut inner, &members).unwrap();
+    let mut batch = record("Orders", &inner, "INNER_NUM\u{1}3\u{2}");
+    batch.sys_flag = sys_flag::INNER_BATCH | sys_flag::NEED_UNWRAP;
+    encode_stored(&mut whole, &batch).unwrap();
+    let mut wide = record("t", b"after", "TAGS\u{1}a\u{2}UNIQ_KEY\u{1}xyz\u{2}");
+    (wide.born_host, wide.store_host) = (([0; 16], 1).into(), ([1; 16], 2).into());
+    encode_stored(&mut whole, &wide).unwrap();
+    let at = whole.len() - 2;
+    whole[at] = 0xFF;
+    encode_stored(&mut whole, &record("Orders", b"", "KEYS\u{1}k\u{2}")).unwrap();
+    let len = whole.len();
+    let flips = proptest::collection::vec((0..len, any::<u8>()), 0..6);
+    (flips, prop_oneof![3 => Just(len), 1 => 0..len]).prop_map(move |(flips, len)| {
+        let mut body = whole.clone();
+        flips.into_iter().for_each(|(at, byte)| body[at] = byte);
+        body.truncate(len);
+        body.freeze()
+    })
+}
+
 prop_compose! {
     fn host()(v6: bool, octets: [u8; 16], port: u16) -> SocketAddr {
         let [a, b, c, d, ..] = octets;

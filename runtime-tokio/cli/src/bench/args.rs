@@ -106,19 +106,24 @@ pub(crate) struct SendArgs {
     #[command(flatten)]
     pub(super) pairing: Pairing,
     /// sync: each caller waits for every receipt; async: callers keep --in-flight messages under way;
-    /// oneway: the same without receipts, ended by one send that is answered
+    /// oneway: the same without receipts, ended by one send that is answered; batch: as async, --batch
+    /// messages in one request, beside a limit that sends single messages
     #[arg(long, value_enum, default_value_t = Mode::Sync)]
     pub(super) mode: Mode,
     /// Messages under way, of all callers together; of no use to --mode sync
     #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = in_flight)]
     pub(super) in_flight: usize,
+    /// Messages of a batch, in --mode batch
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4_096))]
+    pub(super) batch: u16,
     /// Tasks that send, or threads with --adapter blocking
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4_096))]
     pub(super) callers: u16,
     /// Bytes of a body
     #[arg(long, value_name = "BYTES", default_value_t = 128, value_parser = clap::value_parser!(u32).range(..=4_000_000))]
     pub(super) size: u32,
-    /// Messages of one measurement. Default: 100,000; in mode sync, 5,000 for each of up to 10 callers
+    /// Messages of one measurement; rounded up to whole batches. Default: 100,000; in mode sync, 5,000 for
+    /// each of up to 10 callers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
     /// Queues of the topic
@@ -134,22 +139,40 @@ pub(crate) struct SendArgs {
 
 impl SendArgs {
     pub(super) fn count(&self) -> u64 {
-        self.count.unwrap_or(match self.mode {
+        let count = self.count.unwrap_or(match self.mode {
             Mode::Sync => 5_000 * u64::from(self.callers.min(10)),
-            Mode::Async | Mode::Oneway => 100_000,
-        })
+            Mode::Async | Mode::Oneway | Mode::Batch => 100_000,
+        });
+        count.next_multiple_of(self.batch().into())
+    }
+
+    /// Messages of one request.
+    pub(super) fn batch(&self) -> u16 {
+        if self.mode == Mode::Batch { self.batch } else { 1 }
+    }
+
+    /// Requests that the client has under way.
+    pub(super) fn requests(&self) -> usize {
+        let callers = self.callers.into();
+        match self.mode {
+            Mode::Sync => callers,
+            Mode::Async | Mode::Oneway | Mode::Batch => {
+                (self.in_flight / usize::from(self.batch())).max(callers)
+            }
+        }
     }
 
     /// Messages that the client has under way.
     pub(super) fn window(&self) -> usize {
-        match self.mode {
-            Mode::Sync => self.callers.into(),
-            Mode::Async | Mode::Oneway => self.in_flight.max(self.callers.into()),
-        }
+        self.requests() * usize::from(self.batch())
     }
 
     pub(super) fn limit_window(&self) -> usize {
-        self.limit_in_flight.unwrap_or_else(|| self.window())
+        self.limit_in_flight.unwrap_or_else(|| match self.mode {
+            // Single messages, whatever the client's batches come to.
+            Mode::Batch => self.in_flight,
+            Mode::Sync | Mode::Async | Mode::Oneway => self.window(),
+        })
     }
 }
 
@@ -262,6 +285,7 @@ pub(crate) enum Mode {
     Sync,
     Async,
     Oneway,
+    Batch,
 }
 
 /// What drives the client.

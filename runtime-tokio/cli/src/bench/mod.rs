@@ -252,6 +252,7 @@ fn asked_to_send(args: &SendArgs, target: &Target) -> Map<String, Value> {
         asked("send", &args.common, target),
         json!({
             "mode": name_of(args.mode),
+            "batch": args.batch(),
             "callers": args.callers,
             "in_flight": args.window(),
             "limit_in_flight": args.limit_window(),

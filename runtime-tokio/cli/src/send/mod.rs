@@ -7,7 +7,8 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
-use rmq::{Client, Message, Producer, SendReceipt};
+use rmq::core::driver::FromOutcome;
+use rmq::{BatchReceipt, Client, Message, Operation, Producer, SendReceipt};
 use rocketmq_client_tokio as rmq;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -34,13 +35,29 @@ pub(crate) async fn run(args: SendArgs) -> Result<(), CliError> {
     let shows_receipts = args.receipts || !args.oneway && source.total().is_some_and(|n| n <= RECEIPTS_SHOWN);
     let summary = Summary::new(shows_receipts, args.json);
     let bar = progress::bar(source.total(), "sending", args.json || shows_receipts);
-    let run = Run { producer, args: &args, bar, sends: JoinSet::new(), summary };
+    let run = Run { producer, args: &args, bar, sends: JoinSet::new(), batch: Vec::new(), summary };
     let summary = run.until_end(&mut source).await?;
     client.close_within(CLOSE_TIMEOUT).await?;
     summary.finish(source.total(), args.oneway)
 }
 
-/// A send that ended.
+/// A request that ended.
+struct Ended {
+    /// The place of its first message, counted from 1.
+    first: u64,
+    count: u64,
+    latency: Duration,
+    outcome: rmq::Result<Told>,
+}
+
+/// What a broker said of a request's messages.
+enum Told {
+    Nothing,
+    One(SendReceipt),
+    Batch(BatchReceipt),
+}
+
+/// A message whose send ended.
 struct Sent {
     /// Its place among the messages, counted from 1.
     number: u64,
@@ -53,7 +70,9 @@ struct Run<'a> {
     producer: Producer,
     args: &'a SendArgs,
     bar: Bar,
-    sends: JoinSet<Sent>,
+    sends: JoinSet<Ended>,
+    /// Messages that wait for the others of their batch.
+    batch: Vec<Message>,
     summary: Summary,
 }
 
@@ -64,49 +83,93 @@ impl Run<'_> {
         while !self.summary.has_failed() {
             tokio::select! {
                 biased;
-                Some(sent) = self.sends.join_next() => self.record(sent)?,
+                Some(ended) = self.sends.join_next() => self.record(ended)?,
                 asked = &mut stop => {
                     asked?;
                     stop::hurry_on_second();
                     self.summary.interrupted();
                     break;
                 }
-                message = pace.next(source), if self.sends.len() < self.args.in_flight => match message {
+                message = pace.next(source), if self.has_room() => match message {
+                    Some(message) if self.args.batch > 1 => self.add(message?),
                     Some(message) => self.send(message?),
-                    None => break,
+                    None => {
+                        self.send_batch();
+                        break;
+                    }
                 },
             }
         }
-        while let Some(sent) = self.sends.join_next().await {
-            self.record(sent)?;
+        while let Some(ended) = self.sends.join_next().await {
+            self.record(ended)?;
         }
         self.summary.ended();
         Ok(self.summary)
     }
 
+    fn has_room(&self) -> bool {
+        self.sends.len() * usize::from(self.args.batch) < self.args.in_flight
+    }
+
     /// The send begins here, in the order of the source; the task only waits for its end.
     fn send(&mut self, message: Message) {
-        let number = self.summary.began();
-        let begun = Instant::now();
         if self.args.oneway {
             let operation = self.producer.send_oneway(message);
-            self.sends.spawn(async move {
-                let outcome = operation.await.map(|()| None);
-                Sent { number, latency: begun.elapsed(), outcome }
-            });
+            self.wait_for(1, operation, |()| Told::Nothing);
         } else {
             let operation = self.producer.send(message);
-            self.sends.spawn(async move {
-                let outcome = operation.await.map(Some);
-                Sent { number, latency: begun.elapsed(), outcome }
-            });
+            self.wait_for(1, operation, Told::One);
         }
     }
 
-    fn record(&mut self, sent: Result<Sent, JoinError>) -> Result<(), CliError> {
+    fn add(&mut self, message: Message) {
+        self.batch.push(message);
+        if self.batch.len() >= self.args.batch.into() {
+            self.send_batch();
+        }
+    }
+
+    /// As [`send`](Self::send), in as many batches as the limit of a request makes of it.
+    fn send_batch(&mut self) {
+        let messages = std::mem::take(&mut self.batch);
+        let producer = self.producer.clone();
+        for batch in producer.batches(&messages) {
+            self.wait_for(batch.len() as u64, producer.send_batch(batch), Told::Batch);
+        }
+    }
+
+    fn wait_for<T: FromOutcome + Send + 'static>(
+        &mut self,
+        count: u64,
+        operation: Operation<T>,
+        told: fn(T) -> Told,
+    ) {
+        let (first, begun) = (self.summary.began(count), Instant::now());
+        self.sends.spawn(async move {
+            let outcome = operation.await.map(told);
+            Ended { first, count, latency: begun.elapsed(), outcome }
+        });
+    }
+
+    fn record(&mut self, ended: Result<Ended, JoinError>) -> Result<(), CliError> {
         // A task that only awaits can't end otherwise than well.
-        let sent = sent.map_err(io::Error::other)?;
-        self.bar.add(1);
+        let Ended { first, count, latency, outcome } = ended.map_err(io::Error::other)?;
+        self.bar.add(count);
+        match outcome {
+            Ok(Told::Nothing) => self.record_one(Sent { number: first, latency, outcome: Ok(None) }),
+            Ok(Told::One(receipt)) => {
+                self.record_one(Sent { number: first, latency, outcome: Ok(Some(receipt)) })
+            }
+            Ok(Told::Batch(receipt)) => (first..).zip(&receipt).try_for_each(|(number, receipt)| {
+                self.record_one(Sent { number, latency, outcome: Ok(Some(receipt)) })
+            }),
+            Err(error) => (first..first + count).try_for_each(|number| {
+                self.record_one(Sent { number, latency, outcome: Err(error.clone()) })
+            }),
+        }
+    }
+
+    fn record_one(&mut self, sent: Sent) -> Result<(), CliError> {
         if let Some(line) = self.summary.record(sent) {
             self.bar.suspend(|| output::line(&line))?;
         }

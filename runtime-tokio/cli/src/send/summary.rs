@@ -49,10 +49,10 @@ impl Summary {
         }
     }
 
-    /// A send begins; its number, counted from 1.
-    pub(super) fn began(&mut self) -> u64 {
-        self.attempted += 1;
-        self.attempted
+    /// So many messages are sent now; the number of the first, counted from 1.
+    pub(super) fn began(&mut self, count: u64) -> u64 {
+        self.attempted += count;
+        self.attempted - count + 1
     }
 
     pub(super) fn has_failed(&self) -> bool {

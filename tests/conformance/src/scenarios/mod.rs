@@ -1,5 +1,6 @@
 //! The scenarios, by what they are about.
 
+mod batch;
 mod bodies;
 mod cancel;
 mod close;
@@ -35,6 +36,12 @@ scenarios! {
     send::a_dropped_send_disturbs_nobody,
     send::what_finds_no_room_is_handed_back,
     send::another_broker_takes_what_the_first_does_not,
+    batch::its_messages_lie_in_order_in_one_queue,
+    batch::its_messages_are_consumed_one_by_one,
+    batch::it_is_not_compressed,
+    batch::it_goes_where_it_is_sent,
+    batch::another_broker_takes_it,
+    batch::what_can_not_go_together_is_told,
     errors::an_unknown_topic_without_template,
     errors::an_invalid_topic_name,
     errors::a_body_too_large,

@@ -36,14 +36,16 @@ impl Given {
             Input::Command(Command::StartConsumer { consumer, config, .. }) => {
                 self.groups.insert((node, *consumer), config.group.clone());
             }
-            Input::Settled { token, ack } => {
-                let Some(given) = self.in_hand.remove(&(node, *token)) else { return };
-                let place = (given.queue, token.queue_offset);
-                match ack {
-                    Ack::Done => consumed.done(&given.group, place, given.message),
-                    // What was taken back is the next owner's.
-                    _ if given.revoked => {}
-                    _ => consumed.sent_back(&given.group, place, now),
+            Input::Settled { answers } => {
+                for (token, ack) in answers {
+                    let Some(given) = self.in_hand.remove(&(node, *token)) else { continue };
+                    let place = (given.queue, token.queue_offset);
+                    match ack {
+                        Ack::Done => consumed.done(&given.group, place, given.message),
+                        // What was taken back is the next owner's.
+                        _ if given.revoked => {}
+                        _ => consumed.sent_back(&given.group, place, now),
+                    }
                 }
             }
             _ => {}
@@ -100,7 +102,7 @@ fn in_hand(group: &Arc<str>, delivery: &Delivery) -> InHand {
     InHand {
         group: group.clone(),
         queue: Arc::new(queue),
-        message: delivery.message.as_ref().ok().and_then(MessageNumber::of),
+        message: delivery.message.decode().ok().as_ref().and_then(MessageNumber::of),
         revoked: false,
         started: false,
     }

@@ -214,7 +214,7 @@ fn a_queue_that_was_reset_backward_begins_again_there() {
 fn a_record_that_cannot_be_read_is_one_delivery_and_its_neighbours_arrive() {
     let mut world = unreadable_second();
     let readable: Vec<_> =
-        world.deliveries.iter().map(|one| (one.token.queue_offset, one.message.is_ok())).collect();
+        world.deliveries.iter().map(|one| (one.token.queue_offset, one.message.error().is_none())).collect();
     assert_eq!(readable, [(0, true), (1, false), (2, true)]);
     let undecodable = world.take()[1];
     world.settle(undecodable, Ack::DeadLetter);
@@ -300,7 +300,7 @@ fn an_answer_that_breaks_off_is_fetched_again_from_where_it_broke() {
     world.answer(&pull, ResponseCode::SUCCESS, &header, &body);
     world.pass(0);
     world.pass(500);
-    assert!(world.deliveries.iter().all(|delivery| delivery.message.is_ok()));
+    assert!(world.deliveries.iter().all(|delivery| delivery.message.error().is_none()));
     assert_eq!(offsets(&world.take()), [0, 1, 2], "none was lost");
 }
 

@@ -85,7 +85,7 @@ fn a_message_that_nobody_takes_is_offered_again_after_five_seconds() {
     world.pass(20);
     let delivery = world.deliveries.pop().expect("again");
     assert_eq!(delivery.token.queue_offset, token.queue_offset);
-    assert_eq!(delivery.message.as_ref().expect("readable").reconsume_times, 1);
+    assert_eq!(delivery.message.decode().expect("readable").reconsume_times, 1);
     world.settle(delivery.token, Ack::Done);
     assert_eq!(world.queue(TOPIC, 0).committable, Some(1));
 }

@@ -201,7 +201,7 @@ impl World {
     }
 
     pub(super) fn settle(&mut self, token: ConsumeToken, ack: Ack) {
-        self.input(Input::Settled { token, ack });
+        self.input(Input::Settled { answers: [(token, ack)].into() });
     }
 
     pub(super) fn hand_back(&mut self, token: ConsumeToken) {

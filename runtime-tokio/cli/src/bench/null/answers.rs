@@ -1,13 +1,14 @@
 //! What the null server says to each request.
 
 use bytes::{BufMut, BytesMut};
-use rocketmq_client_tokio::core::message::{names, perm};
+use rocketmq_client_tokio::core::message::{decode_batch, names, perm};
 use rocketmq_client_tokio::core::remoting::{
     BrokerData, ClusterInfo, Encoder, FLAG_RESPONSE, GetConsumerListByGroupRequestHeader,
     GetConsumerListByGroupResponseBody, GetMaxOffsetResponseHeader, GetMinOffsetResponseHeader,
     GetRouteInfoRequestHeader, Head, Header, HeartbeatData, NoHeader, PullMessageRequestHeader,
     QueryConsumerOffsetResponseHeader, QueueData, RemotingCommand, RequestCode, ResponseCode,
-    SearchOffsetResponseHeader, TopicRouteData, UnregisterClientRequestHeader,
+    SearchOffsetResponseHeader, SendMessageRequestHeaderV2, SendMessageResponseHeader, TopicRouteData,
+    UnregisterClientRequestHeader,
 };
 
 use super::World;
@@ -21,6 +22,8 @@ const RECEIPT_PLACE: &[u8] = b"\",\"TRACE_ON\":\"true\",\
     \"MSG_REGION\":\"DefaultRegion\",\"msgId\":\"7F00000100002A9F0000000000000000\",\"queueOffset\":\"0\"},\
     \"flag\":1,\"language\":\"JAVA\",\"opaque\":";
 const RECEIPT_END: &[u8] = b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":495}";
+/// Of each message of a batch.
+const MESSAGE_ID: &str = "7F00000100002A9F0000000000000000";
 /// How a send begins, with one-letter names and JSON header.
 const SEND: &[u8] = b"{\"code\":310,";
 const QUEUE: &[u8] = b"\"e\":\"";
@@ -69,7 +72,8 @@ impl<'w> Answerer<'w> {
         }
         let messages = i64::try_from(self.world.messages).unwrap_or(i64::MAX);
         match request.request_code() {
-            RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 | RequestCode::SEND_BATCH_MESSAGE => {
+            RequestCode::SEND_BATCH_MESSAGE => self.batch_receipt(request, out),
+            RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 => {
                 let queue_id =
                     request.ext.get("e").or_else(|| request.ext.get("queueId")).unwrap_or_default();
                 put_receipt(out, queue_id.as_bytes(), request.opaque.to_string().as_bytes());
@@ -108,6 +112,14 @@ impl<'w> Answerer<'w> {
             }
             _ => self.success(request, &[], out),
         }
+    }
+
+    /// As a broker does, with an id for each message.
+    fn batch_receipt(&self, request: &RemotingCommand, out: &mut BytesMut) {
+        let Ok(header) = request.header::<SendMessageRequestHeaderV2<'_>>() else { return };
+        let ids = vec![MESSAGE_ID; decode_batch(request.body.clone()).count()].join(",");
+        let (msg_id, queue_id) = (ids.into(), header.queue_id);
+        self.header(request, &SendMessageResponseHeader { msg_id, queue_id, ..Default::default() }, out);
     }
 
     /// A pull at the end, and every pull for messages to be delivered again, is held for ever.
@@ -222,12 +234,22 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use rocketmq_client_tokio::core::message::{Message, encode_batch};
     use rocketmq_client_tokio::core::remoting::{
-        FLAG_ONEWAY, FRAME_BYTES_MAX, FrameDecoder, RequestHeader, SendFields, SendMessageRequestHeaderV2,
-        SendMessageResponseHeader, SendTemplate,
+        FLAG_ONEWAY, FRAME_BYTES_MAX, FrameDecoder, RequestHeader, SendFields, SendTemplate,
     };
 
     use super::*;
+
+    fn world() -> World {
+        World {
+            address: ([127, 0, 0, 1], 1).into(),
+            queues: 1,
+            messages: 0,
+            size: 0,
+            members: Default::default(),
+        }
+    }
 
     fn send(flag: i32) -> BytesMut {
         let header = SendMessageRequestHeaderV2 {
@@ -259,18 +281,29 @@ mod tests {
 
     #[test]
     fn a_receipt_can_be_read() {
-        let world = World {
-            address: ([127, 0, 0, 1], 1).into(),
-            queues: 1,
-            messages: 0,
-            size: 0,
-            members: Default::default(),
-        };
+        let world = world();
         let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
         assert!(Answerer::new(&world).answer_send(&send(0), decoder.buffer_mut()));
         let answer = decoder.next_frame().unwrap().expect("a frame");
         assert!(answer.is_response() && answer.opaque == 1_234 && answer.code == 0);
         let receipt: SendMessageResponseHeader<'_> = answer.header().expect("a receipt");
         assert_eq!(receipt.queue_id, 5);
+    }
+
+    #[test]
+    fn a_batch_gets_an_id_for_each_message() {
+        let mut body = BytesMut::new();
+        encode_batch(&mut body, &[Message::new("T", "a"), Message::new("T", "b")]).expect("short ones");
+        let header = SendMessageRequestHeaderV2 { queue_id: 5, ..SendMessageRequestHeaderV2::default() };
+        let code = RequestCode::SEND_BATCH_MESSAGE.0;
+        let head = Head { code, opaque: 7, ..Head::default() };
+        let (world, mut decoder) = (world(), FrameDecoder::new(FRAME_BYTES_MAX));
+        Encoder::default().encode(decoder.buffer_mut(), &head, &header, &[], body.len());
+        decoder.buffer_mut().extend_from_slice(&body);
+        let request = decoder.next_frame().unwrap().expect("a frame");
+        Answerer::new(&world).answer(&request, decoder.buffer_mut());
+        let answer = decoder.next_frame().unwrap().expect("a frame");
+        let receipt: SendMessageResponseHeader<'_> = answer.header().expect("a receipt");
+        assert_eq!((answer.opaque, receipt.queue_id, receipt.msg_id.split(',').count()), (7, 5, 2));
     }
 }

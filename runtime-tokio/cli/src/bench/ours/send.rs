@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use rmq::core::driver::FromOutcome;
-use rmq::{Message, Operation, Producer};
+use rmq::{BatchReceipt, Message, Operation, Producer, SendReceipt};
 use rocketmq_client_tokio as rmq;
 
 use super::Connected;
@@ -26,14 +26,14 @@ pub(super) fn run(args: &SendArgs, spec: &Spec) -> Result<Outcome, CliError> {
     let connected = Connected::connect(&args.common, spec)?;
     let producer = connected.client().producer(&*spec.group).build()?;
     let body = Bytes::from(vec![b'm'; args.size as usize]);
-    let work = Work { producer, topic: spec.topic.as_str().into(), body };
-    let warm_up = (args.count() / 10).clamp(1, WARM_UP_MAX);
+    let work = Work { producer, topic: spec.topic.as_str().into(), body, batch: args.batch() };
+    let warm_up = (args.count() / 10).clamp(1, WARM_UP_MAX).next_multiple_of(args.batch().into());
     run_callers(&connected, args, &work, warm_up, None)?;
     let meter = Meter::start();
     let callers = run_callers(&connected, args, &work, args.count(), args.rate)?;
     if args.mode == Mode::Oneway {
         // Behind all others on the connection: once it is answered, the broker has read them.
-        connected.block_on(work.producer.send(work.message()))?;
+        connected.block_on(send(&work))?;
     }
     let spent = meter.stop();
     let failed = callers.iter().map(|caller| caller.failed).sum();
@@ -52,6 +52,8 @@ struct Work {
     producer: Producer,
     topic: Arc<str>,
     body: Bytes,
+    /// Messages of one request.
+    batch: u16,
 }
 
 impl Work {
@@ -60,10 +62,24 @@ impl Work {
     }
 }
 
+fn send(work: &Work) -> Operation<SendReceipt> {
+    work.producer.send(work.message())
+}
+
+fn send_oneway(work: &Work) -> Operation<()> {
+    work.producer.send_oneway(work.message())
+}
+
+fn send_batch(work: &Work) -> Operation<BatchReceipt> {
+    work.producer.send_batch((0..work.batch).map(|_| work.message()))
+}
+
 /// One caller: keeps its window full and takes the results in the order of its sends.
 struct Caller {
     work: Work,
+    /// Requests to send.
     count: u64,
+    /// Requests under way.
     window: usize,
     pace: Pace,
     samples: Samples,
@@ -81,20 +97,23 @@ fn run_callers(
     count: u64,
     rate: Option<f64>,
 ) -> Result<Vec<Caller>, CliError> {
-    let callers = args.callers.min(u16::try_from(count).unwrap_or(u16::MAX));
-    let pace = Pace::new(rate, callers);
-    let share = |index: u64| count / u64::from(callers) + u64::from(index < count % u64::from(callers));
-    let window = (args.window() / usize::from(callers)).max(1);
+    let requests = count.div_ceil(work.batch.into());
+    let callers = args.callers.min(u16::try_from(requests).unwrap_or(u16::MAX));
+    let pace = Pace::new(rate.map(|rate| rate / f64::from(work.batch)), callers);
+    let share = |index: u64| requests / u64::from(callers) + u64::from(index < requests % u64::from(callers));
+    let window = (args.requests() / usize::from(callers)).max(1);
     let all = (0..callers).map(|index| Caller::new(work.clone(), share(index.into()), window, pace));
     match (connected, args.mode) {
-        (Connected::Blocking(_), Mode::Oneway) => on_threads(all, Producer::send_oneway),
-        (Connected::Blocking(_), _) => on_threads(all, Producer::send),
-        (_, Mode::Oneway) => on_tasks(connected, all, Producer::send_oneway),
-        (_, _) => on_tasks(connected, all, Producer::send),
+        (Connected::Blocking(_), Mode::Oneway) => on_threads(all, send_oneway),
+        (Connected::Blocking(_), Mode::Batch) => on_threads(all, send_batch),
+        (Connected::Blocking(_), Mode::Sync | Mode::Async) => on_threads(all, send),
+        (_, Mode::Oneway) => on_tasks(connected, all, send_oneway),
+        (_, Mode::Batch) => on_tasks(connected, all, send_batch),
+        (_, Mode::Sync | Mode::Async) => on_tasks(connected, all, send),
     }
 }
 
-type SendOne<T> = fn(&Producer, Message) -> Operation<T>;
+type SendOne<T> = fn(&Work) -> Operation<T>;
 
 fn on_tasks<T: FromOutcome + Send + 'static>(
     connected: &Connected,
@@ -149,7 +168,7 @@ impl Caller {
             if let Some(due) = self.pace.wait(number) {
                 sleep_until(due).await;
             }
-            window.push_back((self.samples.begin(number), send(&self.work.producer, self.work.message())));
+            window.push_back((self.samples.begin(number), send(&self.work)));
         }
         for (begun, operation) in window {
             self.take(begun, operation.await);
@@ -168,7 +187,7 @@ impl Caller {
             if let Some(due) = self.pace.wait(number) {
                 thread::sleep(due.saturating_duration_since(Instant::now()));
             }
-            window.push_back((self.samples.begin(number), send(&self.work.producer, self.work.message())));
+            window.push_back((self.samples.begin(number), send(&self.work)));
         }
         for (begun, operation) in window {
             self.take(begun, operation.wait());
@@ -181,9 +200,9 @@ impl Caller {
             self.samples.push(begun.elapsed());
         }
         match outcome {
-            Ok(_) => self.done += 1,
+            Ok(_) => self.done += u64::from(self.work.batch),
             Err(error) => {
-                self.failed += 1;
+                self.failed += u64::from(self.work.batch);
                 self.error = Some(error);
             }
         }

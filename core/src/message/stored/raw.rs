@@ -1,0 +1,258 @@
+//! Records that are checked when they arrive and decoded when somebody looks at them: most handlers want a
+//! body and perhaps a property, and half of what a pulled message cost was the rest.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::ops::Range;
+use core::str::Utf8Error;
+
+use bytes::Bytes;
+
+use super::layout::{BORN_HOST_AT, BORN_TIMESTAMP_AT, CRC_AT, Layout, QUEUE_OFFSET_AT, SYS_FLAG_AT, port_at};
+use super::scan::{Records, undecodable};
+use super::{InnerMessages, RecordErrorKind, StoredMessage};
+use crate::message::bytes_at::{i32_at, i64_at};
+use crate::message::properties::find_range;
+use crate::message::{RecordError, sys_flag};
+use crate::time::Timestamp;
+
+/// The messages of a pull body, as [`StoredMessages`](super::StoredMessages) gives them, but those that are
+/// a record of their own not decoded.
+#[derive(Debug)]
+pub(crate) struct CheckedMessages {
+    body: Bytes,
+    records: Records,
+    inner: Option<InnerMessages>,
+    /// Where the last topic lies: the next one is mostly the same.
+    topic: Range<usize>,
+}
+
+/// A message that can be decoded, or was.
+#[derive(Debug)]
+pub(crate) enum Checked {
+    /// It lies there.
+    Lies {
+        /// In the pull body.
+        place: RecordPlace,
+        /// Its offset in its queue, as it was stored.
+        queue_offset: i64,
+    },
+    /// One of an inner batch.
+    Read(Box<StoredMessage>),
+}
+
+/// Where a record that was checked lies in a pull body, which is shorter than 2^32 bytes, as a frame is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordPlace {
+    at: u32,
+    len: u32,
+    /// Counted from the record's first byte.
+    body_at: u32,
+    body_len: u32,
+}
+
+impl RecordPlace {
+    fn new(range: &Range<usize>, layout: &Layout) -> Self {
+        let short = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            at: short(range.start),
+            len: short(range.len()),
+            body_at: short(layout.body.start),
+            body_len: short(layout.body.len()),
+        }
+    }
+
+    /// The bytes of the record.
+    pub(crate) fn len(self) -> usize {
+        self.len as usize
+    }
+
+    fn range(self) -> Range<usize> {
+        let at = self.at as usize;
+        at..at + self.len()
+    }
+
+    /// The message. `topic` is one that it may have.
+    ///
+    /// # Errors
+    /// `body` is another one than was checked.
+    pub(crate) fn decode(
+        self,
+        body: &Bytes,
+        mut topic: Option<Arc<str>>,
+    ) -> Result<StoredMessage, RecordError> {
+        StoredMessage::decode_with(body, self.range(), &mut topic)
+    }
+}
+
+impl CheckedMessages {
+    pub(crate) fn new(body: Bytes) -> Self {
+        Self { body, records: Records::default(), inner: None, topic: 0..0 }
+    }
+
+    /// Checks all that decoding checks; gives the messages of an inner batch that can be read.
+    fn check(&mut self, range: Range<usize>) -> Result<Option<Checked>, RecordErrorKind> {
+        let record = self.body.get(range.clone()).unwrap_or_default();
+        let layout = Layout::of(record)?;
+        let born_v6 = layout.sys_flag & sys_flag::BORN_HOST_V6 != 0;
+        let store_v6 = layout.sys_flag & sys_flag::STORE_HOST_V6 != 0;
+        port_at(record, BORN_HOST_AT, born_v6, "born host")?;
+        port_at(record, layout.store_timestamp_at + 8, store_v6, "store host")?;
+        let topic = record.get(layout.topic.clone()).unwrap_or_default();
+        if self.body.get(self.topic.clone()) != Some(topic) {
+            core::str::from_utf8(topic).map_err(|_| RecordErrorKind::TopicText)?;
+            self.topic = range.start + layout.topic.start..range.start + layout.topic.end;
+        }
+        if sys_flag::is_inner_batch(layout.sys_flag) && !sys_flag::is_compressed(layout.sys_flag) {
+            let place = RecordPlace::new(&range, &layout);
+            self.inner = place.decode(&self.body, None).ok().map(|batch| batch.expand_at(range.start));
+            return Ok(None);
+        }
+        let queue_offset = i64_at(record, QUEUE_OFFSET_AT).unwrap_or_default();
+        Ok(Some(Checked::Lies { place: RecordPlace::new(&range, &layout), queue_offset }))
+    }
+}
+
+impl Iterator for CheckedMessages {
+    type Item = Result<Checked, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(inner) = &mut self.inner {
+                match inner.next() {
+                    Some(message) => return Some(message.map(|message| Checked::Read(Box::new(message)))),
+                    None => self.inner = None,
+                }
+            }
+            let range = match self.records.next(&self.body)? {
+                Ok(range) => range,
+                Err(error) => return Some(Err(error)),
+            };
+            match self.check(range.clone()) {
+                Ok(None) => {}
+                Ok(Some(checked)) => return Some(Ok(checked)),
+                Err(kind) => {
+                    let record = self.body.get(range.clone()).unwrap_or_default();
+                    return Some(Err(undecodable(record, range.start, kind)));
+                }
+            }
+        }
+    }
+}
+
+/// A look at a record that was checked: single fields, without decoding the others.
+#[derive(Debug)]
+pub struct RawRecord<'a> {
+    body: &'a Bytes,
+    place: RecordPlace,
+    record: &'a [u8],
+}
+
+impl<'a> RawRecord<'a> {
+    /// Of the body in which the place was found.
+    pub(crate) fn new(body: &'a Bytes, place: RecordPlace) -> Self {
+        Self { body, place, record: body.get(place.range()).unwrap_or_default() }
+    }
+
+    /// The bits of [`sys_flag`].
+    #[must_use]
+    pub fn sys_flag(&self) -> i32 {
+        i32_at(self.record, SYS_FLAG_AT).unwrap_or_default()
+    }
+
+    /// The body as stored.
+    #[must_use]
+    pub fn raw_body(&self) -> Bytes {
+        let at = self.place.at as usize + self.place.body_at as usize;
+        self.body.slice(at..at + self.place.body_len as usize)
+    }
+
+    /// The CRC of the stored body.
+    #[must_use]
+    pub fn body_crc(&self) -> i32 {
+        i32_at(self.record, CRC_AT).unwrap_or_default()
+    }
+
+    /// How often the message was consumed without success.
+    #[must_use]
+    pub fn reconsume_times(&self) -> i32 {
+        self.layout().and_then(|layout| i32_at(self.record, layout.reconsume_times_at)).unwrap_or_default()
+    }
+
+    /// When the producer made the message, by its clock.
+    #[must_use]
+    pub fn born_timestamp(&self) -> Timestamp {
+        Timestamp::from_millis(i64_at(self.record, BORN_TIMESTAMP_AT).unwrap_or_default())
+    }
+
+    /// When the broker stored the message, by its clock.
+    #[must_use]
+    pub fn store_timestamp(&self) -> Timestamp {
+        let at = self.layout().map_or(usize::MAX, |layout| layout.store_timestamp_at);
+        Timestamp::from_millis(i64_at(self.record, at).unwrap_or_default())
+    }
+
+    fn layout(&self) -> Option<Layout> {
+        Layout::of(self.record).ok()
+    }
+
+    /// The property `name`.
+    ///
+    /// # Errors
+    /// Its value is not UTF-8: decoding replaces what isn't.
+    pub fn property(&self, name: &str) -> Result<Option<&'a str>, Utf8Error> {
+        let properties = self.layout().and_then(|layout| self.record.get(layout.properties));
+        let properties = properties.unwrap_or_default();
+        let value = find_range(properties, name.as_bytes()).and_then(|range| properties.get(range));
+        value.map(core::str::from_utf8).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::stored::tests::bodies;
+    use crate::message::{StoredMessages, property};
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever a broker sends: the same messages and the same errors as by decoding at once, and each
+        /// field that can be looked at is the decoded one.
+        #[test]
+        fn what_is_checked_and_decoded_later_is_what_would_be_decoded_now(body in bodies()) {
+            let now: Vec<_> = StoredMessages::new(body.clone()).collect();
+            let later: Vec<_> = CheckedMessages::new(body.clone()).collect();
+            prop_assert_eq!(now.len(), later.len());
+            for (now, later) in now.into_iter().zip(later) {
+                match later {
+                    Ok(Checked::Lies { place, queue_offset }) => {
+                        let now = now.expect("it was checked");
+                        prop_assert_eq!(now.queue_offset, queue_offset);
+                        prop_assert_eq!(now.record_bytes(), place.len());
+                        let raw = RawRecord::new(&body, place);
+                        prop_assert_eq!(
+                            (now.sys_flag, now.body_crc, now.reconsume_times),
+                            (raw.sys_flag(), raw.body_crc(), raw.reconsume_times())
+                        );
+                        prop_assert_eq!(
+                            (now.born_timestamp, now.store_timestamp),
+                            (raw.born_timestamp(), raw.store_timestamp())
+                        );
+                        prop_assert_eq!(now.raw_body(), &raw.raw_body());
+                        for name in [property::TAGS, property::KEYS, property::UNIQ_KEY] {
+                            if let Ok(value) = raw.property(name) {
+                                prop_assert_eq!(now.property(name), value);
+                            }
+                        }
+                        let topic = Some(now.shared_topic().clone());
+                        prop_assert_eq!(&place.decode(&body, None), &Ok(now.clone()));
+                        prop_assert_eq!(place.decode(&body, topic), Ok(now));
+                    }
+                    Ok(Checked::Read(message)) => prop_assert_eq!(now, Ok(*message)),
+                    Err(error) => prop_assert_eq!(now, Err(error)),
+                }
+            }
+        }
+    }
+}
