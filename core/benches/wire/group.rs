@@ -5,22 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rocketmq_client_core::client::{Client, Command, Input, Output};
+use rocketmq_client_core::client::{Chunks, Client, Command, Input, Output};
 use rocketmq_client_core::config::{ClientConfig, ConsumeFrom, HostFacts, PushConsumerConfig};
 use rocketmq_client_core::consumer::{Ack, ConsumeToken};
 use rocketmq_client_core::id::{ChannelId, ConsumerId, GenerationalId as _, OperationId};
 use rocketmq_client_core::remoting::{
-    Encoder, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupResponseBody,
-    GetRouteInfoRequestHeader, Head, Header, NoHeader, PullMessageRequestHeader, PullMessageResponseHeader,
-    QueryConsumerOffsetResponseHeader, RemotingCommand, RequestCode, ResponseCode,
+    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupResponseBody,
+    GetRouteInfoRequestHeader, Head, Header, NoHeader, NotifyConsumerIdsChangedRequestHeader,
+    PullMessageRequestHeader, PullMessageResponseHeader, QueryConsumerOffsetResponseHeader, RemotingCommand,
+    RequestCode, ResponseCode,
 };
 use rocketmq_client_core::time::{Instant, Timestamp};
 
 use super::world::{one_frame, route};
 
 const TOPIC: &str = "TopicTest";
+const GROUP: &str = "order-consumers";
 /// Long enough for everything that begins to have begun, in virtual time.
 const SETTLE: Duration = Duration::from_secs(3);
+/// Long enough for a round of rebalance to begin.
+const ROUND: Duration = Duration::from_millis(150);
 /// How long brokers hold a pull.
 const HELD: Duration = Duration::from_secs(15);
 
@@ -35,6 +39,12 @@ pub(super) struct Group {
     bytes_total: BTreeMap<ChannelId, u64>,
     /// Pulls that were not answered.
     held: VecDeque<(ChannelId, RemotingCommand)>,
+    /// Members beside this one.
+    others: usize,
+    /// Whether the members are told only by [`Group::members_answer`], and who asked for them.
+    withheld: Option<Option<(ChannelId, RemotingCommand)>>,
+    /// What the broker has not looked at.
+    unheard: Vec<(ChannelId, Chunks)>,
     delivered: Vec<ConsumeToken>,
 }
 
@@ -53,9 +63,12 @@ impl Group {
             decoders: BTreeMap::new(),
             bytes_total: BTreeMap::new(),
             held: VecDeque::new(),
+            others: 0,
+            withheld: None,
+            unheard: Vec::new(),
             delivered: Vec::new(),
         };
-        let mut config = PushConsumerConfig::new("order-consumers");
+        let mut config = PushConsumerConfig::new(GROUP);
         config.subscriptions.insert(TOPIC.into(), "*".into());
         config.consume_from = ConsumeFrom::FirstOffset;
         let (operation, consumer) = (OperationId::from_parts(1, 0), ConsumerId(1));
@@ -110,13 +123,62 @@ impl Group {
     /// As long as a broker holds a pull, no message comes; then it says so to each.
     pub(super) fn idle(&mut self) -> usize {
         let stops = self.pass(HELD);
+        self.answer_held();
+        assert_eq!(self.held.len(), self.queues as usize, "every queue is pulled from again");
+        stops
+    }
+
+    fn answer_held(&mut self) {
         for (channel, pull) in std::mem::take(&mut self.held) {
             let header = PullMessageResponseHeader { max_offset: 0, ..PullMessageResponseHeader::default() };
             self.answer(channel, &pull, ResponseCode::PULL_NOT_FOUND, &header, &[]);
         }
         self.run();
-        assert_eq!(self.held.len(), self.queues as usize, "every queue is pulled from again");
-        stops
+    }
+
+    /// The group has so many other members from now on. The consumer has settled in its share so far, was told
+    /// of the change and has asked; this is what it hears.
+    pub(super) fn members_answer(&mut self, others: usize) -> Input {
+        for (channel, chunks) in std::mem::take(&mut self.unheard) {
+            self.hear(channel, &chunks);
+        }
+        self.run();
+        let (broker, _) = *self.held.front().expect("pulls");
+        // An answer that comes at once and brings nothing would make the consumer pause.
+        self.pass(HELD);
+        self.answer_held();
+        let share = (self.queues as usize).div_ceil(1 + self.others);
+        assert_eq!(self.held.len(), share, "every queue of its share is pulled from, and no other");
+        (self.others, self.withheld) = (others, Some(None));
+        let mut out = BytesMut::new();
+        let code = RequestCode::NOTIFY_CONSUMER_IDS_CHANGED.0;
+        let consumer_group = GROUP.into();
+        let header = NotifyConsumerIdsChangedRequestHeader { consumer_group, ..Default::default() };
+        let head = Head { code, flag: FLAG_ONEWAY, ..Head::default() };
+        Encoder::default().encode(&mut out, &head, &header, &[], 0);
+        self.inbox.push_back(Input::Received { channel: broker, command: one_frame(&out) });
+        self.run();
+        self.pass(ROUND);
+        let (channel, request) = self.withheld.take().flatten().expect("it asks who belongs to the group");
+        self.tell_members(channel, &request);
+        self.inbox.pop_back().expect("the answer")
+    }
+
+    /// The consumer hears `answer` and does what follows, as far as it waits for a broker again.
+    pub(super) fn divide(&mut self, answer: Input) {
+        self.client.handle(self.now, answer);
+        loop {
+            match self.client.poll_output(self.now) {
+                Output::Transmit { channel, chunks } => {
+                    let transmitted = self.transmitted(channel, &chunks);
+                    self.unheard.push((channel, chunks));
+                    self.client.handle(self.now, transmitted);
+                }
+                Output::Revoke { .. } => {}
+                Output::Wait(deadline) => return self.deadline = deadline,
+                other => panic!("unexpected {other:?}"),
+            }
+        }
     }
 
     fn run(&mut self) {
@@ -133,7 +195,7 @@ impl Group {
                 Output::Deliver { deliveries, .. } => {
                     self.delivered.extend(deliveries.iter().map(|delivery| delivery.token));
                 }
-                Output::Complete { .. } => {}
+                Output::Complete { .. } | Output::Revoke { .. } => {}
                 Output::Wait(deadline) if self.inbox.is_empty() => return self.deadline = deadline,
                 Output::Wait(_) => {}
                 other => panic!("unexpected {other:?}"),
@@ -142,13 +204,20 @@ impl Group {
     }
 
     fn transmit(&mut self, channel: ChannelId, chunks: &[Bytes]) {
-        let decoder = self.decoders.get_mut(&channel).expect("connected");
+        let transmitted = self.transmitted(channel, chunks);
+        self.inbox.push_back(transmitted);
+        self.hear(channel, chunks);
+    }
+
+    fn transmitted(&mut self, channel: ChannelId, chunks: &[Bytes]) -> Input {
         let total = self.bytes_total.entry(channel).or_default();
-        for chunk in chunks {
-            decoder.buffer_mut().extend_from_slice(chunk);
-            *total += chunk.len() as u64;
-        }
-        self.inbox.push_back(Input::Transmitted { channel, bytes_total: *total });
+        *total += chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+        Input::Transmitted { channel, bytes_total: *total }
+    }
+
+    fn hear(&mut self, channel: ChannelId, chunks: &[Bytes]) {
+        let decoder = self.decoders.get_mut(&channel).expect("connected");
+        chunks.iter().for_each(|chunk| decoder.buffer_mut().extend_from_slice(chunk));
         let decoder = self.decoders.get_mut(&channel).expect("connected");
         let requests: Vec<_> = std::iter::from_fn(|| decoder.next_frame().expect("our own frames")).collect();
         requests.into_iter().for_each(|request| self.serve(channel, request));
@@ -166,9 +235,11 @@ impl Group {
                 }
             }
             RequestCode::GET_CONSUMER_LIST_BY_GROUP => {
-                let consumer_id_list = vec![self.client.client_id().clone()];
-                let body = GetConsumerListByGroupResponseBody { consumer_id_list }.encode();
-                self.answer(channel, &request, ResponseCode::SUCCESS, &NoHeader, &body);
+                if let Some(asked) = &mut self.withheld {
+                    *asked = Some((channel, request));
+                } else {
+                    self.tell_members(channel, &request);
+                }
             }
             RequestCode::QUERY_CONSUMER_OFFSET => {
                 let header = QueryConsumerOffsetResponseHeader { offset: 0 };
@@ -177,6 +248,13 @@ impl Group {
             RequestCode::PULL_MESSAGE => self.held.push_back((channel, request)),
             _ => self.answer(channel, &request, ResponseCode::SUCCESS, &NoHeader, &[]),
         }
+    }
+
+    fn tell_members(&mut self, channel: ChannelId, request: &RemotingCommand) {
+        let others = (0..self.others).map(|number| format!("10.0.1.{number}@4242").into());
+        let consumer_id_list = others.chain([self.client.client_id().clone()]).collect();
+        let body = GetConsumerListByGroupResponseBody { consumer_id_list }.encode();
+        self.answer(channel, request, ResponseCode::SUCCESS, &NoHeader, &body);
     }
 
     fn answer<'h>(

@@ -26,6 +26,9 @@ const BATCHES: usize = 201;
 /// How long a batch should take, in nanoseconds: long beside the clock, short beside a time slice.
 const BATCH_NS: u128 = 500_000;
 
+/// Rounds of what is long beside the clock by itself.
+const LONG_ROUNDS: u64 = 21;
+
 /// One measured operation; see `operations.rs`.
 struct Operation {
     name: &'static str,
@@ -44,6 +47,20 @@ impl Measure {
     /// Measures `once`.
     fn each<R>(&mut self, mut once: impl FnMut() -> R) {
         self.every(1, &mut once);
+    }
+
+    /// Measures `round` alone, which is long, and needs what `before` gives.
+    fn after<S>(&mut self, mut before: impl FnMut() -> S, mut round: impl FnMut(S)) {
+        let rounds = if let Self::Count(rounds) = self { *rounds } else { LONG_ROUNDS };
+        for _ in 0..rounds {
+            let given = before();
+            let begun = Instant::now();
+            round(given);
+            let spent = begun.elapsed();
+            if let Self::Time(batches) = self {
+                batches.push(spent.as_secs_f64() * 1e9);
+            }
+        }
     }
 
     /// Measures `round`, which deals with `items` at a time.
@@ -91,7 +108,8 @@ fn main() -> ExitCode {
         ref parts => {
             println!("{:<36} {:>9} {:>9} {:>9}  ns per item: {BATCHES} batches", "", "median", "min", "max");
             let wanted = |name: &str| parts.iter().all(|part| name.contains(part));
-            operations::ALL.iter().filter(|operation| wanted(operation.name)).for_each(report);
+            let all = operations::ALL.iter().chain(operations::LONG);
+            all.filter(|operation| wanted(operation.name)).for_each(report);
         }
     }
     ExitCode::SUCCESS

@@ -91,6 +91,13 @@ impl<H: BlockingHost, M: Machine> Leader<H, M> {
         Self { inner }
     }
 
+    /// Whether the background thread sleeps until the engine is free.
+    #[cfg(test)]
+    pub(super) fn background_waits(&self) -> impl Fn() -> bool + use<H, M> {
+        let inner = self.inner.clone();
+        move || inner.background_waits.load(Ordering::SeqCst)
+    }
+
     /// What the background thread does, until the client has ended.
     #[expect(clippy::disallowed_methods, reason = "the one thread that may sleep")]
     pub fn run_in_background(self) {
@@ -102,13 +109,10 @@ impl<H: BlockingHost, M: Machine> Leader<H, M> {
             if inner.leads.load(Ordering::Relaxed) != before {
                 continue;
             }
-            let Some(mut engine) = inner.engine_or_wait(parker) else { continue };
+            let Some(engine) = inner.engine_or_wait(parker) else { continue };
             inner.background_leads.store(true, Ordering::SeqCst);
-            inner.lead(&mut engine, || !lock(&inner.followers).is_empty());
+            let ended = inner.lead(engine, || !lock(&inner.followers).is_empty());
             inner.background_leads.store(false, Ordering::SeqCst);
-            let ended = engine.is_none();
-            drop(engine);
-            inner.hand_on();
             if ended {
                 return;
             }
@@ -121,24 +125,35 @@ struct Handle<H: BlockingHost, M: Machine>(Arc<Inner<H, M>>);
 impl<H: BlockingHost, M: Machine> Lead for Handle<H, M> {
     fn wait(&self, parker: &Parker) {
         let inner = &self.0;
-        loop {
-            if parker.take_notified() {
-                return;
-            }
-            if let Some(mut engine) = inner.try_engine() {
+        let mut promoted = false;
+        while !parker.take_notified() {
+            if let Some(engine) = inner.try_engine() {
+                promoted = false;
                 inner.leads.fetch_add(1, Ordering::Relaxed);
-                inner.lead(&mut engine, || parker.is_notified());
-                let ended = engine.is_none();
-                drop(engine);
-                inner.hand_on();
+                let ended = parker.rung_by(&inner.waker, || inner.lead(engine, || parker.is_notified()));
                 if ended {
                     parker.park();
                     return;
                 }
-            } else if !inner.follow(parker) {
+            } else if inner.follow(parker) {
+                promoted = true;
+            } else {
                 return;
             }
         }
+        if promoted {
+            // It was to lead, and needs it no more.
+            inner.hand_on();
+        }
+    }
+}
+
+/// Hands the lead on when dropped.
+struct HandOn<'a, H: BlockingHost, M: Machine>(&'a Inner<H, M>);
+
+impl<H: BlockingHost, M: Machine> Drop for HandOn<'_, H, M> {
+    fn drop(&mut self) {
+        self.0.hand_on();
     }
 }
 
@@ -165,23 +180,28 @@ impl<H: BlockingHost, M: Machine> Inner<H, M> {
         engine
     }
 
-    /// Drives until `enough`.
-    fn lead(&self, slot: &mut Option<Engine<H, M>>, enough: impl Fn() -> bool) {
+    /// Drives until `enough`, then leaves the engine and hands the lead on. True when the client has ended.
+    fn lead(&self, slot: MutexGuard<'_, Option<Engine<H, M>>>, enough: impl Fn() -> bool) -> bool {
+        // Dropped after the engine is free, even by a host that panics: nobody else looks after those
+        // who wait.
+        let _leaving = HandOn(self);
+        let mut slot = slot;
         let mut cx = Context::from_waker(&self.waker);
-        while let Some(engine) = slot {
+        while let Some(engine) = &mut *slot {
             if engine.poll(&mut cx).is_ready() {
                 *slot = None;
-                return;
+                break;
             }
             if enough() {
-                return;
+                return false;
             }
             if !engine.is_raised() {
                 let deadline = engine.deadline();
-                let signal = engine.shared().clone();
-                engine.host_mut().block(deadline, &|| signal.signal().is_raised());
+                let shared = engine.shared().clone();
+                engine.host_mut().block(deadline, &|| shared.signal().is_raised() || enough());
             }
         }
+        true
     }
 
     /// Sleeps until the outcome is there (false), or until it is this caller's turn to lead (true).

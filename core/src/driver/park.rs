@@ -9,9 +9,11 @@ use core::pin::pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 
+use std::sync::Mutex;
 use std::task::Wake;
 use std::thread::{self, Thread};
 
+use super::lock;
 use super::shared::Shared;
 
 /// One waiting thread.
@@ -24,6 +26,8 @@ pub struct Parker {
 struct Inner {
     thread: Thread,
     notified: AtomicBool,
+    /// Ends the wait of the host that the thread may be in, which `unpark` does not.
+    bell: Mutex<Option<Waker>>,
 }
 
 impl Wake for Inner {
@@ -33,17 +37,29 @@ impl Wake for Inner {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // A thread that drives the engine wakes itself this way without a system call.
-        if !self.notified.swap(true, Ordering::AcqRel) && thread::current().id() != self.thread.id() {
-            self.thread.unpark();
+        if self.notified.swap(true, Ordering::AcqRel) || thread::current().id() == self.thread.id() {
+            return;
+        }
+        self.thread.unpark();
+        // Either this finds the bell, or who hung it up sees the notification before he waits.
+        let bell = lock(&self.bell).clone();
+        if let Some(bell) = bell {
+            bell.wake();
         }
     }
 }
 
 std::thread_local! {
-    static PARKER: Parker = Parker { inner: Arc::new(Inner { thread: thread::current(), notified: AtomicBool::new(false) }) };
+    static PARKER: Parker = Parker::new();
 }
 
 impl Parker {
+    fn new() -> Self {
+        let inner =
+            Inner { thread: thread::current(), notified: AtomicBool::new(false), bell: Mutex::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// The parker of this thread.
     #[must_use]
     pub fn current() -> Self {
@@ -72,6 +88,16 @@ impl Parker {
         while !self.take_notified() {
             self.sleep();
         }
+    }
+
+    /// Runs `lead`, which waits in a host: a notification rings `bell` meanwhile. What this thread waits for
+    /// may come from elsewhere than the engine, such as a message that another thread leaves to it.
+    pub(crate) fn rung_by<T>(&self, bell: &Waker, lead: impl FnOnce() -> T) -> T {
+        *lock(&self.inner.bell) = Some(bell.clone());
+        let led = lead();
+        let bell = lock(&self.inner.bell).take();
+        drop(bell);
+        led
     }
 
     /// Sleeps until the waker is called or [`rouse`](Self::rouse), or for no reason.

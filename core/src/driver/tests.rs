@@ -4,6 +4,7 @@ mod asking;
 mod cancel;
 mod consumer;
 mod engine;
+mod lead;
 mod operations;
 mod script;
 mod transform;

@@ -98,6 +98,9 @@ fn the_way_from_send_to_handler_is_measured() {
         let object = bench(&[&arguments[..], &["--pairs", "1"]].concat());
         assert_pairs(&object, 1);
         assert!(object["p99_us"].as_f64() >= object["p50_us"].as_f64(), "{object}");
+        let bare = &object["bare_delivery"];
+        assert!(bare["failed"] == 0 && bare["p99_us"].as_f64() >= bare["p50_us"].as_f64(), "{object}");
+        assert!(object["ratio_to_bare_delivery"]["p50_us"]["median"].as_f64() > Some(0.0), "{object}");
     }
 }
 

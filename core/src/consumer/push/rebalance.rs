@@ -172,7 +172,7 @@ impl PushConsumer {
         let queues = route.subscribe_queues().clone();
         match allocate(&self.config.allocate_strategy, &shared.client_id, &queues, &members) {
             Ok(target) => {
-                self.update_table(shared, now, topic, &target.into_iter().collect());
+                self.update_table(shared, now, topic, target);
                 if self.rounds.balanced {
                     self.note_divided(shared, topic);
                 }
@@ -190,22 +190,18 @@ impl PushConsumer {
         shared: &mut Shared,
         now: Instant,
         topic: &Arc<str>,
-        target: &BTreeSet<Arc<MessageQueue>>,
+        mut target: Vec<Arc<MessageQueue>>,
     ) {
-        let gone: Vec<ProcessQueueId> = self
-            .by_queue
-            .iter()
-            .filter(|(queue, _)| queue.topic == *topic && !target.contains(*queue))
-            .map(|(_, id)| *id)
-            .collect();
+        target.sort();
+        target.dedup();
+        let mine = self.by_queue.iter().filter(|(queue, _)| queue.topic == *topic);
+        let (gone, new) = differences(mine, target);
         let fewer = !gone.is_empty();
         for id in gone {
             self.release(shared, now, id);
         }
-        for queue in target {
-            if !self.by_queue.contains_key(queue) {
-                self.acquire(shared, now, queue);
-            }
+        for queue in new {
+            self.acquire(shared, now, &queue);
         }
         if fewer {
             // Those that are left share what the others had.
@@ -221,6 +217,25 @@ impl PushConsumer {
     }
 }
 
+/// What is owned and no longer ours, and what is ours and not owned yet, in one walk over both, which are sorted.
+fn differences<'a>(
+    owned: impl Iterator<Item = (&'a Arc<MessageQueue>, &'a ProcessQueueId)>,
+    target: Vec<Arc<MessageQueue>>,
+) -> (Vec<ProcessQueueId>, Vec<Arc<MessageQueue>>) {
+    let (mut gone, mut new) = (Vec::new(), Vec::new());
+    let mut owned = owned.peekable();
+    for queue in target {
+        while let Some((_, id)) = owned.next_if(|(own, _)| **own < queue) {
+            gone.push(*id);
+        }
+        if owned.next_if(|(own, _)| **own == queue).is_none() {
+            new.push(queue);
+        }
+    }
+    gone.extend(owned.map(|(_, id)| *id));
+    (gone, new)
+}
+
 fn members(reply: Reply) -> Result<Vec<Arc<str>>, crate::error::Cause> {
     match reply {
         Ok(command) if command.code == ResponseCode::SUCCESS.0 => {
@@ -228,5 +243,42 @@ fn members(reply: Reply) -> Result<Vec<Arc<str>>, crate::error::Cause> {
             list.map(|list| list.consumer_id_list).map_err(super::pull::bad_answer)
         }
         other => Err(cause_of(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::id::GenerationalId;
+
+    fn queue(number: i32) -> Arc<MessageQueue> {
+        Arc::new(MessageQueue {
+            topic: "T".into(),
+            broker_name: ["a", "b"][(number % 2) as usize].into(),
+            queue_id: number / 2,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_queue_is_given_up_or_taken_where_owned_and_target_differ(
+            owned in prop::collection::btree_set(0..40, 0..30),
+            target in prop::collection::btree_set(0..40, 0..30),
+        ) {
+            let id = |number| ProcessQueueId::from_parts(number as u32, 0);
+            let table: BTreeMap<_, _> = owned.iter().map(|number| (queue(*number), id(*number))).collect();
+            let sorted: BTreeSet<_> = target.iter().map(|number| queue(*number)).collect();
+            let (gone, new) = differences(table.iter(), sorted.into_iter().collect());
+            let expected: BTreeSet<_> = owned.difference(&target).map(|number| id(*number)).collect();
+            prop_assert_eq!(gone.len(), expected.len());
+            prop_assert_eq!(gone.into_iter().collect::<BTreeSet<_>>(), expected);
+            let expected: BTreeSet<_> = target.difference(&owned).map(|number| queue(*number)).collect();
+            prop_assert_eq!(new.len(), expected.len());
+            prop_assert_eq!(new.into_iter().collect::<BTreeSet<_>>(), expected);
+        }
     }
 }

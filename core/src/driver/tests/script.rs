@@ -228,6 +228,15 @@ pub(super) struct ScriptMachine {
     react: Reaction,
 }
 
+impl ScriptMachine {
+    pub(super) fn new(
+        stage: Shared,
+        react: impl FnMut(&Input, &mut VecDeque<Output>) + Send + 'static,
+    ) -> Self {
+        Self { stage, outputs: VecDeque::new(), react: Box::new(react) }
+    }
+}
+
 impl Machine for ScriptMachine {
     fn handle(&mut self, now: Instant, input: Input) {
         (self.react)(&input, &mut self.outputs);
@@ -260,7 +269,7 @@ impl World {
     ) -> Self {
         let stage = Shared::default();
         let (client, engine) = start_machine(ScriptHost(stage.clone()), options, |_, _, _, _| {
-            ScriptMachine { stage: stage.clone(), outputs: VecDeque::new(), react: Box::new(react) }
+            ScriptMachine::new(stage.clone(), react)
         });
         let (wakes, waker) = CountingWaker::pair();
         Self { client: Some(client), engine, stage, wakes, waker }

@@ -12,7 +12,8 @@ pub(crate) enum BenchCommand {
     Send(SendArgs),
     /// Preload a topic and consume it by an empty handler, beside a bare pull loop if asked
     Consume(ConsumeArgs),
-    /// Send at a steady rate to a consumer of the same process: the time from send to handler
+    /// Send at a steady rate to a consumer of the same process: the time from send to handler, beside a round
+    /// trip and a bare program's delivery if asked
     Latency(LatencyArgs),
     /// What a consumer costs that has nothing to do
     Idle(IdleArgs),

@@ -31,6 +31,20 @@ pub(crate) enum Who {
     Ours,
     /// The bare program.
     Limit,
+    /// The bare program from end to end, where the limit is a round trip.
+    BareDelivery,
+}
+
+impl Who {
+    const ALL: [Self; 3] = [Self::Ours, Self::Limit, Self::BareDelivery];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Limit => "limit",
+            Self::BareDelivery => "bare delivery",
+        }
+    }
 }
 
 impl Spec {
@@ -39,7 +53,8 @@ impl Spec {
         let text = |name: &str| {
             value[name].as_str().map(ToOwned::to_owned).ok_or_else(|| format!("{name} is missing"))
         };
-        let who = if text("who")? == "limit" { Who::Limit } else { Who::Ours };
+        let name = text("who")?;
+        let who = Who::ALL.into_iter().find(|who| who.name() == name).ok_or("who is not known")?;
         Ok(Self {
             who,
             step: value["step"].as_u64().ok_or("step is missing")?,
@@ -53,7 +68,7 @@ impl Spec {
 
     fn to_json(&self) -> Value {
         json!({
-            "who": match self.who { Who::Ours => "ours", Who::Limit => "limit" },
+            "who": self.who.name(),
             "step": self.step,
             "messages": self.messages,
             "namesrv": self.namesrv,
@@ -174,16 +189,18 @@ pub(super) mod tests {
 
     #[test]
     fn a_spec_survives_its_way_between_processes() {
-        let spec = Spec {
-            who: Who::Limit,
-            step: 3,
-            messages: Some(7),
-            namesrv: "127.0.0.1:1".into(),
-            broker: "127.0.0.1:2".into(),
-            topic: "t".into(),
-            group: "g".into(),
-        };
-        assert_eq!(Spec::parse(&spec.to_json().to_string()), Ok(spec));
+        for who in Who::ALL {
+            let spec = Spec {
+                who,
+                step: 3,
+                messages: Some(7),
+                namesrv: "127.0.0.1:1".into(),
+                broker: "127.0.0.1:2".into(),
+                topic: "t".into(),
+                group: "g".into(),
+            };
+            assert_eq!(Spec::parse(&spec.to_json().to_string()), Ok(spec));
+        }
         assert!(Spec::parse("{}").is_err());
     }
 }

@@ -35,9 +35,7 @@ impl Frames {
 
     fn push<'h, H: RequestHeader<'h>>(&mut self, flag: i32, header: &H, body: &[u8]) {
         let opaque = i32::try_from(self.ends.len()).unwrap_or(i32::MAX);
-        let head = Head { code: H::CODE.0, opaque, flag, ..Head::default() };
-        Encoder::default().encode(&mut self.bytes, &head, header, &[], body.len());
-        self.bytes.extend_from_slice(body);
+        encode(&mut self.bytes, opaque, flag, header, body);
         self.ends.push(self.bytes.len());
     }
 
@@ -87,6 +85,19 @@ impl Frames {
         }
         frames
     }
+}
+
+/// Appends one request.
+pub(super) fn encode<'h, H: RequestHeader<'h>>(
+    out: &mut BytesMut,
+    opaque: i32,
+    flag: i32,
+    header: &H,
+    body: &[u8],
+) {
+    let head = Head { code: H::CODE.0, opaque, flag, ..Head::default() };
+    Encoder::default().encode(out, &head, header, &[], body.len());
+    out.extend_from_slice(body);
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! process only starts them and adds up.
 
 mod args;
+mod bare;
 mod block;
 mod broker;
+mod delivery;
 mod frames;
 mod limit;
 mod meter;
@@ -14,6 +16,7 @@ mod ours;
 mod pace;
 mod report;
 mod samples;
+mod stamps;
 mod target;
 mod trace;
 
@@ -23,10 +26,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::args::BenchCommand;
 use self::args::{Common, ConsumeArgs, IdleArgs, LatencyArgs, Mode, Pairing, SendArgs, StartArgs, name_of};
-use self::block::{Outcome, Spec, Who};
-use self::frames::Frames;
-use self::limit::{Answers, Job, Limit};
-use self::pace::Pace;
+use self::block::{Outcome, Who};
 use self::report::{Report, Spread};
 use self::target::{MadeUp, Target};
 use crate::error::CliError;
@@ -36,8 +36,6 @@ use crate::{output, stop};
 /// Pairs for one caller, whose latency varies most, and for everything else.
 const PAIRS_ONE_CALLER: u16 = 10;
 const PAIRS: u16 = 5;
-/// Round trips by which the latency of a delivery is judged.
-const ROUND_TRIPS: u64 = 2_000;
 
 /// Runs what must not run inside of a runtime; `None` when it is a measurement.
 pub(crate) fn run_alone(command: &BenchCommand) -> Option<Result<(), CliError>> {
@@ -48,7 +46,8 @@ pub(crate) fn run_alone(command: &BenchCommand) -> Option<Result<(), CliError>> 
     let command = &command.clone().with_count(spec.messages);
     let ran = match spec.who {
         Who::Ours => ours::run(command, spec),
-        Who::Limit => run_limit(command, spec).map(Outcome::to_json),
+        Who::Limit => bare::limit(command, spec).map(Outcome::to_json),
+        Who::BareDelivery => bare::delivery(command, spec).map(Outcome::to_json),
     };
     Some(ran.and_then(|printed| Ok(output::json(&printed)?)))
 }
@@ -68,7 +67,8 @@ async fn measure(command: &BenchCommand) -> Result<(), CliError> {
             let mut target = Target::start(&args.common, args.queues, nothing).await?;
             let pairs = args.pairing.pairs(args.mode == Mode::Sync && args.callers == 1);
             let asked = asked_to_send(args, &target);
-            pair_up(&mut target, pairs, &args.pairing, args.count(), &args.common, true, asked).await
+            let plan = Plan { pairs, pairing: &args.pairing, count: args.count(), parts: Parts::Filling };
+            pair_up(&mut target, &plan, &args.common, asked).await
         }
         BenchCommand::Consume(args) => {
             let made_up = MadeUp { messages: args.queue_count(), size: args.size };
@@ -78,13 +78,15 @@ async fn measure(command: &BenchCommand) -> Result<(), CliError> {
             }
             let asked = asked_to_consume(args, &target);
             let pairs = args.pairing.pairs(false);
-            pair_up(&mut target, pairs, &args.pairing, args.total(), &args.common, false, asked).await
+            let plan = Plan { pairs, pairing: &args.pairing, count: args.total(), parts: Parts::Plain };
+            pair_up(&mut target, &plan, &args.common, asked).await
         }
         BenchCommand::Latency(args) => {
             let mut target = Target::start(&no_null(&args.common)?, args.queues, nothing).await?;
             let asked = asked_for_latency(args, &target);
             let pairs = args.pairing.pairs(false);
-            pair_up(&mut target, pairs, &args.pairing, args.count, &args.common, false, asked).await
+            let plan = Plan { pairs, pairing: &args.pairing, count: args.count, parts: Parts::Deliveries };
+            pair_up(&mut target, &plan, &args.common, asked).await
         }
         BenchCommand::Idle(args) => idle(args).await,
         BenchCommand::Start(args) => start(args).await,
@@ -103,16 +105,33 @@ impl Pairing {
     }
 }
 
+/// What is measured how often.
+struct Plan<'a> {
+    pairing: &'a Pairing,
+    pairs: u16,
+    /// Messages of one measurement.
+    count: u64,
+    parts: Parts,
+}
+
+/// What a pair is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parts {
+    Plain,
+    /// The broker keeps what is sent, and begins anew.
+    Filling,
+    /// The limit is a round trip, and a bare program goes from end to end.
+    Deliveries,
+}
+
 /// The client, then the limit, then the client again: what changes meanwhile changes for both.
 async fn pair_up(
     target: &mut Target,
-    pairs: u16,
-    pairing: &Pairing,
-    count: u64,
+    plan: &Plan<'_>,
     common: &Common,
-    fills: bool,
     asked: Map<String, Value>,
 ) -> Result<(), CliError> {
+    let &Plan { pairing, pairs, count, .. } = plan;
     if !common.json {
         output::note(&format!("{}, {pairs} times {} messages", target.description(), output::grouped(count)));
     }
@@ -120,7 +139,7 @@ async fn pair_up(
     let mut report = Report::default();
     let mut measured = Ok(());
     for _ in 0..pairs {
-        measured = pair(target, pairing.with_limit, fills, &mut report).await;
+        measured = pair(target, plan, &mut report).await;
         if measured.is_err() {
             break;
         }
@@ -142,55 +161,20 @@ async fn traced(target: &mut Target, with_limit: bool, report: &mut Report) -> R
     Ok(())
 }
 
-async fn pair(
-    target: &mut Target,
-    with_limit: bool,
-    fills: bool,
-    report: &mut Report,
-) -> Result<(), CliError> {
-    if fills {
+async fn pair(target: &mut Target, plan: &Plan<'_>, report: &mut Report) -> Result<(), CliError> {
+    if plan.parts == Parts::Filling {
         target.renew().await?;
     }
     let ours = target.measure(Who::Ours).await?;
-    let limit = if with_limit { Some(target.measure(Who::Limit).await?) } else { None };
-    report.add(&ours, limit.as_ref());
-    Ok(())
-}
-
-/// The limit's part of a measurement.
-fn run_limit(command: &BenchCommand, spec: &Spec) -> Result<Outcome, CliError> {
-    let mut limit = Limit::connect(&spec.broker)?;
-    match command {
-        BenchCommand::Send(args) => {
-            let window = args.limit_window();
-            let frames = |oneway| Frames::sends(&spec.topic, args.queues, args.size, window, oneway);
-            let two_way = frames(false);
-            limit.learn(&two_way)?;
-            let pace = Pace::new(args.rate, 1);
-            let job = |frames| Job { frames, window, pace, answers: Answers::Receipts };
-            if args.mode == Mode::Oneway {
-                return limit.run_oneway(&frames(true), &two_way, job(args.count()));
-            }
-            let warm_up = limit.run(&two_way, job((args.count() / 10).max(1)))?.done;
-            Ok(Outcome { warm_up, ..limit.run(&two_way, job(args.count()))? })
-        }
-        BenchCommand::Consume(args) => {
-            let pulls = Frames::pulls(&spec.topic, &spec.group, args.queues, args.queue_count());
-            limit.learn(&pulls)?;
-            let (frames, window) = (pulls.len() as u64, usize::from(args.queues));
-            let pace = Pace::new(None, 1);
-            limit.run(&pulls, Job { frames, window, pace, answers: Answers::Messages })
-        }
-        BenchCommand::Latency(args) => {
-            let sends = Frames::sends(&spec.topic, args.queues, args.size, usize::from(args.queues), false);
-            limit.learn(&sends)?;
-            let pace = Pace::new(None, 1);
-            let job = Job { frames: ROUND_TRIPS, window: 1, pace, answers: Answers::Receipts };
-            limit.run(&sends, job)?;
-            limit.run(&sends, job)
-        }
-        _ => Err(CliError::Failed("there is no limit for that".to_owned())),
+    if !plan.pairing.with_limit {
+        report.add(&ours, None);
+        return Ok(());
     }
+    if plan.parts == Parts::Deliveries {
+        report.add_delivery(&target.measure(Who::BareDelivery).await?);
+    }
+    report.add(&ours, Some(&target.measure(Who::Limit).await?));
+    Ok(())
 }
 
 async fn idle(args: &IdleArgs) -> Result<(), CliError> {

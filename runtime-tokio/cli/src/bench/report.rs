@@ -22,6 +22,8 @@ pub(super) struct Figures {
     pub(super) failed: u64,
 }
 
+const RATIO_HEADER: &str = "ratio of pairs: median [min to max]";
+
 type Field = (&'static str, fn(&Figures) -> Option<f64>);
 
 /// In the order in which they are shown.
@@ -38,6 +40,8 @@ const FIELDS: [Field; 9] = [
 ];
 /// Fields of which a ratio says something.
 const RATIOS: usize = 4;
+/// Fields that compare with a bare delivery: its rate is the client's.
+const LATENCIES: &[Field] = &[FIELDS[2], FIELDS[3]];
 
 impl From<&Outcome> for Figures {
     fn from(outcome: &Outcome) -> Self {
@@ -117,12 +121,18 @@ pub(super) struct Report {
     ours: Vec<Figures>,
     /// Empty, or as many.
     limit: Vec<Figures>,
+    /// From end to end by a bare program; empty, or as many.
+    delivery: Vec<Figures>,
 }
 
 impl Report {
     pub(super) fn add(&mut self, ours: &Outcome, limit: Option<&Outcome>) {
         self.ours.push(ours.into());
         self.limit.extend(limit.map(Figures::from));
+    }
+
+    pub(super) fn add_delivery(&mut self, delivery: &Outcome) {
+        self.delivery.push(delivery.into());
     }
 
     /// What was counted in other runs.
@@ -136,13 +146,18 @@ impl Report {
         }
     }
 
-    /// The ratios of a figure, pair by pair.
-    fn ratio(&self, get: fn(&Figures) -> Option<f64>) -> Option<Spread> {
-        let pairs = self.ours.iter().zip(&self.limit);
-        Spread::of(pairs.filter_map(|(ours, limit)| {
-            let limit = get(limit).filter(|limit| *limit > 0.0)?;
-            Some(get(ours)? / limit)
+    /// The ratios of a figure to others', pair by pair.
+    fn ratio(&self, others: &[Figures], get: fn(&Figures) -> Option<f64>) -> Option<Spread> {
+        let pairs = self.ours.iter().zip(others);
+        Spread::of(pairs.filter_map(|(ours, other)| {
+            let other = get(other).filter(|other| *other > 0.0)?;
+            Some(get(ours)? / other)
         }))
+    }
+
+    fn ratios(&self, others: &[Figures], fields: &[Field]) -> Value {
+        let ratio = |get| self.ratio(others, get).map_or(Value::Null, Spread::to_json);
+        Value::Object(fields.iter().map(|(name, get)| ((*name).to_owned(), ratio(*get))).collect())
     }
 
     /// One object: the client's figures, `limit` with the same, `ratio`, and what was asked for.
@@ -152,17 +167,14 @@ impl Report {
         object.extend(Figures::median(&self.ours).to_json());
         let limit = (!self.limit.is_empty()).then(|| Figures::median(&self.limit).to_json());
         object.insert("limit".to_owned(), limit.map_or(Value::Null, Value::Object));
-        let ratio = (!self.limit.is_empty()).then(|| {
-            let ratios = FIELDS[..RATIOS].iter();
-            Value::Object(
-                ratios
-                    .map(|(name, get)| {
-                        ((*name).to_owned(), self.ratio(*get).map_or(Value::Null, Spread::to_json))
-                    })
-                    .collect(),
-            )
-        });
+        let ratio = (!self.limit.is_empty()).then(|| self.ratios(&self.limit, &FIELDS[..RATIOS]));
         object.insert("ratio".to_owned(), ratio.unwrap_or(Value::Null));
+        if !self.delivery.is_empty() {
+            let bare = Figures::median(&self.delivery).to_json();
+            object.insert("bare_delivery".to_owned(), Value::Object(bare));
+            let ratios = self.ratios(&self.delivery, LATENCIES);
+            object.insert("ratio_to_bare_delivery".to_owned(), ratios);
+        }
         Value::Object(object)
     }
 
@@ -173,11 +185,8 @@ impl Report {
             .iter()
             .enumerate()
             .map(|(index, (name, get))| {
-                let ratio = if index < RATIOS { self.ratio(*get) } else { None };
-                let ratio = ratio.map_or_else(String::new, |ratio| {
-                    format!("{:.2} [{:.2} to {:.2}]", ratio.median, ratio.min, ratio.max)
-                });
-                [(*name).to_owned(), shown(get(&ours)), shown(get(&limit)), ratio]
+                let ratio = if index < RATIOS { self.ratio(&self.limit, *get) } else { None };
+                [(*name).to_owned(), shown(get(&ours)), shown(get(&limit)), shown_ratio(ratio)]
             })
             .collect();
         rows.push(["failed".to_owned(), ours.failed.to_string(), limit.failed.to_string(), String::new()]);
@@ -192,8 +201,22 @@ impl Report {
         if as_json {
             return output::json(&self.to_json(asked));
         }
-        let headers = ["", "client", "limit", "ratio of pairs: median [min to max]"];
-        output::table(Some(headers), &self.rows())
+        let headers = ["", "client", "limit", RATIO_HEADER];
+        output::table(Some(headers), &self.rows())?;
+        if self.delivery.is_empty() {
+            return Ok(());
+        }
+        output::table(Some(["", "client", "bare delivery", RATIO_HEADER]), &self.delivery_rows())
+    }
+
+    fn delivery_rows(&self) -> Vec<[String; 4]> {
+        let (ours, bare) = (Figures::median(&self.ours), Figures::median(&self.delivery));
+        let rows = LATENCIES.iter().map(|(name, get)| {
+            let ratio = shown_ratio(self.ratio(&self.delivery, *get));
+            [(*name).to_owned(), shown(get(&ours)), shown(get(&bare)), ratio]
+        });
+        let failed = ["failed".to_owned(), ours.failed.to_string(), bare.failed.to_string(), String::new()];
+        rows.chain([failed]).collect()
     }
 }
 
@@ -203,6 +226,12 @@ fn shown(figure: Option<f64>) -> String {
         Some(figure) => format!("{figure:.2}"),
         None => "not counted".to_owned(),
     }
+}
+
+fn shown_ratio(ratio: Option<Spread>) -> String {
+    ratio.map_or_else(String::new, |ratio| {
+        format!("{:.2} [{:.2} to {:.2}]", ratio.median, ratio.min, ratio.max)
+    })
 }
 
 /// Three decimals.
@@ -246,6 +275,19 @@ mod tests {
             "broker_cpu_us_per_msg": null, "limit": null, "ratio": null,
         });
         assert_eq!(object, expected);
+    }
+
+    #[test]
+    fn a_bare_delivery_is_compared_by_its_latencies() {
+        let mut report = Report::default();
+        report.add_delivery(&Outcome { p50_ns: Some(1_000), p99_ns: Some(3_000), ..outcome(1_000, 7) });
+        report.add(&outcome(1_000, 2_000_000), Some(&outcome(1_000, 1_000_000)));
+        let object = report.to_json(Map::new());
+        assert_eq!(object["bare_delivery"]["p99_us"], 3.0);
+        let same = |ratio: f64| json!({ "min": ratio, "median": ratio, "max": ratio });
+        assert_eq!(object["ratio_to_bare_delivery"], json!({ "p50_us": same(1.5), "p99_us": same(3.0) }));
+        assert_eq!(object["ratio"]["p50_us"], same(1.0), "the limit is something else");
+        assert_eq!(report.delivery_rows()[0], ["p50_us", "1.50", "1.00", "1.50 [1.50 to 1.50]"]);
     }
 
     #[test]

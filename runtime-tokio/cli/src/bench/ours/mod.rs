@@ -19,13 +19,12 @@ use tokio::sync::oneshot;
 
 use super::args::{Adapter, BenchCommand, Common};
 use super::block::Spec;
+use super::stamps::STALL_MAX;
 use crate::error::CliError;
 
 pub(super) use self::consume::preload;
 pub(super) use self::start::{CONSUMER, PROCESS};
 
-/// How long nothing may move before what is missing counts as failed.
-const STALL_MAX: Duration = Duration::from_secs(20);
 /// How often a thread looks that can't be told.
 const TICK: Duration = Duration::from_millis(1);
 /// For the end of a client, when everything has been measured.
@@ -110,6 +109,20 @@ impl Connected {
             Self::Blocking(_) => drop(thread::spawn(|| blocking::block_on(task))),
         }
         end
+    }
+
+    /// Runs `work` on a thread of its own; the client works meanwhile, whatever drives it.
+    fn beside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let (ended, end) = oneshot::channel();
+        thread::scope(|scope| {
+            let working = scope.spawn(|| {
+                // Dropped when the work has ended, even by a panic.
+                let _ended: oneshot::Sender<()> = ended;
+                work()
+            });
+            let _ = self.block_on(end);
+            working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// Lets time pass, during which the client works.
