@@ -8,6 +8,8 @@ mod stored;
 mod texts;
 
 pub(crate) use source::Source;
+#[cfg(test)]
+pub(crate) use stored::check_later;
 pub(crate) use stored::roundtrip;
 
 use bytes::Bytes;

@@ -9,8 +9,9 @@ use super::Source;
 use crate::message::batch::BATCH_ITEM_BYTES_MIN;
 use crate::message::stored::RECORD_BYTES_MIN;
 use crate::message::{
-    Message, Properties, RecordError, ScannedRecord, StoredMessage, StoredMessages, StoredRecord,
-    decode_batch, encode_batch, encode_stored, properties, property, scan_stored, sys_flag,
+    Checked, CheckedMessages, Message, Properties, RawRecord, RecordError, ScannedRecord, StoredMessage,
+    StoredMessages, StoredRecord, decode_batch, encode_batch, encode_stored, properties, property,
+    scan_stored, sys_flag,
 };
 use crate::time::Timestamp;
 
@@ -32,6 +33,7 @@ pub(super) fn check_stored(body: &Bytes) {
         }
     }
     check_neighbours(body, &sound);
+    check_later(body);
     let mut items = 0;
     for message in StoredMessages::new(body.clone()) {
         items += 1;
@@ -40,6 +42,45 @@ pub(super) fn check_stored(body: &Bytes) {
         }
     }
     assert!(items <= body.len() / BATCH_ITEM_BYTES_MIN + 1, "more messages than fit");
+}
+
+/// What is checked and decoded later is what would be decoded now, and so is each field that is looked at alone;
+/// what can't be decoded is told with the same words.
+pub(crate) fn check_later(body: &Bytes) {
+    let now: Vec<_> = StoredMessages::new(body.clone()).collect();
+    let later: Vec<_> = CheckedMessages::new(body.clone()).collect();
+    assert_eq!(now.len(), later.len());
+    for (now, later) in now.into_iter().zip(later) {
+        match later {
+            Ok(Checked::Lies { place, queue_offset }) => {
+                let now = now.expect("it was checked");
+                assert_eq!((now.queue_offset, now.record_bytes()), (queue_offset, place.len()));
+                let topic = now.shared_topic().clone();
+                assert_eq!(place.decode(body, None).as_ref(), Ok(&now));
+                assert_eq!(place.decode(body, Some(topic)).as_ref(), Ok(&now));
+                check_raw(&RawRecord::new(body, place), &now);
+            }
+            Ok(Checked::Read(message)) => assert_eq!(now, Ok(*message)),
+            Err(error) => assert_eq!(now, Err(error)),
+        }
+    }
+}
+
+fn check_raw(raw: &RawRecord<'_>, decoded: &StoredMessage) {
+    assert_eq!(
+        (raw.sys_flag(), raw.body_crc(), raw.reconsume_times()),
+        (decoded.sys_flag, decoded.body_crc, decoded.reconsume_times)
+    );
+    assert_eq!(
+        (raw.born_timestamp(), raw.store_timestamp()),
+        (decoded.born_timestamp, decoded.store_timestamp)
+    );
+    assert_eq!(&raw.raw_body(), decoded.raw_body());
+    for name in [property::TAGS, property::KEYS, property::UNIQ_KEY] {
+        if let Ok(value) = raw.property(name) {
+            assert_eq!(value, decoded.property(name), "{name}");
+        }
+    }
 }
 
 /// What the first pass says of a record is what the second finds.

@@ -210,49 +210,14 @@ impl<'a> RawRecord<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::message::fuzz::check_later;
     use crate::message::stored::tests::bodies;
-    use crate::message::{StoredMessages, property};
-    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     proptest! {
-        /// Whatever a broker sends: the same messages and the same errors as by decoding at once, and each
-        /// field that can be looked at is the decoded one.
         #[test]
         fn what_is_checked_and_decoded_later_is_what_would_be_decoded_now(body in bodies()) {
-            let now: Vec<_> = StoredMessages::new(body.clone()).collect();
-            let later: Vec<_> = CheckedMessages::new(body.clone()).collect();
-            prop_assert_eq!(now.len(), later.len());
-            for (now, later) in now.into_iter().zip(later) {
-                match later {
-                    Ok(Checked::Lies { place, queue_offset }) => {
-                        let now = now.expect("it was checked");
-                        prop_assert_eq!(now.queue_offset, queue_offset);
-                        prop_assert_eq!(now.record_bytes(), place.len());
-                        let raw = RawRecord::new(&body, place);
-                        prop_assert_eq!(
-                            (now.sys_flag, now.body_crc, now.reconsume_times),
-                            (raw.sys_flag(), raw.body_crc(), raw.reconsume_times())
-                        );
-                        prop_assert_eq!(
-                            (now.born_timestamp, now.store_timestamp),
-                            (raw.born_timestamp(), raw.store_timestamp())
-                        );
-                        prop_assert_eq!(now.raw_body(), &raw.raw_body());
-                        for name in [property::TAGS, property::KEYS, property::UNIQ_KEY] {
-                            if let Ok(value) = raw.property(name) {
-                                prop_assert_eq!(now.property(name), value);
-                            }
-                        }
-                        let topic = Some(now.shared_topic().clone());
-                        prop_assert_eq!(&place.decode(&body, None), &Ok(now.clone()));
-                        prop_assert_eq!(place.decode(&body, topic), Ok(now));
-                    }
-                    Ok(Checked::Read(message)) => prop_assert_eq!(now, Ok(*message)),
-                    Err(error) => prop_assert_eq!(now, Err(error)),
-                }
-            }
+            check_later(&body);
         }
     }
 }
