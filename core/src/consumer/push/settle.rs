@@ -49,14 +49,17 @@ impl PushConsumer {
         for (token, ack) in answers {
             let offset = token.queue_offset;
             let mut begun = None;
-            let is_in_hand = |cached: &Cached| {
+            let mut is_in_hand = |cached: &Cached| {
                 begun = Some(cached.begun).filter(|_| cached.is_in_hand(*token));
                 begun.is_some()
             };
             if *ack == Ack::Done {
                 done += u64::from(owned.cache.settle_if(offset, is_in_hand).is_some());
-            } else if owned.cache.get(offset).is_some_and(is_in_hand) {
-                back.push((offset, delay_level(*ack)));
+            } else if let Some(cached) = owned.cache.get_mut(offset).filter(|cached| is_in_hand(cached)) {
+                // At once: another answer to this hand-out may stand behind, and comes too late.
+                let level = delay_level(*ack);
+                cached.fate = Fate::SendingBack(level);
+                back.push((offset, level));
             }
             match begun {
                 Some(begun) => {

@@ -5,6 +5,7 @@ use alloc::vec;
 use core::time::Duration;
 
 use super::world::{BROKER_A, RETRY, TOPIC, World};
+use crate::client::Input;
 use crate::consumer::{Ack, ConsumeToken};
 use crate::message::{Properties, property};
 use crate::remoting::{
@@ -32,6 +33,17 @@ fn a_message_to_retry_goes_back_to_its_broker_and_no_longer_holds_the_offset() {
         assert_eq!((header.origin_topic.as_deref(), header.max_reconsume_times), (Some(TOPIC), Some(16)));
         assert_eq!(world.queue(TOPIC, 0).committable, Some(1));
         assert_eq!(world.consumer().sent_back_count(), 1);
+    }
+}
+
+#[test]
+fn a_second_answer_that_comes_together_with_the_first_changes_nothing() {
+    for second in [Ack::Retry, Ack::Done] {
+        let (mut world, token) = one_message();
+        world.silent.insert(RequestCode::CONSUMER_SEND_MSG_BACK.0);
+        world.input(Input::Settled { answers: [(token, Ack::Retry), (token, second)].into() });
+        assert_eq!(world.requests(RequestCode::CONSUMER_SEND_MSG_BACK).len(), 1, "{second:?}");
+        assert_eq!(world.queue(TOPIC, 0).committable, Some(0), "{second:?}");
     }
 }
 
