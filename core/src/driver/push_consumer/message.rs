@@ -95,7 +95,7 @@ impl ReceivedMessage {
     /// A property of this name.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&str> {
-        match self.raw().map(|raw| raw.property(name)) {
+        match self.delivery.message.raw().map(|raw| raw.property(name)) {
             Some(Ok(value)) => value,
             // What is no text in it is replaced.
             Some(Err(_)) | None => self.stored()?.property(name),
@@ -112,22 +112,20 @@ impl ReceivedMessage {
     /// How often it has been delivered before without success.
     #[must_use]
     pub fn reconsume_times(&self) -> i32 {
-        let read = || self.delivery.message.read().map_or(0, |message| message.reconsume_times);
-        self.raw().map_or_else(read, |raw| raw.reconsume_times())
+        let times = look(&self.delivery.message, |raw| raw.reconsume_times(), |read| read.reconsume_times);
+        times.unwrap_or(0)
     }
 
     /// When the producer made it, by its clock.
     #[must_use]
     pub fn born_timestamp(&self) -> Option<Timestamp> {
-        let read = || self.delivery.message.read().map(|message| message.born_timestamp);
-        self.raw().map(|raw| raw.born_timestamp()).or_else(read)
+        look(&self.delivery.message, |raw| raw.born_timestamp(), |read| read.born_timestamp)
     }
 
     /// When the broker stored it, by its clock.
     #[must_use]
     pub fn store_timestamp(&self) -> Option<Timestamp> {
-        let read = || self.delivery.message.read().map(|message| message.store_timestamp);
-        self.raw().map(|raw| raw.store_timestamp()).or_else(read)
+        look(&self.delivery.message, |raw| raw.store_timestamp(), |read| read.store_timestamp)
     }
 
     /// The record as the broker keeps it; `None` when it can't be read. The first call decodes it.
@@ -142,11 +140,6 @@ impl ReceivedMessage {
             let _ = self.stored.set(Box::new(message.decode().ok()?));
         }
         self.stored.get().map(|stored| &**stored)
-    }
-
-    /// The record, unless it was read or can't be.
-    fn raw(&self) -> Option<RawRecord<'_>> {
-        self.delivery.message.raw()
     }
 
     /// Copies what would keep the whole answer of the broker in memory. For messages that are kept.
@@ -169,28 +162,31 @@ impl ReceivedMessage {
     }
 }
 
+/// Something of a message, from its record or, where it was read already, from what was read; `None` when it can't
+/// be read.
+fn look<T>(
+    message: &PulledMessage,
+    raw: impl FnOnce(&RawRecord<'_>) -> T,
+    read: impl FnOnce(&StoredMessage) -> T,
+) -> Option<T> {
+    message.raw().as_ref().map(raw).or_else(|| message.read().map(read))
+}
+
 /// The body of a message, checked and inflated.
 fn decoded(message: &PulledMessage, inflated_bytes_max: usize) -> Result<Bytes, UndecodableBody> {
     if let Some(error) = message.error() {
         return Err(error.clone().into());
     }
-    let (flags, body) = match (message.raw(), message.read()) {
-        (Some(raw), _) => {
-            let (body, stored) = (raw.raw_body(), raw.body_crc());
-            // Whoever writes no CRC writes zero.
-            if stored != 0 {
-                CrcMismatch::check(stored, &body)?;
-            }
-            (raw.sys_flag(), body)
-        }
-        (None, read) => {
-            let read = read.expect("what is no error and does not lie in the answer was read");
-            if read.body_crc != 0 {
-                read.check_crc()?;
-            }
-            (read.sys_flag, read.raw_body().clone())
-        }
-    };
+    let parts = look(
+        message,
+        |raw| (raw.sys_flag(), raw.body_crc(), raw.raw_body()),
+        |read| (read.sys_flag, read.body_crc, read.raw_body().clone()),
+    );
+    let (flags, crc, body) = parts.expect("what is no error and does not lie in the answer was read");
+    // Whoever writes no CRC writes zero.
+    if crc != 0 {
+        CrcMismatch::check(crc, &body)?;
+    }
     if sys_flag::is_compressed(flags) {
         return Ok(inflate(flags, &body, inflated_bytes_max)?);
     }
