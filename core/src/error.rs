@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use thiserror::Error;
 
+use crate::lines::Brief;
 use crate::message::{InvalidBatch, InvalidMessage, InvalidName, Message};
 use crate::remoting::ResponseCode;
 
@@ -163,7 +164,7 @@ pub enum Cause {
         bytes: u64,
     },
     /// The peer answered with an error.
-    #[error("it answered {code}: {}", remark.escape_debug())]
+    #[error("it answered {code}: {}", Brief(remark))]
     Answered {
         /// Its response code.
         code: ResponseCode,
@@ -171,7 +172,7 @@ pub enum Cause {
         remark: Box<str>,
     },
     /// The answer made no sense.
-    #[error("its answer can't be read: {reason}")]
+    #[error("its answer can't be read: {}", Brief(reason))]
     BadAnswer {
         /// What is wrong with it.
         reason: Box<str>,

@@ -97,6 +97,7 @@ mod golden;
 pub mod hash;
 pub mod id;
 pub mod latency;
+pub mod lines;
 pub mod message;
 pub mod namesrv;
 pub mod producer;

@@ -13,6 +13,7 @@ use crate::config::{ClientConfig, HostFacts};
 use crate::consumer::{ConsumerRequest, ConsumerTimer};
 use crate::error::Cause;
 use crate::id::{ConsumerId, OperationId, ProducerId, SendId};
+use crate::lines::LogLines;
 use crate::message::id::UniqKeyGenerator;
 use crate::message::names;
 use crate::namesrv::NameServers;
@@ -94,6 +95,8 @@ pub struct Shared {
     pub unique_keys: UniqKeyGenerator,
     /// When brokers last heard from this client.
     pub heartbeats: Heartbeats,
+    /// Lines in the log that others can cause.
+    pub lines: LogLines,
     pub(crate) notices: VecDeque<Notice>,
     /// Questions that user code has not answered.
     pub(crate) asks: Asks,
@@ -126,6 +129,7 @@ impl Shared {
             name_servers,
             unique_keys: UniqKeyGenerator::new(facts.ip, facts.pid, key_seed, wall),
             heartbeats: Heartbeats::default(),
+            lines: LogLines::default(),
             notices: VecDeque::new(),
             asks: Asks::default(),
             farewells: 0,
