@@ -19,6 +19,7 @@ mod overdue;
 mod pull;
 mod queue;
 mod rebalance;
+mod refused;
 mod send_back;
 mod settle;
 mod start;

@@ -4,8 +4,9 @@
 use bytes::Bytes;
 
 use super::PushConsumer;
-use super::pull::{cause_of, refusal};
+use super::pull::cause_of;
 use super::queue::{Fetch, Pause};
+use super::refused::refusal;
 use crate::channel::Reply;
 use crate::client::Shared;
 use crate::config::ConsumeFrom;
