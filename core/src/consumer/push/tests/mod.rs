@@ -2,6 +2,7 @@
 
 mod bounds;
 mod chaos;
+mod committing;
 mod consuming;
 mod ending;
 mod looking;
