@@ -163,6 +163,10 @@ impl PushConsumer {
         next_offset: Option<i64>,
         delay: Duration,
     ) {
+        if self.by_queue.contains_key(queue) {
+            // Two stays at a time would deliver everything twice.
+            return;
+        }
         let consumer = self.id;
         let topic_index = self.subscriptions.keys().position(|topic| *topic == queue.topic).unwrap_or(0);
         let id = self.owned.insert_with(|id| {

@@ -10,4 +10,5 @@ mod membership;
 mod overdue;
 mod peer;
 mod retrying;
+mod strategies;
 mod world;
