@@ -105,6 +105,25 @@ fn route(server: &DevBroker, topic: &str) -> (i32, String) {
     (answer.code, String::from_utf8(answer.body.to_vec()).unwrap())
 }
 
+/// Other clients read more of a header than ours does: one closes the connection where a key is missing.
+#[test]
+fn the_headers_of_answers_have_every_key_that_apaches_have() {
+    let server = DevBroker::start().unwrap();
+    for (addr, code) in [(server.name_server_addr(), 105), (server.broker_addr(0), 105)] {
+        let mut client = Client::connect(addr);
+        let header = GetRouteInfoRequestHeader { topic: "T".into(), ..Default::default() };
+        client.post(code, &header, b"");
+        let mut prefix = [0; 8];
+        client.stream.read_exact(&mut prefix).unwrap();
+        let mut header = vec![0; usize::from(prefix[6]) << 8 | usize::from(prefix[7])];
+        client.stream.read_exact(&mut header).unwrap();
+        let header = String::from_utf8(header).unwrap();
+        for key in ["code", "flag", "language", "opaque", "remark", "serializeTypeCurrentRPC", "version"] {
+            assert!(header.contains(&format!("\"{key}\":")), "{key} {header}");
+        }
+    }
+}
+
 #[test]
 fn the_route_leads_to_a_broker_that_stores_and_gives_back() {
     let server = DevBroker::start().unwrap();
