@@ -20,5 +20,5 @@ pub use health::{ConsumerHealth, QueueHealth, Standing, TopicHealth};
 pub use offset_store::OffsetStore;
 pub use process_queue::ProcessQueue;
 pub use pulled::PulledMessage;
-pub use push::PushConsumer;
+pub use push::{BadAnswer, PushConsumer};
 pub use statistics::{ConsumerStatistics, Latency, TopicStatistics};

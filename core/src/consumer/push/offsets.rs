@@ -62,6 +62,8 @@ impl PushConsumer {
     /// Takes what may be committed of a queue into the store.
     pub(super) fn note_progress(&mut self, id: ProcessQueueId) {
         if let Some(owned) = self.owned.get(id)
+            && owned.question.is_none()
+            && !owned.empty
             && let Some(offset) = owned.cache.committable()
         {
             self.offsets.update(&owned.queue, offset);
@@ -102,7 +104,10 @@ impl PushConsumer {
         offset: i64,
         ok: bool,
     ) {
-        if self.offsets.end_commit(queue, offset, ok) {
+        let more = self.offsets.end_commit(queue, offset, ok);
+        // Whoever begins at an offset that has been taken back would miss what lies between.
+        let taken_back = ok && self.offsets.get(queue).is_some_and(|value| value < offset);
+        if more || taken_back {
             self.commit(shared, now, queue);
         }
         for waiting in self.offsets.take_waiting(queue) {

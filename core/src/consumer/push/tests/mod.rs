@@ -6,6 +6,8 @@ mod consuming;
 mod ending;
 mod looking;
 mod membership;
+mod moved;
+mod odd;
 mod overdue;
 mod peer;
 mod retrying;
