@@ -10,6 +10,7 @@ mod process_queue;
 mod pulled;
 pub mod push;
 pub mod rebalance;
+mod reset;
 mod statistics;
 
 pub use consumers::Consumers;
@@ -21,4 +22,5 @@ pub use offset_store::OffsetStore;
 pub use process_queue::ProcessQueue;
 pub use pulled::PulledMessage;
 pub use push::{BadAnswer, PushConsumer};
+pub use reset::{Reset, UnreadableReset};
 pub use statistics::{ConsumerStatistics, Latency, TopicStatistics};

@@ -10,5 +10,6 @@ mod moved;
 mod odd;
 mod overdue;
 mod peer;
+mod reset;
 mod retrying;
 mod world;
