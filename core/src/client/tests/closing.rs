@@ -108,5 +108,8 @@ fn what_waits_for_a_connection_when_the_time_is_over_is_not_sent() {
     world.pass(100);
     assert_eq!(ended(&world), [1, 100]);
     let outcome = &world.outcomes[0].1;
-    assert!(matches!(outcome, Outcome::Failed(Error::NotSent(failure)) if failure.cause == Cause::Closing), "{outcome:?}");
+    assert!(
+        matches!(outcome, Outcome::Failed(Error::NotSent(failure)) if failure.cause == Cause::Closing),
+        "{outcome:?}"
+    );
 }

@@ -43,7 +43,7 @@ use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
 use crate::client::{Command, Input, Outcome, Output, Owner, Question};
 use crate::consumer::{ConsumeToken, Delivery};
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::id::{AskToken, ChannelId, ConsumerId, GenerationalId, OperationId};
 use crate::time::{Instant, Timestamp, WallClock};
 
@@ -217,6 +217,13 @@ impl<H: Host + Unpin, M: Machine + Unpin> Future for Engine<H, M> {
 impl<H: Host, M: Machine> Drop for Engine<H, M> {
     /// The runtime was shut down under us, or the client has closed: nobody waits for ever.
     fn drop(&mut self) {
+        if !self.core.finished {
+            // A recording is whole from here on.
+            self.core.tap = None;
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.core.abandon())) {
+                return self.core.end(&Error::Bug(panic_text(&*panic).into()));
+            }
+        }
         self.core.end(&Error::Closed);
     }
 }
@@ -368,16 +375,8 @@ impl<H: Host, M: Machine> Core<H, M> {
         }
         for urgent in batch.urgent.drain(..) {
             match urgent {
-                Urgent::Input(input) => {
-                    match &input {
-                        Input::Command(Command::Close { operation, .. }) => self.closing.push(*operation),
-                        Input::Command(Command::StartConsumer { operation, consumer, .. }) => {
-                            self.starting.push((*operation, *consumer));
-                        }
-                        _ => {}
-                    }
-                    self.handle(now, input);
-                }
+                Urgent::Input(Input::Command(command)) => self.command(now, command),
+                Urgent::Input(input) => self.handle(now, input),
                 Urgent::RunQueue(consumer, queue) => {
                     self.run_queues.insert(consumer, queue);
                 }
@@ -385,11 +384,47 @@ impl<H: Host, M: Machine> Core<H, M> {
             }
         }
         for queued in batch.commands.drain(..) {
-            self.handle(now, Input::Command(queued.into_command(now)));
+            self.command(now, queued.into_command(now));
         }
-        self.outcomes.extend(batch.spent.drain(..).filter_map(|queued| queued.into_timeout(now)));
+        for queued in batch.spent.drain(..) {
+            if queued.is_close() {
+                self.command(now, queued.into_command(now));
+            } else {
+                self.outcomes.extend(queued.into_not_sent(now, Cause::Timeout));
+            }
+        }
         self.batch = batch;
         more
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        match &command {
+            Command::Close { operation, .. } => self.closing.push(*operation),
+            Command::StartConsumer { operation, consumer, .. } => self.starting.push((*operation, *consumer)),
+            _ => {}
+        }
+        self.handle(now, Input::Command(command));
+    }
+
+    /// The engine goes before the client has closed: the machine says what it knows of all that is under way,
+    /// which is more than one word for all. What it still wants is not done.
+    fn abandon(&mut self) {
+        let now = self.host.now();
+        let (operation, timeout) = (self.shared.detached(), Duration::ZERO);
+        self.machine.handle(now, Input::Command(Command::Close { operation, timeout }));
+        self.machine.handle(now, Input::Timeout);
+        loop {
+            match self.machine.poll_output(now) {
+                Output::Complete { operation, outcome } => {
+                    // A close during a start is no error; nobody has asked for this one.
+                    let starts = self.starting.iter().any(|(starting, _)| *starting == operation);
+                    let outcome = if starts { Outcome::Failed(Error::Closed) } else { outcome };
+                    self.outcomes.push((operation, outcome));
+                }
+                Output::Wait(_) => return,
+                _ => {}
+            }
+        }
     }
 
     /// Stops for good. Nothing waits for ever: operations get `error`, run queues end.

@@ -132,13 +132,15 @@ impl<F: Future<Output = Result<CloseReport>>> Run<F> {
     }
 
     /// Consumes until `stop` ends, then closes: nothing more is begun, handlers that run may end,
-    /// offsets are committed.
+    /// offsets are committed. A stop that comes before the consumer has started is none the worse: there is
+    /// little to report then.
     ///
     /// Cancel safe: dropped, it ends as the run itself does, with deadline zero; messages whose handlers
     /// run then come again.
     ///
     /// # Errors
-    /// The consumer could not start, or the client was closed or broke.
+    /// The consumer could not start, or the client broke. A client that is closed elsewhere ends it without an
+    /// error.
     pub async fn until<S: Future>(mut self, stop: S) -> Result<CloseReport> {
         let mut stop = pin!(stop);
         poll_fn(|cx| {
@@ -176,9 +178,13 @@ async fn drive<H: Handler>(
             starting = None;
             started?;
         }
-        let ended = handlers.poll(cx);
-        if closing.is_none() && (ended.is_ready() || control.stop.load(Ordering::Relaxed)) {
-            closing = Some(subscription.close(*lock(&control.close_timeout)));
+        let close = || subscription.close(*lock(&control.close_timeout));
+        // Before handlers are looked at: nothing is begun after the word to stop.
+        if closing.is_none() && control.stop.load(Ordering::Relaxed) {
+            closing = Some(close());
+        }
+        if handlers.poll(cx).is_ready() && closing.is_none() {
+            closing = Some(close());
         }
         match &mut closing {
             // The report comes when the handlers have ended, or when the time is over.

@@ -70,7 +70,7 @@ impl Subscription {
         let consumer = self.id;
         let submitted =
             self.alive.0.submit_urgent(|operation| Command::CloseConsumer { operation, consumer, timeout });
-        Operation::new(&self.alive, submitted)
+        Operation::closing(&self.alive, submitted)
     }
 }
 
