@@ -129,6 +129,7 @@ impl Client {
 
     /// As [`close`](Self::close), within `timeout`. Cancel safe.
     pub fn close_within(&self, timeout: Duration) -> Operation<()> {
+        self.alive.0.stop_handlers();
         let budget = Budget::new(self.alive.0.spawn.now(), timeout);
         let command = |operation| Command::Close { operation, timeout };
         Operation::closing(&self.alive, self.alive.0.submit_close(budget, command))

@@ -2,7 +2,7 @@
 
 use super::std;
 use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +16,7 @@ use super::mailbox::{Mailbox, Queued, Settled, Urgent};
 use super::park::Lead;
 use super::permits::{Cost, Limits};
 use super::ready::{Owner, ReadySet};
+use super::run_queue::{Hands, RunQueue};
 use super::signal::Signal;
 use super::slots::{Abandoned, Slots, Taken};
 use super::waiting::{Budget, Ticket};
@@ -29,11 +30,14 @@ use crate::time::Instant;
 pub(crate) struct Shared {
     state: Mutex<State>,
     signal: Signal,
+    /// What workers have to tell.
+    pub(crate) hands: Hands,
     pub(crate) ready: ReadySet,
     /// Runs user code and look-ups.
     pub(crate) spawn: Arc<dyn Spawn>,
     /// Present where waiting callers drive the engine.
     pub(crate) lead: OnceLock<Box<dyn Lead>>,
+    run_queues: Mutex<Vec<Weak<RunQueue>>>,
     producers: AtomicU32,
     consumers: AtomicU32,
 }
@@ -110,9 +114,11 @@ impl Shared {
         Self {
             state: Mutex::new(state),
             signal: Signal::default(),
+            hands: Hands::default(),
             ready: ReadySet::default(),
             spawn,
             lead: OnceLock::new(),
+            run_queues: Mutex::default(),
             producers: AtomicU32::new(0),
             consumers: AtomicU32::new(0),
         }
@@ -120,6 +126,14 @@ impl Shared {
 
     pub(crate) fn signal(&self) -> &Signal {
         &self.signal
+    }
+
+    /// Answers lie in a hand while user code is about to run, which may take as long as it likes: the engine
+    /// looks, unless it will do so by itself or has been asked to.
+    pub(crate) fn told_by_hand(&self) {
+        if !self.hands.are_watched() && !self.signal.is_raised() {
+            self.signal.raise();
+        }
     }
 
     /// A number that no producer of this client had.
@@ -221,6 +235,20 @@ impl Shared {
         };
         self.signal.raise();
         Ok(Submitted { operation, ticket: None })
+    }
+
+    /// A consumer's deliveries have a place.
+    pub(crate) fn add_run_queue(&self, queue: &Arc<RunQueue>) {
+        let mut queues = lock(&self.run_queues);
+        queues.retain(|queue| queue.strong_count() > 0);
+        queues.push(Arc::downgrade(queue));
+    }
+
+    /// The client is being closed: from here on no handler is called, whatever the close waits for.
+    pub(crate) fn stop_handlers(&self) {
+        let queues = lock(&self.run_queues).clone();
+        let tokens = queues.iter().filter_map(Weak::upgrade).flat_map(|queue| queue.stop());
+        self.push_inputs(&mut tokens.map(|token| Input::HandedBack { token }).collect());
     }
 
     /// Puts in the client's close, behind the messages that came before it: what was sent first is not overtaken.

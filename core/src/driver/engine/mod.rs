@@ -38,7 +38,7 @@ use super::mailbox::Urgent;
 use super::record::Tap;
 use super::resolve::Resolver;
 use super::responder::Responders;
-use super::run_queue::RunQueue;
+use super::run_queue::{LOOK_INTERVAL, RunQueue};
 use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
 use crate::client::{Command, Input, Outcome, Output, Owner, Question};
@@ -88,6 +88,8 @@ struct Core<H, M> {
     deadline: Instant,
     /// When the first of the commands that wait for permits has waited in vain.
     waiting_until: Instant,
+    /// When it looks at the hands of workers.
+    look_at: Instant,
     dirty: Vec<ChannelId>,
     batch: Batch,
     ready: Vec<ChannelId>,
@@ -131,6 +133,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             responders: Responders::default(),
             deadline: Instant::ZERO,
             waiting_until: Instant::FAR_FUTURE,
+            look_at: Instant::FAR_FUTURE,
             dirty: Vec::new(),
             batch: Batch::default(),
             ready: Vec::new(),
@@ -230,14 +233,13 @@ impl<H: Host, M: Machine> Drop for Engine<H, M> {
 
 impl<H: Host, M: Machine> Core<H, M> {
     fn wake_at(&self) -> Instant {
-        self.deadline.min(self.waiting_until)
+        self.deadline.min(self.waiting_until).min(self.look_at)
     }
 
     fn drain(&mut self, wakers: &mut Vec<Waker>) {
         let now = self.host.now();
         self.check_wall(now);
         self.take_ready(now);
-        self.take_begun(now);
         let more = self.take_mailbox(now);
         if now >= self.deadline {
             self.handle(now, Input::Timeout);
@@ -355,20 +357,19 @@ impl<H: Host, M: Machine> Core<H, M> {
 
     // In: users.
 
-    /// Tells what handlers were called with, before what they answered.
-    fn take_begun(&mut self, now: Instant) {
-        let mut tokens = Vec::new();
-        self.run_queues.values().for_each(|queue| queue.take_begun(&mut tokens));
-        if !tokens.is_empty() {
-            self.handle(now, Input::Begun { tokens });
-        }
-    }
-
     /// True when more is left than one drain takes.
     fn take_mailbox(&mut self, now: Instant) -> bool {
         let mut batch = core::mem::take(&mut self.batch);
         let more = self.shared.take(now, COMMANDS_MAX, &mut batch);
         self.waiting_until = batch.deadline.unwrap_or(Instant::FAR_FUTURE);
+        // What handlers were called with is looked at after their answers, and told before them.
+        let mut tokens = Vec::new();
+        let again = self.shared.hands.look(now, &mut tokens, &mut batch.settled);
+        self.look_at = if again { now + LOOK_INTERVAL } else { Instant::FAR_FUTURE };
+        self.run_queues.values().for_each(|queue| queue.take_begun(&mut tokens));
+        if !tokens.is_empty() {
+            self.handle(now, Input::Begun { tokens });
+        }
         if !batch.settled.is_empty() {
             let answers = core::mem::take(&mut batch.settled);
             self.handle(now, Input::Settled { answers });
