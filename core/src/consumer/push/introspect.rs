@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use super::queue::{Fate, OwnedQueue};
 use super::{Fetch, PushConsumer};
 use crate::client::Shared;
-use crate::consumer::{ConsumerHealth, ConsumerStatistics, QueueHealth, Standing, TopicHealth};
+use crate::consumer::{ConsumerHealth, ConsumerStatistics, GoingBack, QueueHealth, Standing, TopicHealth};
 use crate::id::{ConsumerId, ProcessQueueId};
 use crate::message::MessageQueue;
 use crate::time::Instant;
@@ -76,6 +76,7 @@ impl PushConsumer {
             brokers: self.registered.keys().cloned().collect(),
             topics: topics.collect(),
             queues: self.by_queue.values().filter_map(|id| self.queue_health(now, *id)).collect(),
+            passed_over: self.report.last_passed_over.clone(),
             cached_bytes: self.cached_bytes,
             cached_bytes_max: self.config.cached_bytes_max,
         }
@@ -110,6 +111,11 @@ impl PushConsumer {
             in_hand,
             oldest_in_hand: oldest.map(|(begun, offset)| (offset, now.saturating_since(begun))),
             going_back: owned.count(|fate| matches!(fate, Fate::SendingBack(_) | Fate::Resting(_))),
+            refused_back: owned.refused.iter().next().map(|(offset, refused)| GoingBack {
+                offset: *offset,
+                refusals: refused.times,
+                cause: (&*refused.cause).into(),
+            }),
             failures: owned.failures,
             last_pull: since(owned.last_pull),
             last_consume: since(owned.last_consume),

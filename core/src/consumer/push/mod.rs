@@ -11,6 +11,7 @@
 //! an event, not for a tick: a settlement that makes room starts the next pull, a broker that is back
 //! is pulled from at once.
 
+mod blame;
 mod close;
 mod introspect;
 mod lost;

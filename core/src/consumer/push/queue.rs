@@ -1,11 +1,13 @@
 //! [`OwnedQueue`]: one stay of a queue with this member, and why it stands where it stands.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
 use super::PushConsumer;
+use super::send_back::Refused;
 use super::start::doubled;
 use crate::client::{Output, Shared};
 use crate::consumer::{ConsumeToken, ConsumerTimer, Full, ProcessQueue, PulledMessage};
@@ -74,6 +76,8 @@ impl fmt::Display for Pause {
 pub(super) struct OwnedQueue {
     pub(super) queue: Arc<MessageQueue>,
     pub(super) cache: ProcessQueue<Cached>,
+    /// Of the cached messages, those that nobody has taken back yet.
+    pub(super) refused: BTreeMap<i64, Refused>,
     pub(super) fetch: Fetch,
     /// Where the next pull begins, once that is known.
     pub(super) next_offset: Option<i64>,
@@ -102,8 +106,6 @@ pub(super) struct Cached {
     pub(super) hand_out: u32,
     /// When a handler was called with it, if one was since.
     pub(super) begun: Option<Instant>,
-    /// How often a broker has refused to take it back.
-    pub(super) refusals: u32,
 }
 
 impl Cached {
@@ -131,6 +133,7 @@ impl OwnedQueue {
         Self {
             queue,
             cache: ProcessQueue::default(),
+            refused: BTreeMap::new(),
             fetch: Fetch::Pausing(timer, Pause::NoAddress),
             next_offset: None,
             broker_id: MASTER_ID,

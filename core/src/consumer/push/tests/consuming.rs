@@ -252,7 +252,7 @@ fn a_record_that_nobody_can_read_does_not_hold_the_queue_for_ever() {
     for refusal in 1..=3 {
         if refusal < 3 {
             assert_eq!(world.queue(TOPIC, 0).committable, Some(1), "refused {refusal} times, it is kept");
-            world.pass(5_000);
+            world.pass(5_000 * refusal);
             let again = world.take();
             assert_eq!(offsets(&again), [1]);
             world.settle(again[0], Ack::DeadLetter);
@@ -271,14 +271,14 @@ fn an_unreadable_record_waits_for_a_broker_that_is_silent() {
         world.settle(token, ack);
     }
     for _ in 0..6 {
-        world.pass(10_000);
+        world.pass(40_000);
         for token in world.take() {
             world.settle(token, Ack::DeadLetter);
         }
         assert_eq!(world.queue(TOPIC, 0).committable, Some(1));
     }
     world.silent.clear();
-    world.pass(10_000);
+    world.pass(40_000);
     for token in world.take() {
         world.settle(token, Ack::DeadLetter);
     }

@@ -54,6 +54,10 @@ impl World {
             }
             RequestCode::SEND_MESSAGE_V2 => {
                 let header: SendMessageRequestHeaderV2<'_> = arrived.header();
+                let len = header.properties.as_ref().map_or(0, |properties| properties.len());
+                if len > self.properties_max {
+                    return self.answer(&arrived, ResponseCode::MESSAGE_ILLEGAL, &NoHeader, &[]);
+                }
                 let properties = Properties::parse(&header.properties.unwrap_or_default());
                 if let Some(id) = properties.get("ID") {
                     self.finish(&format!("ID\u{1}{id}\u{2}"));

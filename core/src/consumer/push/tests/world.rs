@@ -76,6 +76,10 @@ pub(super) struct World {
     pub(super) swallowed: Vec<Arrived>,
     pub(super) silent: BTreeSet<i32>,
     pub(super) refuse: BTreeMap<i32, ResponseCode>,
+    /// What brokers say to refuse.
+    pub(super) remark: &'static str,
+    /// Messages with more bytes of properties than this are refused.
+    pub(super) properties_max: usize,
     pub(super) down: BTreeSet<String>,
     /// Topic to brokers (name, address, queues).
     pub(super) routes: BTreeMap<String, Vec<(&'static str, &'static str, i32)>>,
@@ -122,6 +126,8 @@ impl World {
             swallowed: Vec::new(),
             silent: BTreeSet::new(),
             refuse: BTreeMap::new(),
+            remark: "scripted",
+            properties_max: usize::MAX,
             down: BTreeSet::new(),
             routes: BTreeMap::from([(TOPIC.into(), alloc::vec![("a", BROKER_A, queues)])]),
             logs: BTreeMap::new(),
@@ -315,7 +321,7 @@ impl World {
             return;
         }
         let head =
-            Head { code: code.0, opaque: to.command.opaque, flag: FLAG_RESPONSE, remark: Some("scripted") };
+            Head { code: code.0, opaque: to.command.opaque, flag: FLAG_RESPONSE, remark: Some(self.remark) };
         let mut out = BytesMut::new();
         Encoder::default().encode(&mut out, &head, header, &[], body.len());
         out.extend_from_slice(body);
