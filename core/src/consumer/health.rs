@@ -23,6 +23,10 @@ pub struct ConsumerHealth {
     pub topics: Vec<TopicHealth>,
     /// The queues that are owned, in order.
     pub queues: Vec<QueueHealth>,
+    /// Brokers that refuse to serve queues.
+    pub refusals: Vec<Refusal>,
+    /// Why queues can't be divided among the members now; what was owned stays so.
+    pub unbalanced: Option<Arc<str>>,
     /// The last messages that were skipped because no broker takes them back.
     pub passed_over: Vec<PassedOver>,
     /// Bytes that are cached of all queues.
@@ -78,6 +82,37 @@ pub struct QueueHealth {
     pub last_pull: Option<Duration>,
     /// The time since the last message was finished with.
     pub last_consume: Option<Duration>,
+}
+
+/// A broker that refuses to serve queues. They wait, and one of them asks for all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The broker's name.
+    pub broker: Arc<str>,
+    /// What the last refusal means.
+    pub why: Pause,
+    /// Its words, in 512 characters at most.
+    pub cause: Arc<str>,
+    /// For how long it has been refusing.
+    pub since: Duration,
+    /// Queues that wait.
+    pub queues: usize,
+    /// How often in a row it was asked again in vain.
+    pub asked: u32,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { broker, why, cause, since, queues, asked } = self;
+        let broker = broker.escape_debug();
+        write!(
+            f,
+            "broker {broker} refuses {queues} queues for {}, asked again {asked} times: ",
+            Seconds(*since)
+        )?;
+        write!(f, "{why} ({cause})")
+    }
 }
 
 /// A message that nobody has taken back yet.
@@ -166,6 +201,10 @@ impl fmt::Display for ConsumerHealth {
                 None => write!(f, "\n{}: no route, does the topic exist?", topic.escape_debug())?,
             }
         }
+        if let Some(cause) = &self.unbalanced {
+            write!(f, "\nqueues can't be divided: {cause}")?;
+        }
+        self.refusals.iter().try_for_each(|refusal| write!(f, "\n{refusal}"))?;
         self.queues.iter().try_for_each(|queue| write!(f, "\n  {queue}"))?;
         self.passed_over.iter().try_for_each(|message| write!(f, "\n  passed over: {message}"))
     }

@@ -13,6 +13,7 @@
 
 mod blame;
 mod close;
+mod gate;
 mod introspect;
 mod lost;
 mod offsets;
@@ -46,6 +47,7 @@ use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
 
 use close::Closing;
+use gate::Gates;
 use lost::LostBrokers;
 use queue::OwnedQueue;
 use rebalance::Rounds;
@@ -79,6 +81,9 @@ pub struct PushConsumer {
     late: u64,
     suspended: bool,
     lost: LostBrokers,
+    gates: Gates,
+    /// When routes were last asked for because queues were refused.
+    looked_up: BTreeMap<Arc<str>, Instant>,
     /// Armed while user code has messages.
     overdue_timer: Option<TimerId>,
     /// Bytes that are cached of all queues.
@@ -129,6 +134,8 @@ impl PushConsumer {
             late: 0,
             suspended: false,
             lost: LostBrokers::default(),
+            gates: Gates::default(),
+            looked_up: BTreeMap::new(),
             overdue_timer: None,
             cached_bytes: 0,
         })
@@ -171,6 +178,7 @@ impl PushConsumer {
             ConsumerTimer::Routes => self.look_for_routes(shared, now),
             ConsumerTimer::LostBrokers => self.look_for_lost(shared, now),
             ConsumerTimer::Heartbeat => self.heartbeat_again(shared, now),
+            ConsumerTimer::Refused => self.open_gates(shared, now),
             ConsumerTimer::Fetch(queue) => self.proceed(shared, now, queue),
             ConsumerTimer::Reoffer { queue, queue_offset } => self.reoffer(shared, now, queue, queue_offset),
             ConsumerTimer::ConsumeTimeout => self.look_for_overdue(shared, now),

@@ -148,7 +148,7 @@ fn an_error_is_never_taken_for_an_offset() {
     world.pass(10_000);
     assert!(world.requests(RequestCode::PULL_MESSAGE).is_empty());
     assert!(world.requests(RequestCode::UPDATE_CONSUMER_OFFSET).is_empty());
-    assert!(matches!(world.queue(TOPIC, 0).fetch, Fetch::Pausing(_, Pause::Refused)));
+    assert_eq!(world.queue(TOPIC, 0).fetch, Fetch::Gated(Pause::Refused));
     world.refuse.clear();
     world.pass(1_000);
     assert_eq!(offsets(&world.take()), [3, 4]);
@@ -343,17 +343,6 @@ fn a_broker_hears_of_the_group_before_it_is_asked_for_messages() {
             world.consumer().statistics().topics.iter().map(|topic| topic.1.pull_failures).sum::<u64>();
         assert_eq!(failures, 5 * (round + 1), "one for each queue and cut: {codes:?}");
     }
-}
-
-#[test]
-fn a_broker_that_sheds_load_is_asked_again_after_20_ms() {
-    let mut world = World::new();
-    world.refuse.insert(RequestCode::PULL_MESSAGE.0, ResponseCode::FLOW_CONTROL);
-    world.start();
-    let before = world.requests(RequestCode::PULL_MESSAGE).len();
-    world.pass(100);
-    let pulls = world.requests(RequestCode::PULL_MESSAGE).len() - before;
-    assert_eq!(pulls, 10, "five for each of two queues");
 }
 
 #[test]

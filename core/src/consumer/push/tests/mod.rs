@@ -9,6 +9,7 @@ mod looking;
 mod membership;
 mod overdue;
 mod peer;
+mod refusing;
 mod retrying;
 mod strategies;
 mod world;

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::world::{Arrived, BROKER_A, RETRY, World, at_commit_log_offset, records};
+use super::world::{Arrived, BROKER_A, RETRY, TOPIC, World, at_commit_log_offset, records};
 use crate::message::Properties;
 use crate::remoting::{
     BrokerData, ConsumerSendMsgBackRequestHeader, GetConsumerListByGroupResponseBody,
@@ -140,7 +140,11 @@ impl World {
         if !self.registered.contains(&arrived.address) {
             return self.answer(&arrived, ResponseCode::SUBSCRIPTION_NOT_EXIST, &NoHeader, &[]);
         }
+        if let Some(refusal) = self.refuse_queues.get(&queue_id).copied().filter(|_| topic == TOPIC) {
+            return self.answer(&arrived, refusal, &NoHeader, &[]);
+        }
         let impatient = self.impatient;
+        let suggested = i64::from(self.fickle) * (i64::from(arrived.command.opaque) % 2);
         let committing = first && header.sys_flag & 1 != 0;
         let commit_offset = header.commit_offset;
         if committing {
@@ -149,7 +153,7 @@ impl World {
         let log = self.log(&topic, queue_id);
         let (min, max) = (log.min, log.max());
         let answer = |next_begin_offset| PullMessageResponseHeader {
-            suggest_which_broker_id: 0,
+            suggest_which_broker_id: suggested,
             next_begin_offset,
             min_offset: min,
             max_offset: max,

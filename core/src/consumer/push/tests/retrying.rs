@@ -5,10 +5,10 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use core::time::Duration;
 
+use super::looking::health;
 use super::world::{BROKER_A, RETRY, TOPIC, World};
-use crate::client::{Command, Input, Outcome};
-use crate::consumer::{Ack, ConsumeToken, ConsumerHealth};
-use crate::id::{ConsumerId, GenerationalId, OperationId};
+use crate::client::Input;
+use crate::consumer::{Ack, ConsumeToken};
 use crate::message::{Properties, property};
 use crate::remoting::{
     ConsumerSendMsgBackRequestHeader, RequestCode, ResponseCode, SendMessageRequestHeaderV2,
@@ -174,16 +174,6 @@ fn answer_all(world: &mut World, first: Ack, seconds: usize) -> usize {
         world.pass(1_000);
     }
     deliveries
-}
-
-fn health(world: &mut World) -> ConsumerHealth {
-    let operation = OperationId::from_parts(9, 0);
-    world.outcomes.remove(&9);
-    world.input(Input::Command(Command::InspectConsumer { operation, consumer: ConsumerId(1) }));
-    match world.outcomes.remove(&9) {
-        Some(Outcome::Inspected(told)) => told.0,
-        other => panic!("unexpected {other:?}"),
-    }
 }
 
 #[test]

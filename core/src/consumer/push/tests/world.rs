@@ -76,6 +76,10 @@ pub(super) struct World {
     pub(super) swallowed: Vec<Arrived>,
     pub(super) silent: BTreeSet<i32>,
     pub(super) refuse: BTreeMap<i32, ResponseCode>,
+    /// Queues of the topic whose pulls are refused.
+    pub(super) refuse_queues: BTreeMap<i32, ResponseCode>,
+    /// Brokers suggest another broker with each answer.
+    pub(super) fickle: bool,
     /// What brokers say to refuse.
     pub(super) remark: &'static str,
     /// Messages with more bytes of properties than this are refused.
@@ -126,6 +130,8 @@ impl World {
             swallowed: Vec::new(),
             silent: BTreeSet::new(),
             refuse: BTreeMap::new(),
+            refuse_queues: BTreeMap::new(),
+            fickle: false,
             remark: "scripted",
             properties_max: usize::MAX,
             down: BTreeSet::new(),
