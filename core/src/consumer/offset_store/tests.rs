@@ -284,9 +284,8 @@ struct Model {
     /// What the broker has, as its answers say.
     broker: Option<i64>,
     released: Option<Instant>,
-    /// Stays so far, and that of the commit on its way.
-    stay: u32,
-    stay_under_way: u32,
+    /// The commit on its way is of a former stay.
+    former: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -344,10 +343,9 @@ impl Beside {
             assert_eq!(Some(offset), model.value, "not what was consumed of {queue}");
             if let Some(at) = model.released {
                 assert!(self.now <= at + RELEASE_COMMIT_MAX, "{queue} has another owner");
-                assert!(model.broker < Some(offset) || model.frozen, "{queue} told the same again");
+                assert_ne!(model.broker, Some(offset), "{queue} told the same again");
             }
             model.under_way.push(offset);
-            model.stay_under_way = model.stay;
         }
     }
 
@@ -355,8 +353,10 @@ impl Beside {
         let model = self.models.get_mut(&id).expect("known");
         let Some(offset) = model.under_way.pop() else { return };
         if end == Confirmed {
-            model.broker = Some(offset);
+            // A former stay that had come further is no reason to go back.
+            model.broker = if model.former { Some(offset).min(model.value) } else { Some(offset) };
         }
+        model.former = false;
         let due = self.store.end_commit(&of(id), offset, end, self.now);
         self.commit(due);
     }
@@ -367,16 +367,14 @@ impl Beside {
             Step::Load(id, offset) | Step::Begin(id, offset) => {
                 let model = self.models.entry(id).or_default();
                 // A consumer asks only when no commit is on its way, and once a stay; the store copes.
-                let stay = model.stay + 1;
                 let broker = if matches!(step, Step::Load(..)) { Some(offset) } else { None };
                 *model = Model {
                     value: Some(offset),
                     broker,
-                    stay,
                     under_way: core::mem::take(&mut model.under_way),
                     ..*model
                 };
-                (model.frozen, model.released) = (false, None);
+                (model.frozen, model.released, model.former) = (false, None, !model.under_way.is_empty());
                 match broker {
                     Some(_) => store.load(of(id), offset),
                     None => store.begin(of(id), offset),
@@ -395,7 +393,7 @@ impl Beside {
                 let Some(model) = self.models.get_mut(&id).filter(|model| model.released.is_none()) else {
                     return;
                 };
-                (model.value, model.frozen) = (Some(offset), true);
+                (model.value, model.frozen, model.former) = (Some(offset), true, false);
                 store.update_and_freeze(&of(id), offset);
             }
             Step::Thaw(id) => {

@@ -12,7 +12,9 @@
 //! is pulled from at once.
 
 mod bad_answer;
+mod blame;
 mod close;
+mod gate;
 mod introspect;
 mod lost;
 mod offset_moved;
@@ -51,6 +53,7 @@ use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
 
 use close::Closing;
+use gate::Gates;
 use lost::LostBrokers;
 use queue::OwnedQueue;
 use rebalance::Rounds;
@@ -87,6 +90,9 @@ pub struct PushConsumer {
     late: u64,
     suspended: bool,
     lost: LostBrokers,
+    gates: Gates,
+    /// When routes were last asked for because queues were refused.
+    looked_up: BTreeMap<Arc<str>, Instant>,
     /// Armed while user code has messages.
     overdue_timer: Option<TimerId>,
     /// Bytes that are cached of all queues.
@@ -138,6 +144,8 @@ impl PushConsumer {
             late: 0,
             suspended: false,
             lost: LostBrokers::default(),
+            gates: Gates::default(),
+            looked_up: BTreeMap::new(),
             overdue_timer: None,
             cached_bytes: 0,
         })
@@ -183,6 +191,7 @@ impl PushConsumer {
             ConsumerTimer::Routes => self.look_for_routes(shared, now),
             ConsumerTimer::LostBrokers => self.look_for_lost(shared, now),
             ConsumerTimer::Heartbeat => self.heartbeat_again(shared, now),
+            ConsumerTimer::Refused => self.open_gates(shared, now),
             ConsumerTimer::Fetch(queue) => self.proceed(shared, now, queue),
             ConsumerTimer::Reoffer { queue, queue_offset } => {
                 let queue = self.stay_of(queue, queue_offset);

@@ -77,7 +77,7 @@ impl Fixture {
     }
 }
 
-fn turn<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+fn turn<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
