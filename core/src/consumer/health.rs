@@ -25,6 +25,8 @@ pub struct ConsumerHealth {
     pub queues: Vec<QueueHealth>,
     /// Brokers that refuse to serve queues.
     pub refusals: Vec<Refusal>,
+    /// Brokers that refuse commits: messages since the last one come again after a restart.
+    pub commit_refusals: Vec<CommitRefusal>,
     /// Why queues can't be divided among the members now; what was owned stays so.
     pub unbalanced: Option<Arc<str>>,
     /// The last messages that were skipped because no broker takes them back.
@@ -119,6 +121,25 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// A broker that refuses commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommitRefusal {
+    /// The broker's name.
+    pub broker: Arc<str>,
+    /// Its words, in 512 characters at most.
+    pub cause: Arc<str>,
+    /// For how long it has been refusing.
+    pub since: Duration,
+}
+
+impl fmt::Display for CommitRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { broker, cause, since } = self;
+        write!(f, "broker {} refuses commits for {}: {cause}", broker.escape_debug(), Seconds(*since))
+    }
+}
+
 /// A message that nobody has taken back yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -209,6 +230,7 @@ impl fmt::Display for ConsumerHealth {
             write!(f, "\nqueues can't be divided: {cause}")?;
         }
         self.refusals.iter().try_for_each(|refusal| write!(f, "\n{refusal}"))?;
+        self.commit_refusals.iter().try_for_each(|refusal| write!(f, "\n{refusal}"))?;
         self.queues.iter().try_for_each(|queue| write!(f, "\n  {queue}"))?;
         self.passed_over.iter().try_for_each(|message| write!(f, "\n  passed over: {message}"))
     }

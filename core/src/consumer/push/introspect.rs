@@ -78,6 +78,7 @@ impl PushConsumer {
             topics: topics.collect(),
             queues: self.by_queue.values().filter_map(|id| self.queue_health(now, *id)).collect(),
             refusals: self.refusals(now),
+            commit_refusals: self.commit_refusals(now),
             unbalanced: self.unbalanced(),
             passed_over: self.report.last_passed_over.clone(),
             cached_bytes: self.cached_bytes,

@@ -84,6 +84,8 @@ pub struct PushConsumer {
     persist_timer: Option<TimerId>,
     /// Armed while commits wait for another's.
     first_commit_timer: Option<TimerId>,
+    /// Brokers that refuse commits: since when, and with what words.
+    commits_refused: BTreeMap<Arc<str>, (Instant, Arc<str>)>,
     /// Rounds of commits so far.
     persist_rounds: u32,
     report: CloseReport,
@@ -139,6 +141,7 @@ impl PushConsumer {
             offsets: OffsetStore::default(),
             persist_timer: None,
             first_commit_timer: None,
+            commits_refused: BTreeMap::new(),
             persist_rounds: 0,
             report: CloseReport::default(),
             late: 0,
