@@ -249,6 +249,14 @@ impl Remote {
         loop {
             while let Some(command) = self.decoder.next_frame().map_err(|error| self.unreadable(&error))? {
                 if command.is_response() {
+                    let (opaque, body_bytes) = (command.opaque, command.body.len());
+                    tracing::trace!(
+                        address = self.address,
+                        code = %command.response_code(),
+                        opaque,
+                        body_bytes,
+                        "answer received"
+                    );
                     return Ok(command);
                 }
             }
@@ -300,6 +308,7 @@ impl Remote {
 
     fn frame<'h, H: Header<'h>>(&mut self, code: RequestCode, header: &H) -> bytes::BytesMut {
         self.opaque += 1;
+        tracing::trace!(address = self.address, %code, opaque = self.opaque, body_bytes = 0, "request sent");
         let head = Head { code: code.0, opaque: self.opaque, ..Head::default() };
         let mut frame = bytes::BytesMut::new();
         Encoder::default().encode(&mut frame, &head, header, &[], 0);

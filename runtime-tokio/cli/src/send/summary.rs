@@ -113,10 +113,8 @@ impl Summary {
             output::line(&self.line(oneway))?;
         }
         if blank_lines > 0 && !self.json {
-            output::note(&format!(
-                "{} blank lines were left out: a message has a body",
-                output::grouped(blank_lines)
-            ));
+            let count = output::grouped(blank_lines);
+            output::note(&format!("blank lines that were left out, since a message has a body: {count}"));
         }
         if let Some((number, error)) = self.failure.take() {
             if single {
