@@ -460,8 +460,13 @@ fn a_start_that_a_search_has_found_is_not_committed_before_the_broker_has_shown_
     world.pass(1_000);
     let search = world.swallowed.pop().expect("a search");
     let offset = 1_000_000_000;
+    world.silent.insert(RequestCode::PULL_MESSAGE.0);
     world.answer(&search, ResponseCode::SUCCESS, &GetMaxOffsetResponseHeader { offset }, &[]);
-    world.pass(20_000);
+    world.pass(0);
+    world.pass(12_000);
+    assert!(commits(&world).is_empty(), "no pull was answered: {:?}", commits(&world));
+    world.silent.clear();
+    world.pass(40_000);
     assert!(commits(&world).iter().all(|commit| *commit <= 3), "{:?}", commits(&world));
     assert_eq!(world.log(TOPIC, 0).committed, Some(3));
 }
