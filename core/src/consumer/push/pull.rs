@@ -269,7 +269,7 @@ impl PushConsumer {
             }
             Pause::Refused => {
                 // Topic or queue may be gone: the route knows.
-                shared.look_up_route(now, &queue.topic, None);
+                shared.doubt_route(now, &queue.topic, None);
                 if let Some(owned) = self.owned.get_mut(id) {
                     owned.failures = owned.failures.saturating_add(1);
                     owned.broker_id = MASTER_ID;
@@ -288,7 +288,7 @@ impl PushConsumer {
         id: ProcessQueueId,
         topic: &Arc<str>,
     ) {
-        shared.look_up_route(now, topic, None);
+        shared.doubt_route(now, topic, None);
         self.back_off(shared, now, id, Pause::NoAddress);
     }
 }
