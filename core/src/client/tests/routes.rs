@@ -2,8 +2,11 @@
 
 use super::*;
 
+/// Name, address, queues.
+type Broker = (&'static str, &'static str, i32);
+
 /// A broker's new address, as of a process that came back on another port.
-const A_MOVED: (&str, &str, i32) = ("a", "10.0.0.1:20911", 2);
+const A_MOVED: Broker = ("a", "10.0.0.1:20911", 2);
 
 /// Servers that answer by themselves.
 #[derive(Default)]
@@ -19,7 +22,7 @@ struct Servers {
 }
 
 impl Servers {
-    fn knowing(topics: &[(&str, &[(&str, &str, i32)])]) -> Self {
+    fn knowing(topics: &[(&str, &[Broker])]) -> Self {
         let mut servers = Self::default();
         for (topic, brokers) in topics {
             servers.tell(topic, brokers);
@@ -27,7 +30,7 @@ impl Servers {
         servers
     }
 
-    fn tell(&mut self, topic: &str, brokers: &[(&str, &str, i32)]) {
+    fn tell(&mut self, topic: &str, brokers: &[Broker]) {
         self.routes.insert(topic.to_string(), route(brokers).encode().to_vec());
     }
 
