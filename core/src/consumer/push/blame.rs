@@ -81,7 +81,7 @@ mod tests {
             let cause = Cause::Answered { code: ResponseCode(code), remark: remark.into() };
             assert_eq!(Blame::of(&cause), blame, "{code} {remark}");
         }
-        for cause in [Cause::Timeout, Cause::NoRoute, Cause::NoAddress] {
+        for cause in [Cause::Timeout, Cause::NoQueue, Cause::NoAddress] {
             assert_eq!(Blame::of(&cause), Blame::Broker, "{cause}");
         }
     }

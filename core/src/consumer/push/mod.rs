@@ -93,8 +93,6 @@ pub struct PushConsumer {
     suspended: bool,
     lost: LostBrokers,
     gates: Gates,
-    /// When routes were last asked for because queues were refused.
-    looked_up: BTreeMap<Arc<str>, Instant>,
     /// Armed while user code has messages.
     overdue_timer: Option<TimerId>,
     /// Bytes that are cached of all queues.
@@ -148,7 +146,6 @@ impl PushConsumer {
             suspended: false,
             lost: LostBrokers::default(),
             gates: Gates::default(),
-            looked_up: BTreeMap::new(),
             overdue_timer: None,
             cached_bytes: 0,
         })

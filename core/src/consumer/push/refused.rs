@@ -16,8 +16,6 @@ use crate::time::Instant;
 /// The first pause after a broker shed load; each further one is twice as long. Java:
 /// `PULL_TIME_DELAY_MILLS_WHEN_BROKER_FLOW_CONTROL`, which does not grow.
 const FLOW_CONTROL_DELAY: Duration = Duration::from_millis(20);
-/// A topic's route is asked for at most so often because its queues are refused or have no address.
-const LOOK_UP_PAUSE: Duration = Duration::from_secs(1);
 
 impl PushConsumer {
     /// A pull brought nothing that could be taken for an answer.
@@ -65,21 +63,13 @@ impl PushConsumer {
 
     /// Who may know better after a refusal: the route where a queue should be, and the broker, with a
     /// heartbeat, who its members are.
-    pub(super) fn ask_around(&mut self, shared: &mut Shared, now: Instant, why: Pause, topic: &Arc<str>) {
+    pub(super) fn ask_around(&self, shared: &mut Shared, now: Instant, why: Pause, topic: &Arc<str>) {
         match why {
             Pause::NotRegistered | Pause::NoGroup => shared.heartbeat_soon(now),
             Pause::NoTopic | Pause::NoQueue | Pause::Forbidden | Pause::Refused | Pause::NoAddress => {
-                self.look_up_paced(shared, now, topic);
+                shared.doubt_route(now, topic, None);
             }
             _ => {}
-        }
-    }
-
-    fn look_up_paced(&mut self, shared: &mut Shared, now: Instant, topic: &Arc<str>) {
-        let last = self.looked_up.get(topic);
-        if last.is_none_or(|last| now.saturating_since(*last) >= LOOK_UP_PAUSE) {
-            self.looked_up.insert(topic.clone(), now);
-            shared.look_up_route(now, topic, None);
         }
     }
 

@@ -130,7 +130,7 @@ impl PushConsumer {
         let target = self.retry_target(shared, &owned.queue);
         let Ok(message) = cached.message.decode() else { return self.rest(shared, now, id, offset) };
         let Some((address, queue_id)) = target else {
-            return self.not_sent_anew(shared, now, id, offset, &Cause::NoRoute);
+            return self.not_sent_anew(shared, now, id, offset, &Cause::NoQueue);
         };
         let topic = real_topic(owned, &cached.message, &self.retry_topic);
         let times = message.reconsume_times.saturating_add(1);
