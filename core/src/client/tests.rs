@@ -2,6 +2,8 @@
 
 mod asking;
 mod batch;
+mod go_away;
+mod heartbeats;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};

@@ -60,8 +60,6 @@ pub enum ConsumerTimer {
     Routes,
     /// Look for brokers that were lost.
     LostBrokers,
-    /// Let brokers hear of the group, which none has yet.
-    Heartbeat,
     /// Go on fetching from a queue.
     Fetch(ProcessQueueId),
     /// Offer a message again that could not be sent back.

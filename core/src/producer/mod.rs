@@ -22,11 +22,12 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::client::{Output, Shared};
+use crate::client::{Output, Shared, TimerKey};
 use crate::config::ProducerConfig;
 use crate::id::{Arena, OperationId, ProducerId, SendId};
 use crate::latency::LatencyFaultTolerance;
 use crate::time::Instant;
+use crate::timer::TimerId;
 
 pub use batch::BatchOrder;
 pub use publish_info::TopicPublishInfo;
@@ -56,6 +57,8 @@ struct Producer {
 #[derive(Clone, Copy, Debug)]
 struct Closing {
     operation: Option<OperationId>,
+    /// Armed while sends are under way.
+    timer: Option<TimerId>,
 }
 
 impl Producers {
@@ -109,11 +112,12 @@ impl Producers {
         if state.closing.is_some() {
             return shared.complete_done(operation);
         }
-        state.closing = Some(Closing { operation });
-        if state.under_way == 0 {
-            return self.forget(shared, now, producer);
+        let busy = state.under_way > 0;
+        let timer = busy.then(|| shared.arm(deadline, TimerKey::ProducerClose(producer)));
+        state.closing = Some(Closing { operation, timer });
+        if !busy {
+            self.forget(shared, now, producer);
         }
-        shared.arm(deadline, crate::client::TimerKey::ProducerClose(producer));
     }
 
     /// As [`close`](Self::close), for all of them.
@@ -144,6 +148,9 @@ impl Producers {
 
     fn forget(&mut self, shared: &mut Shared, now: Instant, producer: ProducerId) {
         let Some(state) = self.table.remove(&producer) else { return };
+        if let Some(timer) = state.closing.and_then(|closing| closing.timer) {
+            shared.cancel(timer);
+        }
         let group = &state.config.group;
         if !self.table.values().any(|other| other.config.group == *group) {
             shared.unregister_producer(now, group);

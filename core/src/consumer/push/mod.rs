@@ -164,7 +164,6 @@ impl PushConsumer {
             ConsumerTimer::PersistOffsets => self.persist_offsets(shared, now),
             ConsumerTimer::Routes => self.look_for_routes(shared, now),
             ConsumerTimer::LostBrokers => self.look_for_lost(shared, now),
-            ConsumerTimer::Heartbeat => self.heartbeat_again(shared, now),
             ConsumerTimer::Fetch(queue) => self.proceed(shared, now, queue),
             ConsumerTimer::Reoffer { queue, queue_offset } => self.reoffer(shared, now, queue, queue_offset),
             ConsumerTimer::ConsumeTimeout => self.look_for_overdue(shared, now),

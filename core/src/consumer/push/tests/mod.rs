@@ -4,6 +4,7 @@ mod bounds;
 mod chaos;
 mod consuming;
 mod ending;
+mod go_away;
 mod looking;
 mod membership;
 mod overdue;
