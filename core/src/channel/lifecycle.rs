@@ -230,13 +230,18 @@ impl<P: Clone> Channels<P> {
     fn end(&mut self, now: Instant, id: ChannelId, cause: &Cause) {
         if let Some(channel) = self.arena.get(id).filter(|channel| !channel.received_any) {
             let address = channel.address.clone();
-            if self.back_off.len() >= BACK_OFFS_MAX {
-                self.back_off.retain(|_, back_off| now < back_off.until);
-            }
-            let back_off = self.back_off.entry(address).or_insert_with(|| BackOff::new(cause.clone()));
-            back_off.failed(now, cause.clone(), self.limits.delay_min, self.limits.delay_max);
+            self.leave_alone(now, &address, cause);
         }
         self.finish(id, cause);
+    }
+
+    /// Counts a failure against `address`, which gets a pause for it.
+    pub(super) fn leave_alone(&mut self, now: Instant, address: &Arc<str>, cause: &Cause) {
+        if self.back_off.len() >= BACK_OFFS_MAX {
+            self.back_off.retain(|_, back_off| now < back_off.until);
+        }
+        let back_off = self.back_off.entry(address.clone()).or_insert_with(|| BackOff::new(cause.clone()));
+        back_off.failed(now, cause.clone(), self.limits.delay_min, self.limits.delay_max);
     }
 
     fn finish(&mut self, id: ChannelId, cause: &Cause) {

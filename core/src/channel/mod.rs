@@ -13,6 +13,7 @@
 //! never to have left. The Java client has no back-off and closes a connection after any timeout; here
 //! a connection is given up when nothing at all came for as long as a request may take.
 
+mod again;
 mod backoff;
 mod frames;
 mod lifecycle;
@@ -81,6 +82,16 @@ pub enum ChannelEvent<P> {
         address: Arc<str>,
         /// What.
         command: RemotingCommand,
+    },
+    /// The peer has not executed a send and wants it on another connection: whoever made it makes it once
+    /// more, by `send_again`.
+    Again {
+        /// What it was for.
+        purpose: P,
+        /// Whom it is for.
+        address: Arc<str>,
+        /// The time that it was given.
+        deadline: Instant,
     },
     /// A connection came up.
     Connected {
@@ -208,6 +219,12 @@ impl<P: Clone> Channels<P> {
     /// Whether requests to `address` can go out at once.
     pub fn is_open(&self, address: &str) -> bool {
         self.by_address.get(address).and_then(|id| self.arena.get(*id)).is_some_and(Channel::is_open)
+    }
+
+    /// Whether a request of this kind waits for its answer on the connection that is current.
+    pub fn awaits(&self, address: &str, kind: impl Fn(&P) -> bool) -> bool {
+        let channel = self.by_address.get(address).and_then(|id| self.arena.get(*id));
+        channel.is_some_and(|channel| channel.pending.any(kind))
     }
 
     /// Why the last attempt to reach `address` failed, if it did and none has worked since.

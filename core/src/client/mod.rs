@@ -238,6 +238,11 @@ impl Client {
                     self.producers.handle_written(&mut self.shared, now, send);
                 }
             }
+            ChannelEvent::Again { purpose, address, deadline } => {
+                if let Purpose::Send(send) = purpose {
+                    self.producers.send_again(&mut self.shared, now, send, (&address, deadline));
+                }
+            }
             ChannelEvent::Request { channel, address, command } => {
                 self.handle_peer_request(now, channel, &address, &command);
             }
@@ -255,12 +260,12 @@ impl Client {
             }
             Purpose::Route(topic) => self.handle_route_reply(now, &topic, reply),
             Purpose::Heartbeat(address, newest) => {
-                let heard = heartbeat::handle_reply(shared, &address, &reply);
+                let heard = heartbeat::handle_reply(shared, now, &address, &reply);
                 if heard.ok {
                     consumers.handle_broker_connected(shared, now, &address, newest);
                 }
-                if let Some(ok) = heard.round {
-                    consumers.handle_heartbeat_done(shared, now, ok);
+                if heard.round_over {
+                    heartbeat::round_over(shared, now, consumers);
                 }
                 for group in heard.left.iter().filter(|group| !consumers.has_group(group)) {
                     shared.unregister_consumer(now, &address, group);
@@ -320,8 +325,8 @@ impl Client {
             TimerKey::PollRoutes => self.poll_routes(now),
             TimerKey::Doubts => self.ask_doubted(now),
             TimerKey::Heartbeat => {
-                if let Some(ok) = heartbeat::send_round(shared, now, producers, consumers) {
-                    consumers.handle_heartbeat_done(shared, now, ok);
+                if heartbeat::handle_timer(shared, now, producers, consumers) {
+                    heartbeat::round_over(shared, now, consumers);
                 }
             }
             TimerKey::Send(send) => producers.handle_timer(shared, now, send),

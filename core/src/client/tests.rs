@@ -3,6 +3,8 @@
 mod asking;
 mod batch;
 mod closing;
+mod go_away;
+mod heartbeats;
 mod routes;
 
 use alloc::collections::{BTreeMap, VecDeque};

@@ -113,6 +113,10 @@ pub(super) struct World {
     pub(super) remark: &'static str,
     /// Messages with more bytes of properties than this are refused.
     pub(super) properties_max: usize,
+    /// How many more requests with a code are answered with GO_AWAY.
+    pub(super) go_away: BTreeMap<i32, usize>,
+    /// Those that were.
+    pub(super) sent_away: Vec<Arrived>,
     pub(super) down: BTreeSet<String>,
     /// Topic to brokers (name, address, queues).
     pub(super) routes: BTreeMap<String, Vec<(&'static str, &'static str, i32)>>,
@@ -166,6 +170,8 @@ impl World {
             fickle: false,
             remark: "scripted",
             properties_max: usize::MAX,
+            go_away: BTreeMap::new(),
+            sent_away: Vec::new(),
             down: BTreeSet::new(),
             routes: BTreeMap::from([(TOPIC.into(), alloc::vec![("a", BROKER_A, queues)])]),
             logs: BTreeMap::new(),
@@ -351,7 +357,11 @@ impl World {
             let arrived = Arrived { at: self.now, channel, address: address.clone(), command };
             self.seen.push(arrived.clone());
             let code = arrived.command.code;
-            if self.silent.contains(&code) {
+            if let Some(left) = self.go_away.get_mut(&code).filter(|left| **left > 0) {
+                *left -= 1;
+                self.sent_away.push(arrived.clone());
+                self.answer(&arrived, ResponseCode::GO_AWAY, &NoHeader, &[]);
+            } else if self.silent.contains(&code) {
                 self.swallowed.push(arrived);
             } else if let Some(refusal) = self.refuse.get(&code).copied() {
                 self.answer(&arrived, refusal, &NoHeader, &[]);
