@@ -42,6 +42,8 @@ pub enum Purpose {
     Consumer(ConsumerId, ConsumerRequest),
     /// A last word whose answer changes nothing.
     Farewell,
+    /// Whether a name server is still there; any answer says so.
+    Presence,
 }
 
 /// Why to wake.
@@ -264,6 +266,17 @@ impl Shared {
         let servers = u32::try_from(self.name_servers.len()).unwrap_or(u32::MAX);
         let deadline = now + self.config.request_timeout / servers.saturating_add(1);
         self.channels.request(now, &address, &header, Bytes::new(), deadline, Purpose::Route(topic.clone()));
+    }
+
+    /// Asks a name server that owes an answer for the route that new topics begin with.
+    pub(super) fn ask_for_presence(&mut self, now: Instant, address: &Arc<str>) {
+        let header = GetRouteInfoRequestHeader {
+            topic: names::AUTO_CREATE_TOPIC.into(),
+            accept_standard_json_only: Some(true),
+            ..GetRouteInfoRequestHeader::default()
+        };
+        let deadline = now + self.config.request_timeout;
+        self.channels.request(now, address, &header, Bytes::new(), deadline, Purpose::Presence);
     }
 
     pub(crate) fn end_lookup(&mut self, topic: &Arc<str>, outcome: RouteOutcome) {

@@ -4,6 +4,7 @@ mod asking;
 mod batch;
 mod go_away;
 mod heartbeats;
+mod silence;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};

@@ -28,6 +28,12 @@ impl NameServers {
         &self.addresses[self.chosen]
     }
 
+    /// Whether it is one of them.
+    #[must_use]
+    pub fn contains(&self, address: &str) -> bool {
+        self.addresses.iter().any(|known| &**known == address)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
