@@ -143,8 +143,13 @@ pub enum Cause {
     #[error("no answer within the time allowed")]
     Timeout,
     /// The name servers know no route for the topic.
-    #[error("no name server has a route for it")]
-    NoRoute,
+    #[error("no name server has a route for it: {}", who_said_so(said_by, unheard))]
+    NoRoute {
+        /// The name servers that said so, separated by `;`.
+        said_by: Arc<str>,
+        /// Those that did not answer, separated by `;`; empty when all did.
+        unheard: Arc<str>,
+    },
     /// The route has no queue that can be used.
     #[error("its route has no queue that can be written")]
     NoQueue,
@@ -171,6 +176,12 @@ pub enum Cause {
         /// Its words.
         remark: Box<str>,
     },
+    /// What is asked as a name server does not know requests for routes. Brokers answer so.
+    #[error("{address} is no name server: it does not know requests for routes, as a broker doesn't")]
+    NotNameServer {
+        /// Its address.
+        address: Arc<str>,
+    },
     /// The answer made no sense.
     #[error("its answer can't be read: {}", Brief(reason))]
     BadAnswer {
@@ -180,6 +191,12 @@ pub enum Cause {
     /// The client is being closed.
     #[error("the client is closing")]
     Closing,
+    /// The client broke one of its own rules and stopped.
+    #[error("bug in the client, which has stopped: {reason}; please report this text")]
+    Stopped {
+        /// The rule.
+        reason: Arc<str>,
+    },
 }
 
 impl Cause {
@@ -189,7 +206,13 @@ impl Cause {
         Some(match self {
             Self::Resolve { .. } => "check the host name and the resolver of this machine",
             Self::Connect { .. } => "check that the server runs, that the address is right, and firewalls",
-            Self::NoRoute => "create the topic, or let the broker create it: autoCreateTopicEnable=true",
+            Self::NotNameServer { .. } => {
+                "give the address of a name server, which listens on port 9876 by default; a broker's setting \
+                 namesrvAddr says which one it has"
+            }
+            Self::NoRoute { .. } => {
+                "create the topic, or let the broker create it: autoCreateTopicEnable=true"
+            }
             Self::NoQueue => "check the topic's permission and that its brokers are up",
             Self::NoAddress => "the broker's master is down or not registered",
             Self::Timeout => "the peer is slow or frozen; a larger timeout or more attempts may help",
@@ -197,6 +220,13 @@ impl Cause {
             Self::Answered { code, .. } => return answered_hint(*code),
             _ => return None,
         })
+    }
+}
+
+fn who_said_so(said_by: &str, unheard: &str) -> String {
+    match unheard {
+        "" => alloc::format!("{said_by} says so"),
+        _ => alloc::format!("{said_by} says so, {unheard} was not heard"),
     }
 }
 
@@ -218,7 +248,10 @@ fn answered_hint(code: ResponseCode) -> Option<&'static str> {
 #[non_exhaustive]
 pub enum UsageError {
     /// No name server was given.
-    #[error("no name server given: pass \"host:port\", several separated by \";\", or set ROCKETMQ_NAMESRV")]
+    #[error(
+        "no name server given: pass \"host:port\", several separated by \";\", or set ROCKETMQ_NAMESRV or \
+         NAMESRV_ADDR"
+    )]
     NoNameServer,
     /// An address is not `host:port`.
     #[error("name server address {address:?} is not host:port, e.g. 127.0.0.1:9876")]

@@ -2,8 +2,10 @@
 
 mod asking;
 mod batch;
+mod closing;
 mod go_away;
 mod heartbeats;
+mod routes;
 mod silence;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -46,6 +48,8 @@ struct World {
     outcomes: Vec<(u32, Outcome)>,
     asked: Vec<(AskToken, Owner, Question)>,
     refused: Vec<String>,
+    /// Connections to these neither come up nor fail.
+    deaf: Vec<String>,
     /// Nobody says that sockets took anything.
     frozen: bool,
     operations: u32,
@@ -67,6 +71,7 @@ impl World {
             outcomes: Vec::new(),
             asked: Vec::new(),
             refused: Vec::new(),
+            deaf: Vec::new(),
             frozen: false,
             operations: 0,
         }
@@ -110,6 +115,9 @@ impl World {
 
     fn connect(&mut self, channel: ChannelId, address: SocketAddr) {
         let address = address.to_string();
+        if self.deaf.contains(&address) {
+            return;
+        }
         let input = if self.refused.contains(&address) {
             Input::Closed { channel, reason: "refused".into() }
         } else {
@@ -147,6 +155,11 @@ impl World {
             assert_eq!(arrived.command.code, RequestCode::HEART_BEAT.0, "unexpected {:?}", arrived.command);
             self.answer(&arrived, ResponseCode::SUCCESS);
         }
+    }
+
+    /// Routes that are asked for again because a broker can't be reached stay unanswered.
+    fn leave_routes(&mut self) {
+        self.arrived.retain(|arrived| arrived.command.code != RequestCode::GET_ROUTEINFO_BY_TOPIC.0);
     }
 
     fn quiet(&mut self) -> bool {
@@ -338,9 +351,31 @@ fn a_topic_that_nobody_knows_is_not_sent_and_says_what_to_do() {
         world.answer(&lookup, ResponseCode::TOPIC_NOT_EXIST);
     }
     let error = world.error();
-    assert!(matches!(&error, Error::NotSent(failure) if failure.cause == Cause::NoRoute), "{error}");
+    assert!(
+        matches!(&error, Error::NotSent(failure) if matches!(failure.cause, Cause::NoRoute { .. })),
+        "{error}"
+    );
     let text = error.to_string();
     assert!(text.contains("topic T") && text.contains("autoCreateTopicEnable"), "{text}");
+}
+
+#[test]
+fn a_broker_given_as_name_server_is_called_one() {
+    let mut world = World::with_producer(producer());
+    world.send();
+    for _ in 0..100 {
+        if !world.outcomes.is_empty() {
+            break;
+        }
+        while let Some(request) = world.arrived.pop_front() {
+            world.answer(&request, ResponseCode::REQUEST_CODE_NOT_SUPPORTED);
+        }
+        world.pass(100);
+    }
+    let error = world.error().to_string();
+    for word in [NAME_SERVER, "is no name server", "namesrvAddr"] {
+        assert!(error.contains(word), "{error}");
+    }
 }
 
 #[test]
@@ -440,11 +475,13 @@ fn a_single_broker_that_restarts_within_the_budget_is_met_by_a_later_attempt() {
     world.refused.push(A.1.to_string());
     world.send();
     world.route(&[A]);
+    world.leave_routes();
     assert!(world.quiet());
     world.pass(900);
     assert!(world.outcomes.is_empty(), "not given up while there is time");
     world.refused.clear();
     world.pass(200);
+    world.leave_routes();
     let send = world.next(RequestCode::SEND_MESSAGE_V2);
     world.stored(&send, 0);
     assert!(matches!(world.outcome(), Some(Outcome::Sent(_))));
@@ -636,6 +673,7 @@ fn two_brokers_that_restart_together_are_met_by_a_later_attempt() {
     assert!(world.outcomes.is_empty(), "attempts are not burned at once");
     world.refused.clear();
     world.pass(1_000);
+    world.leave_routes();
     let send = world.next(RequestCode::SEND_MESSAGE_V2);
     world.stored(&send, 0);
     assert!(matches!(world.outcome(), Some(Outcome::Sent(_))));

@@ -107,6 +107,8 @@ pub struct TopicStatistics {
     pub filtered: u64,
     /// Records that can't be read.
     pub undecodable: u64,
+    /// Answers to pulls, and records in them, that can't be true: left out, and never committed.
+    pub bad_answers: u64,
     /// Messages that handlers dealt with. Java: `CONSUME_OK_TPS`.
     pub consumed: u64,
     /// Messages that handlers want again later, panics included, or put into the dead letters.
@@ -120,6 +122,8 @@ pub struct TopicStatistics {
     pub sent_back: u64,
     /// Of these, the ones that were sent anew because their broker did not take them back.
     pub sent_anew: u64,
+    /// Messages that no broker takes back, so that they were skipped.
+    pub passed_over: u64,
     /// Messages that could not be sent back or were handed back, and were offered here once more.
     pub offered_again: u64,
     /// Commits that a broker confirmed.
@@ -186,7 +190,9 @@ impl fmt::Display for ConsumerStatistics {
                 (of.timed_out, "timed out"),
                 (of.sent_back, "sent back"),
                 (of.offered_again, "offered again"),
+                (of.passed_over, "passed over"),
                 (of.undecodable, "undecodable"),
+                (of.bad_answers, "bad answers"),
                 (of.pull_failures, "pulls failed"),
                 (of.commit_failures, "commits failed"),
             ] {

@@ -86,6 +86,8 @@ pub(super) struct Send {
     /// Why the last attempt or look-up failed.
     last_cause: Option<Box<Cause>>,
     earlier: Option<Box<Outcome>>,
+    /// Its attempt waits for a connection that will not come up any more.
+    unsent: bool,
     state: State,
 }
 
@@ -154,6 +156,7 @@ impl Producers {
             maybe_stored: false,
             last_cause: None,
             earlier: None,
+            unsent: false,
             state: State::Sending,
         });
         self.attempt(shared, now, id);
@@ -175,8 +178,11 @@ impl Producers {
             send.state = State::Sending;
             match outcome {
                 RouteOutcome::Known { .. } => self.attempt(shared, now, id),
-                RouteOutcome::NoRoute => self.give_up(shared, now, id, Cause::NoRoute),
-                RouteOutcome::Failed(cause) => {
+                RouteOutcome::NoRoute(cause @ Cause::NoRoute { unheard, .. }) if unheard.is_empty() => {
+                    self.give_up(shared, now, id, cause.clone());
+                }
+                // A server that was not heard may know it.
+                RouteOutcome::NoRoute(cause) | RouteOutcome::Failed(cause) => {
                     send.last_cause = Some(Box::new(cause.clone()));
                     self.pause(shared, now, id, LOOKUP_PAUSE);
                 }
@@ -237,10 +243,17 @@ impl Producers {
         }
     }
 
+    /// The attempt that is under way will never leave.
+    pub(super) fn not_sent(&mut self, id: SendId) {
+        if let Some(send) = self.sends.get_mut(id) {
+            send.unsent = true;
+        }
+    }
+
     /// Ends a send without success, with the most that is known.
     pub(super) fn give_up(&mut self, shared: &mut Shared, now: Instant, id: SendId, cause: Cause) {
         let Some(send) = self.sends.get_mut(id) else { return };
-        if send.is_under_way() && send.attempts > 0 && cause == Cause::Closing {
+        if send.is_under_way() && send.attempts > 0 && cause == Cause::Closing && !send.unsent {
             send.maybe_stored = true;
         }
         if let Some(outcome) = send.earlier.take() {
@@ -293,7 +306,6 @@ impl Producers {
         let Some(address) = shared.routes.master(&queue.broker_name).cloned() else {
             send.queue = Some(queue);
             send.attempts += 1;
-            shared.look_up_route(now, &send.order.message.topic.clone(), None);
             return self.failed(shared, now, id, (false, true), Cause::NoAddress);
         };
         let another = info.has_broker_besides(&queue.broker_name);
@@ -436,6 +448,9 @@ impl Producers {
             return self.give_up(shared, now, id, cause);
         }
         let topic = &send.order.message.topic;
+        if matches!(cause, Cause::Connect { .. } | Cause::Resolve { .. } | Cause::NoAddress) {
+            shared.doubt_route(now, topic, Some(producer.config.default_topic_queue_nums));
+        }
         let broker = send.queue.as_ref().map_or("", |queue| &*queue.broker_name);
         let reachable = |queue: &MessageQueue| {
             let address = shared.routes.master(&queue.broker_name);

@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::BytesMut;
 use rocketmq_client_core::message::{StoredMessage, StoredMessages};
 use rocketmq_client_core::remoting::{
-    CreateTopicRequestHeader, Encoder, FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupRequestHeader,
-    GetConsumerListByGroupResponseBody, GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader,
-    GetRouteInfoRequestHeader, Head, PullMessageRequestHeader, QueryConsumerOffsetRequestHeader,
-    QueryConsumerOffsetResponseHeader, RemotingCommand, RequestHeader, ResponseCode,
-    SendMessageRequestHeaderV2, TopicRouteData,
+    CreateTopicRequestHeader, DeleteTopicFromNamesrvRequestHeader, DeleteTopicRequestHeader, Encoder,
+    FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupRequestHeader, GetConsumerListByGroupResponseBody,
+    GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, GetRouteInfoRequestHeader, Head, Header,
+    HeartbeatData, NoHeader, PullMessageRequestHeader, QueryConsumerOffsetRequestHeader,
+    QueryConsumerOffsetResponseHeader, RemotingCommand, RequestCode, RequestHeader, ResetOffsetRequestHeader,
+    ResponseCode, SendMessageRequestHeaderV2, TopicRouteData,
 };
 
 use rocketmq_sim::Ctx;
@@ -117,6 +118,42 @@ impl Admin {
         }
     }
 
+    /// Lets a group begin again on all queues of a topic, forward too, at the first message that was stored
+    /// then or later; -1 is their end.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn reset(&self, group: &str, topic: &str, timestamp: i64) -> Verdict {
+        let header = ResetOffsetRequestHeader {
+            group: group.into(),
+            topic: topic.into(),
+            timestamp,
+            is_force: true,
+            ..Default::default()
+        };
+        let code = RequestCode::INVOKE_BROKER_TO_RESET_OFFSET;
+        let answer = ask_code(&self.broker()?.1, code, &header, &[])?;
+        match answer.response_code() {
+            ResponseCode::SUCCESS => Ok(()),
+            _ => Err(refused("a reset", &answer)),
+        }
+    }
+
+    /// Deletes a topic, its messages and its route.
+    ///
+    /// # Errors
+    /// Broker or name server refuse.
+    pub fn delete_topic(&self, topic: &str) -> Verdict {
+        let header = DeleteTopicRequestHeader { topic: topic.into(), ..Default::default() };
+        self.ask_broker("the topic's end", &header)?;
+        let header = DeleteTopicFromNamesrvRequestHeader { topic: topic.into(), ..Default::default() };
+        let answer = ask(&self.name_server, &header)?;
+        match answer.response_code() {
+            ResponseCode::SUCCESS => Ok(()),
+            _ => Err(refused("the route's end", &answer)),
+        }
+    }
+
     /// How many members a group has, by the broker's word.
     ///
     /// # Errors
@@ -132,6 +169,25 @@ impl Admin {
             // So a broker says that the group has no member.
             _ => Ok(0),
         }
+    }
+
+    /// Waits until the broker has taken up all heartbeats that have reached it: it takes them up in turn, so
+    /// one that comes later is answered later. With some threads of its own the last but one may still be in
+    /// work then, hence two.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn await_heartbeats(&self) -> Verdict {
+        let (_, address) = self.broker()?;
+        let client_id = "conformance-admin".into();
+        let body = HeartbeatData { client_id, ..Default::default() }.encode();
+        for _ in 0..2 {
+            let answer = ask_code(&address, RequestCode::HEART_BEAT, &NoHeader, &body)?;
+            if answer.response_code() != ResponseCode::SUCCESS {
+                return Err(refused("a heartbeat", &answer));
+            }
+        }
+        Ok(())
     }
 
     /// All messages of a topic, queue by queue; nothing for a topic that does not exist.
@@ -216,8 +272,18 @@ fn ask<'a, H: RequestHeader<'a>>(address: &str, header: &H) -> Verdict<RemotingC
 }
 
 fn ask_with<'a, H: RequestHeader<'a>>(address: &str, header: &H, body: &[u8]) -> Verdict<RemotingCommand> {
+    ask_code(address, H::CODE, header, body)
+}
+
+/// Some codes share a header.
+fn ask_code<'a, H: Header<'a>>(
+    address: &str,
+    code: RequestCode,
+    header: &H,
+    body: &[u8],
+) -> Verdict<RemotingCommand> {
     let mut request = BytesMut::new();
-    let head = Head { code: H::CODE.0, opaque: 1, flag: 0, remark: None };
+    let head = Head { code: code.0, opaque: 1, flag: 0, remark: None };
     Encoder::default().encode(&mut request, &head, header, &[], body.len());
     request.extend_from_slice(body);
     match simulated::world() {

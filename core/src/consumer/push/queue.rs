@@ -1,23 +1,30 @@
 //! [`OwnedQueue`]: one stay of a queue with this member, and why it stands where it stands.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::PushConsumer;
+use super::place::Question;
+use super::restart::Moved;
+use super::send_back::Refused;
 use super::start::doubled;
+use super::{BadAnswer, PushConsumer};
 use crate::client::{Output, Shared};
 use crate::consumer::{ConsumeToken, ConsumerTimer, Full, ProcessQueue, PulledMessage};
 use crate::id::ProcessQueueId;
 use crate::message::MessageQueue;
 use crate::route::MASTER_ID;
-use crate::time::Instant;
+use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
 
 /// The first pause after a broker could not be asked; doubles up to
 /// [`pull_delay_when_exception`](crate::config::PushConsumerConfig::pull_delay_when_exception).
 pub(super) const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
+
+/// So many queues that get empty answers at once ask as often as one would.
+const EMPTY_QUEUES_MAX: u32 = 8;
 
 /// What a queue's fetching waits for: always exactly one thing, so that none can be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +35,21 @@ pub enum Fetch {
     Pulling(Instant),
     /// For a timer.
     Pausing(TimerId, Pause),
+    /// For its turn to ask a broker again that refuses queues.
+    Gated(Pause),
     /// For settlements that make room.
     Full(Full),
     /// For the consumer to be resumed.
     Suspended,
     /// For nothing: the consumer is being closed.
     Stopped,
+}
+
+impl Fetch {
+    /// Whether a request of the queue has been made.
+    pub(super) fn is_at_broker(self) -> bool {
+        matches!(self, Self::Asking | Self::Pulling(_))
+    }
 }
 
 /// Why there is a pause.
@@ -43,14 +59,34 @@ pub enum Pause {
     NoAddress,
     /// The broker could not be asked, or didn't answer.
     Unreachable,
-    /// The broker doesn't know the group or its subscription (yet).
+    /// The broker doesn't know the group's members or its subscription (yet).
     NotRegistered,
+    /// The broker doesn't know the group, and did not create it.
+    NoGroup,
+    /// The broker doesn't know the topic.
+    NoTopic,
+    /// The broker has no such queue, or not any more.
+    NoQueue,
+    /// Reading is not permitted.
+    Forbidden,
+    /// The broker is busy, or a slave that may not be read from.
+    Busy,
     /// The broker sheds load.
     FlowControl,
     /// The broker said no.
     Refused,
+    /// The broker says at once that there is nothing, instead of waiting for something: as a slave does at
+    /// its end.
+    Empty,
     /// The answer could not be read, or led nowhere.
     BadAnswer,
+    /// A commit of this member's former stay at the queue is on its way: until it has ended nobody can
+    /// say where the group stands.
+    Committing,
+    /// The broker moved the offset, and had just done so.
+    OffsetMoved,
+    /// The broker says that the queue has no message and never had one: the offset is kept until it has.
+    QueueEmpty,
 }
 
 impl fmt::Display for Pause {
@@ -59,9 +95,18 @@ impl fmt::Display for Pause {
             Self::NoAddress => "no route names an address of the broker",
             Self::Unreachable => "the broker can't be reached or doesn't answer",
             Self::NotRegistered => "the broker doesn't know the group or its subscription yet",
+            Self::NoGroup => "the broker doesn't know the group: check autoCreateSubscriptionGroup",
+            Self::NoTopic => "the broker doesn't know the topic",
+            Self::NoQueue => "the broker has no such queue",
+            Self::Forbidden => "the broker doesn't permit to read it",
+            Self::Busy => "the broker is busy, or a slave that may not be read from",
             Self::FlowControl => "the broker sheds load",
-            Self::Refused => "the broker refuses pulls",
+            Self::Empty => "the broker has nothing and doesn't wait for it, as a slave at its end",
+            Self::Refused => "the broker refuses to serve it",
             Self::BadAnswer => "the broker's answer makes no sense",
+            Self::Committing => "an own commit of the queue is still on its way",
+            Self::OffsetMoved => "the broker moves the offset again and again",
+            Self::QueueEmpty => "the broker says that the queue is empty; the offset is kept",
         })
     }
 }
@@ -70,6 +115,8 @@ impl fmt::Display for Pause {
 pub(super) struct OwnedQueue {
     pub(super) queue: Arc<MessageQueue>,
     pub(super) cache: ProcessQueue<Cached>,
+    /// Of the cached messages, those that nobody has taken back yet.
+    pub(super) refused: BTreeMap<i64, Refused>,
     pub(super) fetch: Fetch,
     /// Where the next pull begins, once that is known.
     pub(super) next_offset: Option<i64>,
@@ -83,6 +130,19 @@ pub(super) struct OwnedQueue {
     pub(super) topic_index: usize,
     /// Where the broker said that the queue ends.
     pub(super) max_offset: Option<i64>,
+    /// When the last message was stored that the last pull with messages brought.
+    pub(super) newest: Option<Timestamp>,
+    /// The broker is to be asked this before the queue goes on. Meanwhile nothing of it is committed.
+    pub(super) question: Option<Question>,
+    /// How often a broker has made it go on elsewhere.
+    pub(super) moved: Moved,
+    /// The broker said that the queue is empty, although it was not. Meanwhile nothing of it is committed.
+    pub(super) empty: bool,
+    /// Where the queue begins was said by a search, and no pull has shown yet that there is such an offset.
+    pub(super) unproved: bool,
+    /// Answers, and records of answers, that were not believed, and the last one.
+    pub(super) bad_answers: u64,
+    pub(super) bad_answer: Option<BadAnswer>,
     /// When the last pull was answered.
     pub(super) last_pull: Option<Instant>,
     /// When a message was last finished with.
@@ -98,8 +158,6 @@ pub(super) struct Cached {
     pub(super) hand_out: u32,
     /// When a handler was called with it, if one was since.
     pub(super) begun: Option<Instant>,
-    /// How often a broker has refused to take it back.
-    pub(super) refusals: u32,
 }
 
 impl Cached {
@@ -127,6 +185,7 @@ impl OwnedQueue {
         Self {
             queue,
             cache: ProcessQueue::default(),
+            refused: BTreeMap::new(),
             fetch: Fetch::Pausing(timer, Pause::NoAddress),
             next_offset: None,
             broker_id: MASTER_ID,
@@ -134,8 +193,33 @@ impl OwnedQueue {
             broken: 0,
             topic_index,
             max_offset: None,
+            newest: None,
+            question: None,
+            moved: Moved::default(),
+            empty: false,
+            unproved: false,
+            bad_answers: 0,
+            bad_answer: None,
             last_pull: None,
             last_consume: None,
+        }
+    }
+
+    /// The stay that follows this one at `place`, and has taken over what was cached below.
+    pub(super) fn successor(mut self, timer: TimerId, below: ProcessQueue<Cached>, place: i64) -> Self {
+        let mut cache = below;
+        cache.see(place);
+        self.refused.split_off(&place);
+        Self {
+            cache,
+            fetch: Fetch::Pausing(timer, Pause::OffsetMoved),
+            next_offset: Some(place),
+            broker_id: MASTER_ID,
+            broken: 0,
+            question: None,
+            empty: false,
+            unproved: false,
+            ..self
         }
     }
 
@@ -147,49 +231,50 @@ impl OwnedQueue {
 impl PushConsumer {
     /// A queue has become this member's own.
     pub(super) fn acquire(&mut self, shared: &mut Shared, now: Instant, queue: &Arc<MessageQueue>) {
-        self.acquire_at(shared, now, queue, None, Duration::ZERO);
+        if self.by_queue.contains_key(queue) {
+            // Two stays at a time would deliver everything twice.
+            return;
+        }
+        let topic_index = self.subscriptions.keys().position(|topic| *topic == queue.topic).unwrap_or(0);
+        let id = self.insert_stay(shared, now, |timer| OwnedQueue::new(queue.clone(), timer, topic_index));
+        tracing::debug!(group = %self.config.group, %queue, ?id, "queue acquired");
+        self.proceed(shared, now, id);
     }
 
-    /// As [`acquire`](Self::acquire), for a start that is known, after a pause.
-    pub(super) fn acquire_at(
+    /// Begins a stay, which waits for the timer that it is given.
+    pub(super) fn insert_stay(
         &mut self,
         shared: &mut Shared,
         now: Instant,
-        queue: &Arc<MessageQueue>,
-        next_offset: Option<i64>,
-        delay: Duration,
-    ) {
+        begin: impl FnOnce(TimerId) -> OwnedQueue,
+    ) -> ProcessQueueId {
         let consumer = self.id;
-        let topic_index = self.subscriptions.keys().position(|topic| *topic == queue.topic).unwrap_or(0);
+        let mut queue = None;
         let id = self.owned.insert_with(|id| {
             let key = crate::client::TimerKey::Consumer(consumer, ConsumerTimer::Fetch(id));
-            let timer = shared.arm(now + delay, key);
-            OwnedQueue { next_offset, ..OwnedQueue::new(queue.clone(), timer, topic_index) }
+            let owned = begin(shared.arm(now, key));
+            queue = Some(owned.queue.clone());
+            owned
         });
-        tracing::debug!(group = %self.config.group, %queue, ?id, "queue acquired");
-        self.by_queue.insert(queue.clone(), id);
-        if delay.is_zero() {
-            self.proceed(shared, now, id);
-        }
+        self.by_queue.extend(queue.map(|queue| (queue, id)));
+        id
     }
 
     /// A queue is no longer this member's: what is settled is committed, what is cached is revoked.
     pub(super) fn release(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
         self.note_progress(id);
-        let Some(gone) = self.forget_queue(shared, id) else { return };
+        let Some(gone) = self.forget_queue(shared, id).map(|gone| gone.queue) else { return };
+        self.moves.forget(id, i64::MAX);
         self.offsets.trust(&gone);
         self.commit(shared, now, &gone);
-        self.offsets.release(&gone);
+        self.offsets.release(&gone, now);
         tracing::debug!(group = %self.config.group, queue = %gone, ?id, "queue released");
     }
 
     /// Takes the stay out of all tables and tells the host.
-    pub(super) fn forget_queue(
-        &mut self,
-        shared: &mut Shared,
-        id: ProcessQueueId,
-    ) -> Option<Arc<MessageQueue>> {
+    pub(super) fn forget_queue(&mut self, shared: &mut Shared, id: ProcessQueueId) -> Option<OwnedQueue> {
         let gone = self.owned.remove(id)?;
+        self.leave_gate(&gone.queue.broker_name, gone.failures, id);
         self.by_queue.remove(&gone.queue);
         self.cached_bytes -= gone.cache.bytes();
         if let Fetch::Pausing(timer, _) = gone.fetch {
@@ -201,7 +286,7 @@ impl PushConsumer {
             }
         }
         shared.outputs.push_back(Output::Revoke { consumer: self.id, queue: id });
-        Some(gone.queue)
+        Some(gone)
     }
 
     /// The one way on for a queue that waited: asks where to start, pulls, or finds that it is full.
@@ -213,6 +298,10 @@ impl PushConsumer {
         let Some(owned) = self.owned.get_mut(id) else { return };
         if let Fetch::Pausing(timer, _) = owned.fetch {
             shared.cancel(timer);
+        }
+        // Nothing is fetched by a question.
+        if let Some(question) = owned.question {
+            return self.ask_place(shared, now, id, question);
         }
         if self.suspended {
             owned.fetch = Fetch::Suspended;
@@ -226,10 +315,22 @@ impl PushConsumer {
         }
     }
 
-    /// Waits, longer each time, and then goes on.
+    /// Waits, longer each time, and then goes on. What brokers refuse waits in line with their other queues.
     pub(super) fn back_off(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, why: Pause) {
-        let max = self.config.pull_delay_when_exception;
+        let queues = u32::try_from(self.owned.len()).unwrap_or(u32::MAX);
         let Some(owned) = self.owned.get_mut(id) else { return };
+        let max = match why {
+            Pause::NoAddress | Pause::Unreachable | Pause::Committing => {
+                self.config.pull_delay_when_exception
+            }
+            // Each has to look for itself whether there is something, but not more often together than one
+            // broker is asked by few, nor more seldom than a broker answers that waits.
+            Pause::Empty => {
+                let shared = self.config.pull_delay_when_exception * queues.div_ceil(EMPTY_QUEUES_MAX);
+                shared.min(self.config.broker_suspend_max.max(self.config.pull_delay_when_exception))
+            }
+            _ => return self.wait_at_gate(shared, now, id, why, (None, None)),
+        };
         let delay = doubled(RETRY_DELAY_MIN, owned.failures, max);
         owned.failures = owned.failures.saturating_add(1);
         // The slave that was suggested may be what is wrong.
@@ -251,13 +352,19 @@ impl PushConsumer {
         }
         if self.suspended
             && let Some(owned) = self.owned.get_mut(id)
+            && owned.question.is_none()
         {
             owned.fetch = Fetch::Suspended;
             return;
         }
         let timer = shared.arm(now + delay, self.timer(ConsumerTimer::Fetch(id)));
         match self.owned.get_mut(id) {
-            Some(owned) => owned.fetch = Fetch::Pausing(timer, why),
+            Some(owned) => {
+                if let Fetch::Pausing(former, _) = owned.fetch {
+                    shared.cancel(former);
+                }
+                owned.fetch = Fetch::Pausing(timer, why);
+            }
             None => shared.cancel(timer),
         }
     }
@@ -265,7 +372,7 @@ impl PushConsumer {
     /// A broker is back: queues that waited for it go on at once.
     pub(super) fn wake_queues_of(&mut self, shared: &mut Shared, now: Instant, address: &Arc<str>) {
         let waits = |owned: &OwnedQueue| match owned.fetch {
-            Fetch::Pausing(_, Pause::NoAddress | Pause::Unreachable | Pause::NotRegistered) => shared
+            Fetch::Pausing(_, Pause::NoAddress | Pause::Unreachable) => shared
                 .routes
                 .address(&owned.queue.broker_name, owned.broker_id)
                 .is_some_and(|(known, _)| known == address),
@@ -276,5 +383,6 @@ impl PushConsumer {
         for id in waiting {
             self.proceed(shared, now, id);
         }
+        self.hasten_gates_of(shared, now, address);
     }
 }

@@ -7,7 +7,8 @@ use core::time::Duration;
 
 use super::PushConsumer;
 use super::pull::delivery;
-use super::queue::{Cached, Fate, Fetch};
+use super::queue::{Cached, Fate, Fetch, OwnedQueue};
+use super::start::doubled;
 use crate::client::{Output, Shared};
 use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, Full, PulledMessage, TopicStatistics};
 use crate::id::ProcessQueueId;
@@ -16,6 +17,8 @@ use crate::time::Instant;
 
 /// The delay level by which brokers choose themselves: the more often, the longer.
 const LEVEL_BY_BROKER: i32 = 0;
+/// The longest pause before a message is offered again that is refused again and again.
+const REOFFER_DELAY_MAX: Duration = Duration::from_secs(30);
 /// The delay level that means the dead letters.
 pub(super) const LEVEL_DEAD_LETTER: i32 = -1;
 
@@ -38,9 +41,7 @@ impl PushConsumer {
         answers: &[(ConsumeToken, Ack)],
     ) {
         let Some(owned) = self.owned.get_mut(id) else {
-            // It went to another member meanwhile.
-            self.late += answers.len() as u64;
-            return;
+            return self.settle_of_former(shared, now, id, answers);
         };
         let statistics = &mut self.statistics[owned.topic_index];
         let before = owned.cache.bytes();
@@ -71,6 +72,10 @@ impl PushConsumer {
             }
         }
         let freed = before - owned.cache.bytes();
+        if !owned.refused.is_empty() {
+            let OwnedQueue { refused, cache, .. } = owned;
+            refused.retain(|offset, _| cache.get(*offset).is_some());
+        }
         self.report.settled += done;
         if done > 0 {
             self.freed(shared, now, id, freed);
@@ -80,10 +85,34 @@ impl PushConsumer {
         }
     }
 
+    /// The stay has ended. A later one may have taken the message over; else the queue went to another
+    /// member meanwhile, or begins again before it.
+    fn settle_of_former(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        answers: &[(ConsumeToken, Ack)],
+    ) {
+        for (token, ack) in answers {
+            let Some(later) = self.moves.find(id, token.queue_offset) else {
+                self.late += 1;
+                continue;
+            };
+            // It was handed out anew because no handler seemed to have begun it. One had, and its answer is true.
+            let anew = token.hand_out.wrapping_add(1);
+            let cached = self.cached(later, token.queue_offset);
+            let is_anew = cached.is_some_and(|cached| cached.hand_out == anew);
+            let hand_out = if is_anew { anew } else { token.hand_out };
+            self.settle_of_queue(shared, now, later, &[(ConsumeToken { hand_out, ..*token }, *ack)]);
+        }
+    }
+
     /// No handler began a delivery, and none will. In a close the queue's next owner gets it; else
     /// nobody would, so it is offered here again.
     pub fn handle_handed_back(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken) {
-        let (id, offset) = (token.queue, token.queue_offset);
+        let offset = token.queue_offset;
+        let id = self.stay_of(token.queue, offset);
         if self.is_in_hand(token) {
             self.rest(shared, now, id, offset);
             self.closing_message_settled(shared, now);
@@ -95,6 +124,7 @@ impl PushConsumer {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let before = owned.cache.bytes();
         owned.cache.settle(offset);
+        owned.refused.remove(&offset);
         let freed = before - owned.cache.bytes();
         self.freed(shared, now, id, freed);
     }
@@ -132,8 +162,16 @@ impl PushConsumer {
             return self.set_fate(id, offset, Fate::HandedBack);
         }
         let key = self.timer(ConsumerTimer::Reoffer { queue: id, queue_offset: offset });
-        let timer = shared.arm(now + self.config.send_back_retry_delay, key);
+        let timer = shared.arm(now + self.reoffer_delay(id, offset), key);
         self.set_fate(id, offset, Fate::Resting(timer));
+    }
+
+    /// Java: 5 s each time.
+    fn reoffer_delay(&self, id: ProcessQueueId, offset: i64) -> Duration {
+        let min = self.config.send_back_retry_delay;
+        let refused = self.owned.get(id).and_then(|owned| owned.refused.get(&offset));
+        let offers = self.cached(id, offset).map_or(0, |cached| cached.hand_out);
+        refused.map_or(min, |_| doubled(min, offers, min.max(REOFFER_DELAY_MAX)))
     }
 
     /// The message is offered again, as one that was consumed once more.
@@ -161,7 +199,8 @@ impl PushConsumer {
 
     /// Whether this hand-out of a message is the last one and has no answer yet.
     pub(super) fn is_in_hand(&self, token: ConsumeToken) -> bool {
-        self.cached(token.queue, token.queue_offset).is_some_and(|cached| cached.is_in_hand(token))
+        let id = self.stay_of(token.queue, token.queue_offset);
+        self.cached(id, token.queue_offset).is_some_and(|cached| cached.is_in_hand(token))
     }
 
     pub(super) fn cached(&self, id: ProcessQueueId, offset: i64) -> Option<&Cached> {

@@ -1,10 +1,11 @@
 //! Where to start on a queue. Java: `RebalancePushImpl#computePullFromWhereWithException`, but an
 //! error is asked again, never taken for an offset.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 
 use super::PushConsumer;
-use super::pull::{cause_of, refusal};
 use super::queue::{Fetch, Pause};
 use crate::channel::Reply;
 use crate::client::Shared;
@@ -22,6 +23,9 @@ use crate::time::Instant;
 /// What a broker has stored of a group that it doesn't know on a queue.
 const NONE_STORED: i64 = -1;
 
+/// Pause while a commit of a former stay is on its way.
+const COMMIT_LOOK_DELAY: Duration = Duration::from_millis(100);
+
 /// Where a group begins that stands nowhere.
 enum Beginning {
     At(i64),
@@ -34,6 +38,9 @@ impl PushConsumer {
     pub(super) fn ask_stored_offset(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let queue = owned.queue.clone();
+        if self.offsets.is_under_way(&queue) {
+            return self.pause(shared, now, id, COMMIT_LOOK_DELAY, Pause::Committing);
+        }
         let Some((address, _)) = shared.routes.address(&queue.broker_name, MASTER_ID) else {
             return self.no_address(shared, now, id, &queue.topic);
         };
@@ -71,7 +78,7 @@ impl PushConsumer {
                 }
             }
             Ok(command) if command.code == ResponseCode::QUERY_NOT_FOUND.0 => NONE_STORED,
-            _ => return self.ask_later(shared, now, id, reply),
+            _ => return self.refused(shared, now, id, None, reply),
         };
         if offset >= 0 {
             self.offsets.load(queue, offset);
@@ -139,7 +146,14 @@ impl PushConsumer {
                 // Both answers have the one field `offset`.
                 match command.header::<GetMaxOffsetResponseHeader>() {
                     Ok(header) if header.offset >= 0 => {
-                        self.offsets.begin(queue, header.offset);
+                        // The end is what a broker has; what a search finds may be beyond it.
+                        let searched = matches!(self.config.consume_from, ConsumeFrom::Timestamp(_))
+                            && !names::is_retry_topic(&queue.topic);
+                        if searched && let Some(owned) = self.owned.get_mut(id) {
+                            owned.unproved = true;
+                        } else {
+                            self.offsets.begin(queue, header.offset);
+                        }
                         self.start_at(shared, now, id, header.offset);
                     }
                     other => {
@@ -148,7 +162,7 @@ impl PushConsumer {
                     }
                 }
             }
-            _ => self.ask_later(shared, now, id, reply),
+            _ => self.refused(shared, now, id, None, reply),
         }
     }
 
@@ -158,14 +172,5 @@ impl PushConsumer {
         owned.next_offset = Some(offset);
         owned.failures = 0;
         self.proceed(shared, now, id);
-    }
-
-    fn ask_later(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, reply: Reply) {
-        let why = refusal(&reply);
-        if let Some(owned) = self.owned.get(id) {
-            let cause = cause_of(reply);
-            tracing::debug!(queue = %owned.queue, %cause, "where to start is not known yet; asking again");
-        }
-        self.back_off(shared, now, id, why);
     }
 }

@@ -2,12 +2,18 @@
 
 mod bounds;
 mod chaos;
+mod committing;
 mod consuming;
 mod ending;
 mod go_away;
 mod looking;
 mod membership;
+mod moved;
+mod odd;
 mod overdue;
 mod peer;
+mod refusing;
+mod reset;
 mod retrying;
+mod strategies;
 mod world;

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::world::{Arrived, BROKER_A, RETRY, World, at_commit_log_offset, records};
+use super::world::{Arrived, BROKER_A, RETRY, TOPIC, World, at_commit_log_offset, records_at};
 use crate::message::Properties;
 use crate::remoting::{
     BrokerData, ConsumerSendMsgBackRequestHeader, GetConsumerListByGroupResponseBody,
@@ -31,8 +31,12 @@ impl World {
             }
             RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => {
                 let header: SearchOffsetRequestHeader<'_> = arrived.header();
-                assert_eq!(header.timestamp, 77);
-                self.answer(&arrived, ResponseCode::SUCCESS, &GetMaxOffsetResponseHeader { offset: 2 }, &[]);
+                let old = self.old;
+                let log = self.log(&header.topic, header.queue_id);
+                let offset = log.at_time(header.timestamp);
+                // Java, 4.x: `ConsumeQueue#getOffsetInQueueByTime` prefers the last one before.
+                let offset = if old && offset == log.max() { offset.max(log.min + 1) - 1 } else { offset };
+                self.answer(&arrived, ResponseCode::SUCCESS, &GetMaxOffsetResponseHeader { offset }, &[]);
             }
             RequestCode::UPDATE_CONSUMER_OFFSET => {
                 let header: UpdateConsumerOffsetRequestHeader<'_> = arrived.header();
@@ -54,6 +58,10 @@ impl World {
             }
             RequestCode::SEND_MESSAGE_V2 => {
                 let header: SendMessageRequestHeaderV2<'_> = arrived.header();
+                let len = header.properties.as_ref().map_or(0, |properties| properties.len());
+                if len > self.properties_max {
+                    return self.answer(&arrived, ResponseCode::MESSAGE_ILLEGAL, &NoHeader, &[]);
+                }
                 let properties = Properties::parse(&header.properties.unwrap_or_default());
                 if let Some(id) = properties.get("ID") {
                     self.finish(&format!("ID\u{1}{id}\u{2}"));
@@ -136,7 +144,11 @@ impl World {
         if !self.registered.contains(&arrived.address) {
             return self.answer(&arrived, ResponseCode::SUBSCRIPTION_NOT_EXIST, &NoHeader, &[]);
         }
-        let impatient = self.impatient;
+        if let Some(refusal) = self.refuse_queues.get(&queue_id).copied().filter(|_| topic == TOPIC) {
+            return self.answer(&arrived, refusal, &NoHeader, &[]);
+        }
+        let (impatient, old) = (self.impatient, self.old);
+        let suggested = i64::from(self.fickle) * (i64::from(arrived.command.opaque) % 2);
         let committing = first && header.sys_flag & 1 != 0;
         let commit_offset = header.commit_offset;
         if committing {
@@ -145,25 +157,30 @@ impl World {
         let log = self.log(&topic, queue_id);
         let (min, max) = (log.min, log.max());
         let answer = |next_begin_offset| PullMessageResponseHeader {
-            suggest_which_broker_id: 0,
+            suggest_which_broker_id: suggested,
             next_begin_offset,
             min_offset: min,
             max_offset: max,
             ..PullMessageResponseHeader::default()
         };
-        if offset == max && impatient {
+        if let Some(reset) = self.log(&topic, queue_id).reset.take() {
+            self.answer(&arrived, ResponseCode::PULL_OFFSET_MOVED, &answer(reset), &[]);
+        } else if offset == max && impatient {
             self.answer(&arrived, ResponseCode::PULL_NOT_FOUND, &answer(max), &[]);
         } else if offset == max {
             self.held.push(arrived);
         } else if offset < min {
             self.answer(&arrived, ResponseCode::PULL_OFFSET_MOVED, &answer(min), &[]);
         } else if offset > max {
-            self.answer(&arrived, ResponseCode::PULL_OFFSET_MOVED, &answer(max), &[]);
+            let next = if old && min == 0 { 0 } else { max };
+            self.answer(&arrived, ResponseCode::PULL_OFFSET_MOVED, &answer(next), &[]);
         } else {
             let from = usize::try_from(offset - min).expect("not below");
+            let log = self.log(&topic, queue_id);
             let properties: Vec<String> = log.records.iter().skip(from).take(most).cloned().collect();
+            let times: Vec<i64> = (from..from + properties.len()).map(|index| log.time(index)).collect();
             let next = offset + i64::try_from(properties.len()).expect("few");
-            let body = records(&topic, queue_id, offset, &properties);
+            let body = records_at(&topic, queue_id, offset, &properties, times.into_iter());
             self.answer(&arrived, ResponseCode::SUCCESS, &answer(next), &body);
         }
     }
