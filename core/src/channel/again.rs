@@ -70,6 +70,7 @@ impl<P: Clone> Channels<P> {
         let timer = self.timers.arm(deadline, ChannelTimer::Request(id, opaque));
         let end = self.queue_encoded(now, id, kept, WaitingKind::Request { opaque });
         let pending = Pending { purpose, timer, sent_at: now, end, again: Again::Never };
+        self.awaited(now, id);
         if let Some(channel) = self.arena.get_mut(id) {
             channel.pending.insert(opaque, pending);
         }

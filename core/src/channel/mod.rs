@@ -21,6 +21,7 @@ mod outbox;
 mod pending;
 mod receive;
 mod request;
+mod silence;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -44,6 +45,7 @@ use crate::timer::{TimerId, Timers};
 use backoff::BackOff;
 use outbox::Outbox;
 use pending::PendingTable;
+use silence::Silence;
 
 /// The answer to a request: the peer's command, whatever its code, or why there is none.
 pub type Reply = Result<RemotingCommand, RequestFailure>;
@@ -92,6 +94,12 @@ pub enum ChannelEvent<P> {
         address: Arc<str>,
         /// The time that it was given.
         deadline: Instant,
+    },
+    /// Nothing has come on this connection for a while though something is awaited: whoever can ask the peer
+    /// something cheap does so now, and a peer that is gone gives no answer to that either.
+    Silent {
+        /// Whose silence it is.
+        address: Arc<str>,
     },
     /// A connection came up.
     Connected {
@@ -151,6 +159,7 @@ struct Channel<P> {
     last_received: Instant,
     last_active: Instant,
     received_any: bool,
+    silence: Silence,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,6 +189,7 @@ enum ChannelTimer {
     Connect(ChannelId),
     Idle(ChannelId),
     Request(ChannelId, i32),
+    Silence(ChannelId),
 }
 
 impl<P: Clone> Channels<P> {
@@ -313,6 +323,7 @@ impl<P> Channel<P> {
             last_received: now,
             last_active: now,
             received_any: false,
+            silence: Silence::new(now),
         }
     }
 

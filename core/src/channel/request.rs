@@ -186,6 +186,7 @@ impl<P: Clone> Channels<P> {
             None => Again::Owner,
         };
         let pending = Pending { purpose, timer, sent_at: now, end: queued.end, again };
+        self.awaited(now, id);
         let channel = self.arena.get_mut(id).expect("channel_for gives one that is alive");
         channel.pending.insert(opaque, pending);
     }

@@ -246,6 +246,7 @@ impl Client {
             ChannelEvent::Request { channel, address, command } => {
                 self.handle_peer_request(now, channel, &address, &command);
             }
+            ChannelEvent::Silent { address } => self.ask_silent(now, &address),
             ChannelEvent::Connected { address } => self.handle_connected(now, &address),
             ChannelEvent::Closed { address } => self.handle_unreachable(now, &address),
         }
@@ -272,6 +273,7 @@ impl Client {
                 }
             }
             Purpose::Farewell => shared.farewells -= 1,
+            Purpose::Presence => {}
         }
     }
 
@@ -283,6 +285,17 @@ impl Client {
                 let selected = ask::selected_queue(topic, &queues, answer);
                 self.producers.handle_selected(&mut self.shared, now, send, selected);
             }
+        }
+    }
+
+    /// Asks a peer that owes an answer something that it answers at once: a broker by a heartbeat, a name
+    /// server for the route that new topics begin with.
+    fn ask_silent(&mut self, now: Instant, address: &Arc<str>) {
+        let Self { shared, producers, consumers, .. } = self;
+        if shared.name_servers.contains(address) && !shared.routes.is_broker(address) {
+            shared.ask_for_presence(now, address);
+        } else {
+            heartbeat::send_to(shared, now, address, producers, consumers);
         }
     }
 

@@ -6,6 +6,7 @@ mod closing;
 mod go_away;
 mod heartbeats;
 mod routes;
+mod silence;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};

@@ -105,6 +105,10 @@ pub(super) struct World {
     pub(super) swallowed: Vec<Arrived>,
     pub(super) silent: BTreeSet<i32>,
     pub(super) refuse: BTreeMap<i32, ResponseCode>,
+    /// How many more requests with a code are answered with GO_AWAY.
+    pub(super) go_away: BTreeMap<i32, usize>,
+    /// Those that were.
+    pub(super) sent_away: Vec<Arrived>,
     /// Queues of the topic whose pulls are refused.
     pub(super) refuse_queues: BTreeMap<i32, ResponseCode>,
     /// Brokers suggest another broker with each answer.
@@ -113,10 +117,6 @@ pub(super) struct World {
     pub(super) remark: &'static str,
     /// Messages with more bytes of properties than this are refused.
     pub(super) properties_max: usize,
-    /// How many more requests with a code are answered with GO_AWAY.
-    pub(super) go_away: BTreeMap<i32, usize>,
-    /// Those that were.
-    pub(super) sent_away: Vec<Arrived>,
     pub(super) down: BTreeSet<String>,
     /// Topic to brokers (name, address, queues).
     pub(super) routes: BTreeMap<String, Vec<(&'static str, &'static str, i32)>>,
@@ -166,12 +166,12 @@ impl World {
             swallowed: Vec::new(),
             silent: BTreeSet::new(),
             refuse: BTreeMap::new(),
+            go_away: BTreeMap::new(),
+            sent_away: Vec::new(),
             refuse_queues: BTreeMap::new(),
             fickle: false,
             remark: "scripted",
             properties_max: usize::MAX,
-            go_away: BTreeMap::new(),
-            sent_away: Vec::new(),
             down: BTreeSet::new(),
             routes: BTreeMap::from([(TOPIC.into(), alloc::vec![("a", BROKER_A, queues)])]),
             logs: BTreeMap::new(),
