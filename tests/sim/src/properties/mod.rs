@@ -145,6 +145,8 @@ pub(crate) struct Monitor {
     pub(crate) bounds: Bounds,
     /// Which fault the switched answers of a server belong to.
     pub(crate) answer_faults: BTreeMap<NodeId, FaultKind>,
+    /// Servers of the user's own answer as they like: what holds of pulls by what brokers answer doesn't hold.
+    pub(crate) has_peers: bool,
     not_stored: Vec<(MessageNumber, String)>,
     reported: Vec<(MessageNumber, SendReceipt)>,
     once: Once,
@@ -171,15 +173,19 @@ impl Monitor {
     pub(crate) fn core_input(&mut self, now: Instant, node: NodeId, input: &Input) {
         self.once.input(&mut self.verdicts, now, node, input);
         self.given.input(now, node, input, &mut self.consumed);
-        self.cached.input(&mut self.bounds, now, node, input);
-        self.pulls.input(&mut self.bounds, now, node, input);
+        if !self.has_peers {
+            self.cached.input(&mut self.bounds, now, node, input);
+            self.pulls.input(&mut self.bounds, now, node, input);
+        }
     }
 
     pub(crate) fn core_output(&mut self, now: Instant, node: NodeId, output: &Output) {
         self.once.output(&mut self.verdicts, now, node, output);
         self.given.output(node, output);
-        self.cached.output(&mut self.verdicts, &mut self.bounds, now, node, output);
-        self.pulls.output(&mut self.verdicts, now, node, output);
+        if !self.has_peers {
+            self.cached.output(&mut self.verdicts, &mut self.bounds, now, node, output);
+            self.pulls.output(&mut self.verdicts, now, node, output);
+        }
     }
 
     /// A client's machine is gone with all that it had begun.
