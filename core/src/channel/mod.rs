@@ -14,6 +14,7 @@
 //! a connection is given up when nothing at all came for as long as a request may take.
 
 mod backoff;
+mod frames;
 mod lifecycle;
 mod outbox;
 mod pending;
@@ -256,6 +257,7 @@ impl<P: Clone> Channels<P> {
             channel.outbox.dirty = false;
             let chunks = channel.take_outbox();
             if !chunks.is_empty() {
+                frames::sent(&channel.address, &chunks);
                 return Some(Output::Transmit { channel: id, chunks });
             }
         }

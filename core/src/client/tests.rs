@@ -341,6 +341,25 @@ fn a_topic_that_nobody_knows_is_not_sent_and_says_what_to_do() {
 }
 
 #[test]
+fn a_broker_given_as_name_server_is_called_one() {
+    let mut world = World::with_producer(producer());
+    world.send();
+    for _ in 0..100 {
+        if !world.outcomes.is_empty() {
+            break;
+        }
+        while let Some(request) = world.arrived.pop_front() {
+            world.answer(&request, ResponseCode::REQUEST_CODE_NOT_SUPPORTED);
+        }
+        world.pass(100);
+    }
+    let error = world.error().to_string();
+    for word in [NAME_SERVER, "is no name server", "namesrvAddr"] {
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
 fn a_broker_that_is_busy_costs_one_attempt_and_the_next_goes_elsewhere_with_the_same_key() {
     let mut world = World::with_producer(producer());
     world.send();

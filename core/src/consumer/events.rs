@@ -56,6 +56,8 @@ pub enum ConsumerTimer {
     Rebalance,
     /// Commit what has changed.
     PersistOffsets,
+    /// The first commit of a table may have kept others waiting for too long.
+    FirstCommit,
     /// Look for routes that are missing.
     Routes,
     /// Look for brokers that were lost.

@@ -17,7 +17,7 @@ pub use delivery::{Ack, CloseReport, ConsumeToken, Delivery};
 pub use events::{ConsumerRequest, ConsumerTimer};
 pub use flow_control::{FlowControl, Full};
 pub use health::{ConsumerHealth, QueueHealth, Standing, TopicHealth};
-pub use offset_store::OffsetStore;
+pub use offset_store::{CommitEnd, FIRST_COMMIT_PATIENCE, OffsetStore, RELEASE_COMMIT_MAX};
 pub use process_queue::ProcessQueue;
 pub use pulled::PulledMessage;
 pub use push::PushConsumer;

@@ -19,6 +19,7 @@ mod overdue;
 mod pull;
 mod queue;
 mod rebalance;
+mod refused;
 mod send_back;
 mod settle;
 mod start;
@@ -69,6 +70,8 @@ pub struct PushConsumer {
     by_queue: BTreeMap<Arc<MessageQueue>, ProcessQueueId>,
     offsets: OffsetStore,
     persist_timer: Option<TimerId>,
+    /// Armed while commits wait for another's.
+    first_commit_timer: Option<TimerId>,
     /// Rounds of commits so far.
     persist_rounds: u32,
     report: CloseReport,
@@ -119,6 +122,7 @@ impl PushConsumer {
             by_queue: BTreeMap::new(),
             offsets: OffsetStore::default(),
             persist_timer: None,
+            first_commit_timer: None,
             persist_rounds: 0,
             report: CloseReport::default(),
             late: 0,
@@ -162,6 +166,7 @@ impl PushConsumer {
         match timer {
             ConsumerTimer::Rebalance => self.begin_round(shared, now),
             ConsumerTimer::PersistOffsets => self.persist_offsets(shared, now),
+            ConsumerTimer::FirstCommit => self.first_commit_waited_for(shared, now),
             ConsumerTimer::Routes => self.look_for_routes(shared, now),
             ConsumerTimer::LostBrokers => self.look_for_lost(shared, now),
             ConsumerTimer::Heartbeat => self.heartbeat_again(shared, now),

@@ -51,6 +51,9 @@ pub enum Pause {
     Refused,
     /// The answer could not be read, or led nowhere.
     BadAnswer,
+    /// A commit of this member's former stay at the queue is on its way: until it has ended nobody can
+    /// say where the group stands.
+    Committing,
 }
 
 impl fmt::Display for Pause {
@@ -62,6 +65,7 @@ impl fmt::Display for Pause {
             Self::FlowControl => "the broker sheds load",
             Self::Refused => "the broker refuses pulls",
             Self::BadAnswer => "the broker's answer makes no sense",
+            Self::Committing => "an own commit of the queue is still on its way",
         })
     }
 }
@@ -159,6 +163,10 @@ impl PushConsumer {
         next_offset: Option<i64>,
         delay: Duration,
     ) {
+        if self.by_queue.contains_key(queue) {
+            // Two stays at a time would deliver everything twice.
+            return;
+        }
         let consumer = self.id;
         let topic_index = self.subscriptions.keys().position(|topic| *topic == queue.topic).unwrap_or(0);
         let id = self.owned.insert_with(|id| {
@@ -179,7 +187,7 @@ impl PushConsumer {
         let Some(gone) = self.forget_queue(shared, id) else { return };
         self.offsets.trust(&gone);
         self.commit(shared, now, &gone);
-        self.offsets.release(&gone);
+        self.offsets.release(&gone, now);
         tracing::debug!(group = %self.config.group, queue = %gone, ?id, "queue released");
     }
 

@@ -13,7 +13,8 @@ use super::super::compress::{InflateError, inflate};
 use super::super::std;
 use crate::consumer::{ConsumeToken, Delivery, PulledMessage};
 use crate::message::{
-    CrcMismatch, MessageQueue, RawRecord, RecordError, StoredMessage, property, split_keys, sys_flag,
+    CrcMismatch, MessageQueue, RawRecord, RecordError, StoredMessage, properties, property, split_keys,
+    sys_flag,
 };
 use crate::time::Timestamp;
 
@@ -100,6 +101,12 @@ impl ReceivedMessage {
             // What is no text in it is replaced.
             Some(Err(_)) | None => self.stored()?.property(name),
         }
+    }
+
+    /// All its properties, as name and value: yours, and those of RocketMQ such as `TAGS`, `KEYS` and `UNIQ_KEY`;
+    /// [`property::is_reserved`] tells which is which. None for a record that can't be read.
+    pub fn properties(&self) -> impl Iterator<Item = (&str, &str)> {
+        properties::pieces(self.stored().map_or("", StoredMessage::properties_text))
     }
 
     /// Its unique key, or, for a message without one, its place in the broker's log. Empty for a

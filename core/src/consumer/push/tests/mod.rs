@@ -2,6 +2,7 @@
 
 mod bounds;
 mod chaos;
+mod committing;
 mod consuming;
 mod ending;
 mod looking;
@@ -9,4 +10,5 @@ mod membership;
 mod overdue;
 mod peer;
 mod retrying;
+mod strategies;
 mod world;

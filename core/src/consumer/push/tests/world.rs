@@ -98,9 +98,14 @@ impl World {
     }
 
     pub(super) fn with_queues(queues: i32) -> Self {
+        Self::named("me", queues)
+    }
+
+    /// As a client of this name: the member `10.1.2.3@` and the name.
+    pub(super) fn named(name: &str, queues: i32) -> Self {
         let facts = HostFacts { ip: IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)), pid: 42 };
         let mut config = ClientConfig::new([NAME_SERVER]);
-        config.instance_name = Some("me".into());
+        config.instance_name = Some(name.into());
         let now = Instant::from_millis(START);
         let wall = Timestamp::from_millis(1_700_000_000_000);
         Self {
