@@ -9,10 +9,6 @@ use crate::program::{CLOSE_TIMEOUT, Measured, SEND_TIMEOUT};
 use crate::server::Hours;
 use crate::world::Adapter;
 
-/// Everything works again so soon after the end of the hostility.
-const RECOVERED_WITHIN: Duration = Duration::from_secs(2);
-/// A broker that has moved is used so soon.
-const MOVED_WITHIN: Duration = Duration::from_secs(3);
 /// The longest time without a message of the good broker, of which one comes every 100 ms.
 const GAP_MAX: Duration = Duration::from_secs(1);
 /// Bytes over idle.
@@ -46,10 +42,9 @@ pub fn misses(case: &Case, adapter: Adapter, hours: Hours, ledger: &Ledger, meas
     let mut miss = |bar, figure: String| misses.push(Miss { bar, figure });
     let stopped = case.phase == Phase::Stop;
 
-    if !stopped && case.holds.recovers {
-        let within = slack + if case.moves { MOVED_WITHIN } else { RECOVERED_WITHIN };
+    if !stopped {
         match measured.recovered {
-            Some(took) if took <= within => {}
+            Some(took) if took <= case.holds.recovers_within + slack => {}
             Some(took) => miss("recovery", format!("{took:.1?}")),
             None => miss("recovery", "never".into()),
         }
@@ -79,9 +74,10 @@ pub fn misses(case: &Case, adapter: Adapter, hours: Hours, ledger: &Ledger, meas
     if ledger.foreign > 0 && !case.holds.foreign {
         miss("foreign", format!("{} records that nobody put were delivered", ledger.foreign));
     }
-    let (asked, code) = ledger.busiest_second(hours.begins + Duration::from_secs(1), hours.ends);
-    if asked > case.holds.asked_max * if real { REAL_FACTOR } else { 1 } {
-        miss("asked", format!("{asked} requests a second, the last of code {code}"));
+    let asked = ledger.busiest_second(hours.begins + Duration::from_secs(1), hours.ends);
+    let count: usize = asked.values().sum();
+    if count > case.holds.asked_max * if real { REAL_FACTOR } else { 1 } {
+        miss("asked", format!("{count} requests a second, by code {asked:?}"));
     }
     for (_, took, _) in ledger.sends.iter().filter(|(_, took, _)| *took > SEND_TIMEOUT + slack).take(1) {
         miss("send", format!("ended after {took:.1?}"));

@@ -1,6 +1,7 @@
 //! A case: who does what when, and what must hold.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::script::Script;
 
@@ -49,8 +50,8 @@ pub struct Holds {
     pub flows: bool,
     /// Everything of the hostile broker arrives, but for what the script spoils.
     pub whole: bool,
-    /// Everything works again soon after the end.
-    pub recovers: bool,
+    /// Everything works again so soon after the end.
+    pub recovers_within: Duration,
     /// Records that nobody put may come to the handler: they are well formed.
     pub foreign: bool,
 }
@@ -63,7 +64,7 @@ pub const ASKED_MAX_LEARNING: usize = 60;
 impl Holds {
     /// Everything.
     pub const ALL: Self =
-        Self { asked_max: ASKED_MAX, flows: true, whole: true, recovers: true, foreign: false };
+        Self { asked_max: ASKED_MAX, flows: true, whole: true, recovers_within: Duration::from_secs(2), foreign: false };
     /// Everything, while messages come from the hostile broker as well.
     pub const LEARNING: Self = Self { asked_max: ASKED_MAX_LEARNING, ..Self::ALL };
 
@@ -78,6 +79,13 @@ impl Holds {
     #[must_use]
     pub const fn may_skip(mut self) -> Self {
         self.whole = false;
+        self
+    }
+
+    /// A connect that is under way when everything is well again fails first.
+    #[must_use]
+    pub const fn after_a_connect(mut self) -> Self {
+        self.recovers_within = Duration::from_secs(3);
         self
     }
 

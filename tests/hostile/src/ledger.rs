@@ -134,21 +134,25 @@ impl Ledger {
         times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
     }
 
-    /// The most requests that fell into one second of `from..to`, and the code that most of them had.
+    /// The codes of the requests of the second of `from..to` with the most of them, each with how often.
     #[must_use]
-    pub fn busiest_second(&self, from: Instant, to: Instant) -> (usize, i32) {
+    pub fn busiest_second(&self, from: Instant, to: Instant) -> BTreeMap<i32, usize> {
         let within: Vec<_> = self.asked.iter().filter(|(at, _)| (from..to).contains(at)).collect();
-        let mut busiest = (0, 0);
+        let mut busiest = 0..0;
         let mut first = 0;
-        for (last, (at, code)) in within.iter().enumerate() {
+        for (last, (at, _)) in within.iter().enumerate() {
             while *at - within[first].0 >= Duration::from_secs(1) {
                 first += 1;
             }
-            if last + 1 - first > busiest.0 {
-                busiest = (last + 1 - first, *code);
+            if last + 1 - first > busiest.len() {
+                busiest = first..last + 1;
             }
         }
-        busiest
+        let mut codes = BTreeMap::new();
+        for (_, code) in &within[busiest] {
+            *codes.entry(*code).or_default() += 1;
+        }
+        codes
     }
 }
 
@@ -185,6 +189,6 @@ mod tests {
         assert_eq!(ledger.longest_gap('a', at(0), at(1_000)), Duration::from_millis(700));
         assert_eq!(ledger.longest_gap('b', at(0), at(1_000)), Duration::from_secs(1));
         ledger.asked = [0, 100, 1_050, 1_060, 1_070].into_iter().map(|ms| (at(ms), 11)).collect();
-        assert_eq!(ledger.busiest_second(at(0), at(5_000)), (4, 11));
+        assert_eq!(ledger.busiest_second(at(0), at(5_000)), [(11, 4)].into());
     }
 }

@@ -37,7 +37,7 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A send may take so long.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// Offsets are committed so often.
-const PERSIST: Duration = Duration::from_millis(500);
+const PERSIST: Duration = Duration::from_secs(1);
 
 /// What the program measured.
 #[derive(Debug, Default)]

@@ -105,7 +105,7 @@ pub fn record(parts: &Parts<'_>) -> BytesMut {
     out.put_i32(parts.queue_id);
     out.put_i32(0);
     out.put_i64(parts.queue_offset);
-    out.put_i64(parts.queue_offset * 1_000);
+    out.put_i64(parts.queue_offset.wrapping_mul(1_000));
     out.put_i32(parts.sys_flag);
     out.put_i64(1_700_000_000_000);
     out.put_slice(&[127, 0, 0, 1]);

@@ -140,8 +140,8 @@ fn ways() -> Vec<(&'static str, Holds, fn() -> Script)> {
         ("silence", no_spin, || Script::one(On::Any, Does::Silence)),
         ("close", no_spin, || Script::one(On::Any, Does::Close)),
         ("reset", no_spin, || Script::one(On::Any, Does::Reset)),
-        ("close-on-connect", no_spin, || Script::one(On::Connect, Does::Close)),
-        ("reset-on-connect", no_spin, || Script::one(On::Connect, Does::Reset)),
+        ("close-on-connect", works, || Script::one(On::Connect, Does::Close)),
+        ("reset-on-connect", works, || Script::one(On::Connect, Does::Reset)),
         ("half-an-answer", no_spin, || Script::one(On::Any, Does::Half)),
         ("half-an-answer-then-close", no_spin, || Script::one(On::Any, Does::HalfThenClose)),
         ("byte-a-second", no_spin, || Script::one(On::Any, Does::Drip(1, Duration::from_secs(1)))),
@@ -151,7 +151,7 @@ fn ways() -> Vec<(&'static str, Holds, fn() -> Script)> {
         ("late-200-ms", works, || Script::one(On::Any, Does::Late(Duration::from_millis(200)))),
         ("late-3500-ms", no_spin, || Script::one(On::Any, Does::Late(Duration::from_millis(3_500)))),
         ("elsewhere", works, || Script::one(On::Any, Does::Elsewhere)),
-        ("banner-on-connect", no_spin, || {
+        ("banner-on-connect", works, || {
             Script::write(On::Connect, |_| Bytes::from_static(b"220 mail ready\r\n"))
         }),
         ("answer-on-connect", works, || {

@@ -13,7 +13,10 @@ fn doors() -> Vec<Case> {
     for (role, word) in [(Role::NameServer, "name-server"), (Role::Broker, "broker")] {
         for (phase, when) in [(Phase::Start, "start"), (Phase::Live, "live"), (Phase::Stop, "stop")] {
             for (door, how) in [(Door::Closed, "refused"), (Door::Silent, "silent"), (Door::Lost, "lost")] {
-                let holds = if phase == Phase::Start { Holds::ALL.may_stop() } else { Holds::ALL };
+                let mut holds = if phase == Phase::Start { Holds::ALL.may_stop() } else { Holds::ALL };
+                if door == Door::Lost {
+                    holds = holds.after_a_connect();
+                }
                 cases.push(case(format!("door/{word}/{when}-{how}"), role, phase, holds, move |_| Script::door(door)));
             }
         }
@@ -57,7 +60,8 @@ fn refused(code: i32) -> Script {
 fn moved() -> Vec<Case> {
     let rows = [("refused", Door::Closed), ("lost", Door::Lost)];
     let one = |(how, door): (&str, Door)| {
-        let mut row = case(format!("moved/{how}"), Role::Broker, Phase::Live, Holds::ALL, move |_| {
+        let holds = Holds::ALL.after_a_connect();
+        let mut row = case(format!("moved/{how}"), Role::Broker, Phase::Live, holds, move |_| {
             Script { gone: true, ..Script::door(door) }
         });
         row.moves = true;
