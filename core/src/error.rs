@@ -186,6 +186,12 @@ pub enum Cause {
     /// The client is being closed.
     #[error("the client is closing")]
     Closing,
+    /// The client broke one of its own rules and stopped.
+    #[error("bug in the client, which has stopped: {reason}; please report this text")]
+    Stopped {
+        /// The rule.
+        reason: Arc<str>,
+    },
 }
 
 impl Cause {

@@ -2,6 +2,7 @@
 
 mod asking;
 mod batch;
+mod closing;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -43,6 +44,8 @@ struct World {
     outcomes: Vec<(u32, Outcome)>,
     asked: Vec<(AskToken, Owner, Question)>,
     refused: Vec<String>,
+    /// Connections to these neither come up nor fail.
+    deaf: Vec<String>,
     /// Nobody says that sockets took anything.
     frozen: bool,
     operations: u32,
@@ -64,6 +67,7 @@ impl World {
             outcomes: Vec::new(),
             asked: Vec::new(),
             refused: Vec::new(),
+            deaf: Vec::new(),
             frozen: false,
             operations: 0,
         }
@@ -107,6 +111,9 @@ impl World {
 
     fn connect(&mut self, channel: ChannelId, address: SocketAddr) {
         let address = address.to_string();
+        if self.deaf.contains(&address) {
+            return;
+        }
         let input = if self.refused.contains(&address) {
             Input::Closed { channel, reason: "refused".into() }
         } else {

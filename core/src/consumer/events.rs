@@ -19,6 +19,8 @@ pub enum ConsumerRequest {
     StoredOffset(ProcessQueueId),
     /// Where to start on a queue on which the group stands nowhere.
     StartOffset(ProcessQueueId),
+    /// Where a queue goes on whose position is in doubt.
+    Place(ProcessQueueId),
     /// Messages.
     Pull {
         /// Of this stay.

@@ -10,6 +10,7 @@ mod process_queue;
 mod pulled;
 pub mod push;
 pub mod rebalance;
+mod reset;
 mod statistics;
 
 pub use consumers::Consumers;
@@ -20,5 +21,6 @@ pub use health::{ConsumerHealth, QueueHealth, Standing, TopicHealth};
 pub use offset_store::{CommitEnd, FIRST_COMMIT_PATIENCE, OffsetStore, RELEASE_COMMIT_MAX};
 pub use process_queue::ProcessQueue;
 pub use pulled::PulledMessage;
-pub use push::PushConsumer;
+pub use push::{BadAnswer, PushConsumer};
+pub use reset::{Reset, UnreadableReset};
 pub use statistics::{ConsumerStatistics, Latency, TopicStatistics};

@@ -239,7 +239,7 @@ impl OffsetStore {
     }
 
     /// The commit of `offset` ended: the queues that are to be committed now. It is among them itself if it
-    /// was given up while an older commit was on its way.
+    /// was given up while an older commit was on its way, or its offset was taken back meanwhile.
     pub fn end_commit(
         &mut self,
         queue: &Arc<MessageQueue>,
@@ -254,10 +254,13 @@ impl OffsetStore {
         entry.under_way = None;
         self.under_way -= 1;
         let confirmed = end == CommitEnd::Confirmed;
+        let mut taken_back = false;
         if confirmed {
             // A former stay may have come further than this one has yet: that is no reason to go back.
             let ahead = entry.inherited && offset > entry.value;
             entry.confirmed = Some(if ahead { entry.value } else { offset });
+            // Whoever begins at an offset that has been taken back would miss what lies between.
+            taken_back = !ahead && entry.value < offset && entry.released.is_none();
             entry.doubted |= entry.beside && entry.released.is_none();
         }
         entry.beside = false;
@@ -267,7 +270,7 @@ impl OffsetStore {
             && entry.dirty()
             && released.is_some_and(|at| now.saturating_since(at) <= RELEASE_COMMIT_MAX);
         let mut due = self.tables.ended(queue, end);
-        if again {
+        if again || taken_back {
             due.push(queue.clone());
         } else if released.is_some() {
             self.remove(queue);

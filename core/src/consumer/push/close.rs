@@ -13,7 +13,6 @@ use super::queue::{Fate, Fetch, OwnedQueue};
 use super::{Phase, PushConsumer};
 use crate::client::{Outcome, Output, Shared};
 use crate::consumer::{ConsumerRequest, ConsumerTimer};
-use crate::error::Error;
 use crate::id::{OperationId, ProcessQueueId};
 use crate::message::MessageQueue;
 use crate::remoting::UnregisterClientRequestHeader;
@@ -61,9 +60,9 @@ impl PushConsumer {
             }
             return;
         }
-        if let Some(start) = self.take_start(shared) {
-            shared.complete(start, Outcome::Failed(Error::Closed));
-        }
+        // Whoever asked for the close knows why nothing comes, and a stop that was asked for is no error.
+        let start = self.take_start(shared);
+        shared.complete_done(start);
         self.stop(shared);
         let timer = shared.arm(deadline, self.timer(ConsumerTimer::Close));
         let operations = operation.into_iter().collect();

@@ -64,6 +64,8 @@ impl PushConsumer {
     /// Takes what may be committed of a queue into the store.
     pub(super) fn note_progress(&mut self, id: ProcessQueueId) {
         if let Some(owned) = self.owned.get(id)
+            && owned.question.is_none()
+            && !owned.empty
             && let Some(offset) = owned.cache.committable()
         {
             self.offsets.update(&owned.queue, offset);

@@ -148,7 +148,14 @@ impl PushConsumer {
                 // Both answers have the one field `offset`.
                 match command.header::<GetMaxOffsetResponseHeader>() {
                     Ok(header) if header.offset >= 0 => {
-                        self.offsets.begin(queue, header.offset);
+                        // The end is what a broker has; what a search finds may be beyond it.
+                        let searched = matches!(self.config.consume_from, ConsumeFrom::Timestamp(_))
+                            && !names::is_retry_topic(&queue.topic);
+                        if searched && let Some(owned) = self.owned.get_mut(id) {
+                            owned.unproved = true;
+                        } else {
+                            self.offsets.begin(queue, header.offset);
+                        }
                         self.start_at(shared, now, id, header.offset);
                     }
                     other => {
