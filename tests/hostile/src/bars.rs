@@ -35,7 +35,13 @@ pub struct Miss {
 
 /// Every bar that a run has missed.
 #[must_use]
-pub fn misses(case: &Case, adapter: Adapter, hours: Hours, ledger: &Ledger, measured: &Measured) -> Vec<Miss> {
+pub(crate) fn misses(
+    case: &Case,
+    adapter: Adapter,
+    hours: Hours,
+    ledger: &Ledger,
+    measured: &Measured,
+) -> Vec<Miss> {
     let real = adapter != Adapter::Simulator;
     let slack = if real { REAL_SLACK } else { Duration::from_millis(100) };
     let mut misses = Vec::new();
@@ -51,7 +57,11 @@ pub fn misses(case: &Case, adapter: Adapter, hours: Hours, ledger: &Ledger, meas
     }
     if !stopped && case.holds.flows {
         let to = hours.ends + measured.recovered.unwrap_or_default();
-        let gap = ledger.longest_gap('a', hours.begins + Duration::from_secs(u64::from(case.phase == Phase::Start)), to);
+        let gap = ledger.longest_gap(
+            'a',
+            hours.begins + Duration::from_secs(u64::from(case.phase == Phase::Start)),
+            to,
+        );
         if gap > GAP_MAX + if real { REAL_SLACK / 2 } else { Duration::ZERO } {
             miss("gap", format!("{gap:.1?} without a message of the good broker"));
         }
@@ -100,7 +110,8 @@ pub fn misses(case: &Case, adapter: Adapter, hours: Hours, ledger: &Ledger, meas
     }
     let lines = log::lines();
     let first = hours.begins.as_millis() / 1_000;
-    let busiest = lines.by_second.iter().filter(|(second, _)| **second != first).map(|(_, count)| *count).max();
+    let busiest =
+        lines.by_second.iter().filter(|(second, _)| **second != first).map(|(_, count)| *count).max();
     if let Some(busiest) = busiest.filter(|count| *count > LINES_MAX) {
         miss("log", format!("{busiest} lines in a second"));
     }

@@ -57,14 +57,19 @@ pub struct Holds {
 }
 
 /// At most ten requests a second where nothing can be learned.
-pub const ASKED_MAX: usize = 10;
+pub(crate) const ASKED_MAX: usize = 10;
 /// Where something is learned by every answer.
-pub const ASKED_MAX_LEARNING: usize = 60;
+pub(crate) const ASKED_MAX_LEARNING: usize = 60;
 
 impl Holds {
     /// Everything.
-    pub const ALL: Self =
-        Self { asked_max: ASKED_MAX, flows: true, whole: true, recovers_within: Duration::from_secs(2), foreign: false };
+    pub const ALL: Self = Self {
+        asked_max: ASKED_MAX,
+        flows: true,
+        whole: true,
+        recovers_within: Duration::from_secs(2),
+        foreign: false,
+    };
     /// Everything, while messages come from the hostile broker as well.
     pub const LEARNING: Self = Self { asked_max: ASKED_MAX_LEARNING, ..Self::ALL };
 
@@ -127,7 +132,7 @@ impl std::fmt::Debug for Case {
 
 /// A row of a table.
 #[must_use]
-pub fn case(
+pub(crate) fn case(
     name: impl Into<String>,
     role: Role,
     phase: Phase,

@@ -7,7 +7,7 @@ use rocketmq_client_core::remoting::{
 
 /// A response to a request.
 #[must_use]
-pub fn response(request: &RemotingCommand, code: i32) -> RemotingCommand {
+pub(crate) fn response(request: &RemotingCommand, code: i32) -> RemotingCommand {
     RemotingCommand {
         code,
         language: LanguageCode::Java,
@@ -22,7 +22,7 @@ pub fn response(request: &RemotingCommand, code: i32) -> RemotingCommand {
 
 /// A request.
 #[must_use]
-pub fn request<'a>(
+pub(crate) fn request<'a>(
     code: i32,
     opaque: i32,
     flag: i32,
@@ -42,7 +42,7 @@ pub fn request<'a>(
 
 /// A command on the wire.
 #[must_use]
-pub fn encode(command: &RemotingCommand) -> Bytes {
+pub(crate) fn encode(command: &RemotingCommand) -> Bytes {
     let mut out = BytesMut::new();
     Encoder::default().encode_command(&mut out, command);
     out.freeze()
@@ -50,7 +50,7 @@ pub fn encode(command: &RemotingCommand) -> Bytes {
 
 /// The commands in whole frames.
 #[must_use]
-pub fn decode(parts: &[Bytes]) -> Vec<RemotingCommand> {
+pub(crate) fn decode(parts: &[Bytes]) -> Vec<RemotingCommand> {
     let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
     parts.iter().for_each(|part| decoder.buffer_mut().extend_from_slice(part));
     std::iter::from_fn(|| decoder.next_frame().ok().flatten()).collect()
@@ -58,13 +58,13 @@ pub fn decode(parts: &[Bytes]) -> Vec<RemotingCommand> {
 
 /// A frame of any header, serialise type 0.
 #[must_use]
-pub fn json(header: impl AsRef<[u8]>, body: &[u8]) -> Bytes {
+pub(crate) fn json(header: impl AsRef<[u8]>, body: &[u8]) -> Bytes {
     typed(0, header, body)
 }
 
 /// A frame of any header and serialise type.
 #[must_use]
-pub fn typed(serialize: u8, header: impl AsRef<[u8]>, body: &[u8]) -> Bytes {
+pub(crate) fn typed(serialize: u8, header: impl AsRef<[u8]>, body: &[u8]) -> Bytes {
     let header = header.as_ref();
     let header_len = u32::try_from(header.len()).expect("a header");
     let len = u32::try_from(4 + header.len() + body.len()).expect("a frame");
@@ -73,7 +73,7 @@ pub fn typed(serialize: u8, header: impl AsRef<[u8]>, body: &[u8]) -> Bytes {
 
 /// A frame whose two lengths are anything.
 #[must_use]
-pub fn raw(len: u32, header_len: u32, header: &[u8], body: &[u8]) -> Bytes {
+pub(crate) fn raw(len: u32, header_len: u32, header: &[u8], body: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(8 + header.len() + body.len());
     out.put_u32(len);
     out.put_u32(header_len);
@@ -84,7 +84,7 @@ pub fn raw(len: u32, header_len: u32, header: &[u8], body: &[u8]) -> Bytes {
 
 /// The binary header of a response with these lengths instead of a remark and fields.
 #[must_use]
-pub fn binary(opaque: i32, remark_len: i32, ext_len: i32, rest: &[u8]) -> Bytes {
+pub(crate) fn binary(opaque: i32, remark_len: i32, ext_len: i32, rest: &[u8]) -> Bytes {
     let mut header = BytesMut::new();
     header.put_i16(0);
     header.put_u8(0);
@@ -99,12 +99,12 @@ pub fn binary(opaque: i32, remark_len: i32, ext_len: i32, rest: &[u8]) -> Bytes 
 
 /// The field of a command, as a number.
 #[must_use]
-pub fn number(command: &RemotingCommand, field: &str) -> Option<i64> {
+pub(crate) fn number(command: &RemotingCommand, field: &str) -> Option<i64> {
     command.ext.get(field)?.parse().ok()
 }
 
 /// Sets fields of a command.
-pub fn set(command: &mut RemotingCommand, fields: &[(&str, String)]) {
+pub(crate) fn set(command: &mut RemotingCommand, fields: &[(&str, String)]) {
     let kept: Vec<(String, String)> = command
         .ext
         .iter()

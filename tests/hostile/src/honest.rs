@@ -15,15 +15,15 @@ use crate::frame;
 use crate::ledger::SharedLedger;
 
 /// The topic that is consumed.
-pub const TOPIC: &str = "Work";
+pub(crate) const TOPIC: &str = "Work";
 /// The topic that is sent to.
-pub const SENT: &str = "Sent";
+pub(crate) const SENT: &str = "Sent";
 /// The consumer group.
-pub const GROUP: &str = "hostile-group";
+pub(crate) const GROUP: &str = "hostile-group";
 /// Queues of each topic and broker.
-pub const QUEUES: i32 = 2;
+pub(crate) const QUEUES: i32 = 2;
 /// How often a broker gets a message.
-pub const PUT_PERIOD: Duration = Duration::from_millis(100);
+pub(crate) const PUT_PERIOD: Duration = Duration::from_millis(100);
 
 /// The connection by which messages are put.
 const PUTTER: ConnectionId = ConnectionId(u64::MAX);
@@ -64,13 +64,13 @@ pub(crate) struct BrokerHalf {
 
 /// The full name of a broker.
 #[must_use]
-pub fn broker_name(letter: char) -> String {
+pub(crate) fn broker_name(letter: char) -> String {
     format!("broker-{letter}")
 }
 
 /// The honest route of the two topics and of the group's retry topic.
 #[must_use]
-pub fn route(brokers: &[(char, SocketAddr)], queues: i32) -> TopicRouteData {
+pub(crate) fn route(brokers: &[(char, SocketAddr)], queues: i32) -> TopicRouteData {
     TopicRouteData {
         broker_datas: brokers.iter().map(|(letter, address)| broker_data(*letter, *address)).collect(),
         queue_datas: brokers.iter().map(|(letter, _)| queue_data(*letter, queues)).collect(),
@@ -136,7 +136,12 @@ impl Honest {
     }
 
     /// A request or an answer came in. What is to be written comes from [`written`](Self::written).
-    pub(crate) fn handle_frame(&mut self, now: Instant, connection: ConnectionId, command: RemotingCommand) -> Option<Written> {
+    pub(crate) fn handle_frame(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        command: RemotingCommand,
+    ) -> Option<Written> {
         match self {
             Self::Broker(half) => {
                 half.machine.handle_frame(now, connection, command);
@@ -145,7 +150,11 @@ impl Honest {
             Self::NameServer(_) if command.is_response() || command.is_oneway() => None,
             Self::NameServer(routes) => {
                 if let Some((_, address)) = routes.moves.filter(|(at, _)| *at <= now) {
-                    routes.brokers.iter_mut().filter(|(letter, _)| *letter == 'b').for_each(|b| b.1 = address);
+                    routes
+                        .brokers
+                        .iter_mut()
+                        .filter(|(letter, _)| *letter == 'b')
+                        .for_each(|b| b.1 = address);
                 }
                 Some((connection, vec![frame::encode(&answer_of_name_server(&routes.brokers, &command))]))
             }
@@ -157,7 +166,7 @@ impl Honest {
             half.machine.handle_timeout(now);
             while half.next_put <= now {
                 half.put(half.next_put);
-                half.next_put = half.next_put + PUT_PERIOD;
+                half.next_put += PUT_PERIOD;
             }
         }
     }

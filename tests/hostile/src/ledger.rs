@@ -7,22 +7,22 @@ use std::time::Duration;
 use rocketmq_client_core::time::Instant;
 
 /// A queue of the topic that is consumed: the broker's letter and the queue's number.
-pub type Queue = (char, i32);
+pub(crate) type Queue = (char, i32);
 
 /// What everybody writes to.
 #[derive(Clone, Debug, Default)]
-pub struct SharedLedger(Arc<Mutex<Ledger>>);
+pub(crate) struct SharedLedger(Arc<Mutex<Ledger>>);
 
 impl SharedLedger {
     /// The ledger.
-    pub fn lock(&self) -> MutexGuard<'_, Ledger> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Ledger> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The books of one run.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// When each message was put, by queue; its place is its offset.
     pub put: BTreeMap<Queue, Vec<Instant>>,
     /// Which were given to the handler, and when first.
@@ -43,14 +43,14 @@ pub struct Ledger {
 
 impl Ledger {
     /// A message was put at the end of a queue; the text of its body.
-    pub fn put(&mut self, now: Instant, queue: Queue) -> String {
+    pub(crate) fn put(&mut self, now: Instant, queue: Queue) -> String {
         let puts = self.put.entry(queue).or_default();
         puts.push(now);
         format!("{} {} {}", queue.0, queue.1, puts.len() - 1)
     }
 
     /// A body was given to the handler.
-    pub fn handle(&mut self, now: Instant, body: &[u8]) {
+    pub(crate) fn handle(&mut self, now: Instant, body: &[u8]) {
         match self.parse(body) {
             Some((queue, offset)) => {
                 self.handled.entry(queue).or_default().entry(offset).or_insert(now);
@@ -61,7 +61,7 @@ impl Ledger {
 
     /// The queue and offset of a message that was put.
     #[must_use]
-    pub fn parse(&self, body: &[u8]) -> Option<(Queue, i64)> {
+    pub(crate) fn parse(&self, body: &[u8]) -> Option<(Queue, i64)> {
         let mut words = std::str::from_utf8(body).ok()?.split(' ');
         let letter = words.next()?.chars().next()?;
         let queue = (letter, words.next()?.parse().ok()?);
@@ -72,7 +72,7 @@ impl Ledger {
 
     /// The lowest offset of a queue that was neither given to the handler nor spoilt.
     #[must_use]
-    pub fn first_missing(&self, queue: Queue) -> i64 {
+    pub(crate) fn first_missing(&self, queue: Queue) -> i64 {
         let count = self.put.get(&queue).map_or(0, Vec::len);
         let seen = |offset: &i64| {
             self.handled.get(&queue).is_some_and(|seen| seen.contains_key(offset))
@@ -83,19 +83,18 @@ impl Ledger {
     }
 
     /// A group committed an offset.
-    pub fn commit(&mut self, queue: Queue, offset: i64) {
+    pub(crate) fn commit(&mut self, queue: Queue, offset: i64) {
         let first_missing = self.first_missing(queue);
         if offset > first_missing && self.bad_commits.len() < 8 {
             let count = self.put.get(&queue).map_or(0, Vec::len);
-            self.bad_commits.push(format!(
-                "{queue:?} committed {offset}, consumed up to {first_missing} of {count}"
-            ));
+            self.bad_commits
+                .push(format!("{queue:?} committed {offset}, consumed up to {first_missing} of {count}"));
         }
     }
 
     /// How many messages of a broker have not arrived.
     #[must_use]
-    pub fn missing(&self, broker: char) -> usize {
+    pub(crate) fn missing(&self, broker: char) -> usize {
         let queues = self.put.iter().filter(|((letter, _), _)| *letter == broker);
         let missing = queues.map(|(queue, puts)| {
             let there = |offset: usize| {
@@ -110,7 +109,7 @@ impl Ledger {
 
     /// When the first message of a broker arrived that was put after `since`.
     #[must_use]
-    pub fn first_handled_since(&self, broker: char, since: Instant) -> Option<Instant> {
+    pub(crate) fn first_handled_since(&self, broker: char, since: Instant) -> Option<Instant> {
         let queues = self.handled.iter().filter(|((letter, _), _)| *letter == broker);
         let times = queues.flat_map(|(queue, seen)| {
             let puts = &self.put[queue];
@@ -123,7 +122,7 @@ impl Ledger {
 
     /// The longest time without a message of a broker between two times.
     #[must_use]
-    pub fn longest_gap(&self, broker: char, from: Instant, to: Instant) -> Duration {
+    pub(crate) fn longest_gap(&self, broker: char, from: Instant, to: Instant) -> Duration {
         let queues = self.handled.iter().filter(|((letter, _), _)| *letter == broker);
         let mut times: Vec<Instant> = queues
             .flat_map(|(_, seen)| seen.values().copied())
@@ -136,7 +135,7 @@ impl Ledger {
 
     /// The codes of the requests of the second of `from..to` with the most of them, each with how often.
     #[must_use]
-    pub fn busiest_second(&self, from: Instant, to: Instant) -> BTreeMap<i32, usize> {
+    pub(crate) fn busiest_second(&self, from: Instant, to: Instant) -> BTreeMap<i32, usize> {
         let within: Vec<_> = self.asked.iter().filter(|(at, _)| (from..to).contains(at)).collect();
         let mut busiest = 0..0;
         let mut first = 0;

@@ -12,7 +12,8 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 /// The second of the run.
 static SECOND: AtomicU64 = AtomicU64::new(0);
-static LINES: Mutex<Lines> = Mutex::new(Lines { by_second: BTreeMap::new(), longest: 0, raw: 0, first: Vec::new() });
+static LINES: Mutex<Lines> =
+    Mutex::new(Lines { by_second: BTreeMap::new(), longest: 0, raw: 0, first: Vec::new() });
 
 /// What was logged.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ pub struct Lines {
 const KEPT: usize = 40;
 
 /// Tells what time it is. Whoever calls: servers are called all the time.
-pub fn set_now(now: Instant) {
+pub(crate) fn set_now(now: Instant) {
     SECOND.store(now.as_millis() / 1_000, Ordering::Relaxed);
 }
 

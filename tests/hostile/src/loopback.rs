@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -258,8 +258,14 @@ impl Serving {
                 continue;
             }
             let _ = stream.set_nodelay(true);
-            let connection =
-                Connection { stream, place: index, out: VecDeque::new(), out_bytes: 0, closing: false, deaf: false };
+            let connection = Connection {
+                stream,
+                place: index,
+                out: VecDeque::new(),
+                out_bytes: 0,
+                closing: false,
+                deaf: false,
+            };
             self.connections.insert(id, connection);
             self.places[index].peer.handle_connected(now, id);
             self.drain(index);

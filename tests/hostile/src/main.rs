@@ -75,7 +75,9 @@ fn parse(arguments: Vec<String>) -> Result<Options, String> {
             }
             "--adapter" => {
                 let name = arguments.next().unwrap_or_default();
-                let known = || format!("no adapter {name:?}; there are {}", Adapter::ALL.map(Adapter::name).join(", "));
+                let known = || {
+                    format!("no adapter {name:?}; there are {}", Adapter::ALL.map(Adapter::name).join(", "))
+                };
                 options.adapters.push(Adapter::from_name(&name).ok_or_else(known)?);
             }
             unknown if unknown.starts_with('-') => return Err(format!("no option {unknown}")),
@@ -90,7 +92,9 @@ fn parse(arguments: Vec<String>) -> Result<Options, String> {
 
 fn chosen(options: &Options) -> Vec<Case> {
     let mut all = cases::all();
-    all.retain(|case| options.names.is_empty() || options.names.iter().any(|name| case.name.contains(&**name)));
+    all.retain(|case| {
+        options.names.is_empty() || options.names.iter().any(|name| case.name.contains(&**name))
+    });
     if options.smoke {
         let mut index = 0;
         all.retain(|_| {
@@ -144,10 +148,16 @@ fn run_all(options: &Options) -> ExitCode {
                         continue;
                     }
                     if !misses.is_empty() {
-                        *missed.lock().unwrap_or_else(PoisonError::into_inner).entry(job.adapter).or_default() += 1;
+                        *missed
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .entry(job.adapter)
+                            .or_default() += 1;
                     }
-                    let text: Vec<String> =
-                        misses.iter().map(|miss| format!("MISS {} {} {miss}\n", job.name, job.adapter)).collect();
+                    let text: Vec<String> = misses
+                        .iter()
+                        .map(|miss| format!("MISS {} {} {miss}\n", job.name, job.adapter))
+                        .collect();
                     let log = if options.verbose { log } else { String::new() };
                     print!("{}{log}", text.concat());
                 }
@@ -156,7 +166,11 @@ fn run_all(options: &Options) -> ExitCode {
     });
     let missed = missed.into_inner().unwrap_or_else(PoisonError::into_inner);
     let of = |simulated: bool| -> usize {
-        missed.iter().filter(|(adapter, _)| (**adapter == Adapter::Simulator) == simulated).map(|(_, n)| *n).sum()
+        missed
+            .iter()
+            .filter(|(adapter, _)| (**adapter == Adapter::Simulator) == simulated)
+            .map(|(_, n)| *n)
+            .sum()
     };
     if options.adapters.contains(&Adapter::Simulator) {
         println!("{} cases in the simulator, {} missed", cases.len(), of(true));
@@ -171,7 +185,8 @@ fn run_all(options: &Options) -> ExitCode {
 /// Adapters with sockets; both flavours of tokio are one.
 fn families(adapters: &[Adapter]) -> usize {
     let tokio = adapters.iter().any(|adapter| adapter.name().starts_with("tokio"));
-    let others = adapters.iter().filter(|adapter| matches!(adapter, Adapter::AsyncStd | Adapter::Blocking)).count();
+    let others =
+        adapters.iter().filter(|adapter| matches!(adapter, Adapter::AsyncStd | Adapter::Blocking)).count();
     usize::from(tokio) + others
 }
 
@@ -202,7 +217,8 @@ fn run_child(job: &Job) -> (Vec<String>, String) {
     if hung {
         misses.push(format!("hang: still running after {CASE_TIMEOUT:?}"));
     } else if !out.lines().any(|line| line == "done") {
-        let panic = log.lines().skip_while(|line| !line.contains("panicked")).take(2).collect::<Vec<_>>().join(" ");
+        let panic =
+            log.lines().skip_while(|line| !line.contains("panicked")).take(2).collect::<Vec<_>>().join(" ");
         misses.push(format!("panic: {} {panic}", output.status));
     }
     (misses, log.into_owned())

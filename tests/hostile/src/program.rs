@@ -19,7 +19,7 @@ use crate::world::{World, all};
 
 /// How long things take in a run.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// Everything runs well before a live server turns hostile.
     pub calm: Duration,
     /// It is hostile so long.
@@ -33,15 +33,15 @@ pub struct Pace {
 }
 
 /// A consumer's and a client's close may take so long each.
-pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A send may take so long.
-pub const SEND_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// Offsets are committed so often.
 const PERSIST: Duration = Duration::from_secs(1);
 
 /// What the program measured.
 #[derive(Debug, Default)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// From the end of the hostility until messages of both brokers and sends came through.
     pub recovered: Option<Duration>,
     /// How long the consumer took to close.
@@ -59,7 +59,7 @@ pub struct Measured {
 }
 
 /// What a run lends the program to look at.
-pub trait Gauges {
+pub(crate) trait Gauges {
     /// Bytes on the heap.
     fn heap(&self) -> usize;
     /// The client's sockets.
@@ -103,7 +103,7 @@ struct Stage<'a> {
 }
 
 /// Runs the program to its end.
-pub async fn run(
+pub(crate) async fn run(
     world: &World,
     case: &Case,
     site: &Site,
@@ -248,10 +248,11 @@ impl Stage<'_> {
         while !self.stop.set.get() {
             let heap = self.gauges.heap().saturating_sub(heap_before);
             let sockets = self.gauges.sockets();
-            let mut measured = self.measured.borrow_mut();
-            measured.heap = measured.heap.max(heap);
-            measured.sockets = measured.sockets.max(sockets);
-            drop(measured);
+            {
+                let mut measured = self.measured.borrow_mut();
+                measured.heap = measured.heap.max(heap);
+                measured.sockets = measured.sockets.max(sockets);
+            }
             self.world.sleep(self.pace.look).await;
         }
     }

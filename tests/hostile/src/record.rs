@@ -4,44 +4,44 @@ use bytes::{BufMut, Bytes, BytesMut};
 use rocketmq_client_core::message::body_crc;
 
 /// Where fields of a record are, both hosts being IPv4.
-pub mod at {
+pub(crate) mod at {
     /// The size of the whole record.
-    pub const TOTAL: usize = 0;
+    pub(crate) const TOTAL: usize = 0;
     /// The magic number.
-    pub const MAGIC: usize = 4;
+    pub(crate) const MAGIC: usize = 4;
     /// The checksum of the body.
-    pub const CRC: usize = 8;
+    pub(crate) const CRC: usize = 8;
     /// The queue's number.
-    pub const QUEUE_ID: usize = 12;
+    pub(crate) const QUEUE_ID: usize = 12;
     /// The place in the queue, 8 bytes.
-    pub const QUEUE_OFFSET: usize = 20;
+    pub(crate) const QUEUE_OFFSET: usize = 20;
     /// The place in the log, 8 bytes.
-    pub const LOG_OFFSET: usize = 28;
+    pub(crate) const LOG_OFFSET: usize = 28;
     /// The system flag.
-    pub const SYS_FLAG: usize = 36;
+    pub(crate) const SYS_FLAG: usize = 36;
     /// When it was made, 8 bytes.
-    pub const BORN: usize = 40;
+    pub(crate) const BORN: usize = 40;
     /// The port of who made it.
-    pub const BORN_PORT: usize = 52;
+    pub(crate) const BORN_PORT: usize = 52;
     /// When it was stored, 8 bytes.
-    pub const STORED: usize = 56;
+    pub(crate) const STORED: usize = 56;
     /// How often it has failed.
-    pub const RECONSUMED: usize = 72;
+    pub(crate) const RECONSUMED: usize = 72;
     /// The length of the body.
-    pub const BODY_LEN: usize = 84;
+    pub(crate) const BODY_LEN: usize = 84;
     /// The body.
-    pub const BODY: usize = 88;
+    pub(crate) const BODY: usize = 88;
 }
 
 /// Sets four bytes.
-pub fn put_i32(record: &mut [u8], at: usize, value: i32) {
+pub(crate) fn put_i32(record: &mut [u8], at: usize, value: i32) {
     if let Some(field) = record.get_mut(at..at + 4) {
         field.copy_from_slice(&value.to_be_bytes());
     }
 }
 
 /// Sets eight bytes.
-pub fn put_i64(record: &mut [u8], at: usize, value: i64) {
+pub(crate) fn put_i64(record: &mut [u8], at: usize, value: i64) {
     if let Some(field) = record.get_mut(at..at + 8) {
         field.copy_from_slice(&value.to_be_bytes());
     }
@@ -49,19 +49,19 @@ pub fn put_i64(record: &mut [u8], at: usize, value: i64) {
 
 /// Four bytes.
 #[must_use]
-pub fn get_i32(record: &[u8], at: usize) -> i32 {
+pub(crate) fn get_i32(record: &[u8], at: usize) -> i32 {
     record.get(at..at + 4).and_then(|field| field.try_into().ok()).map_or(0, i32::from_be_bytes)
 }
 
 /// Eight bytes.
 #[must_use]
-pub fn get_i64(record: &[u8], at: usize) -> i64 {
+pub(crate) fn get_i64(record: &[u8], at: usize) -> i64 {
     record.get(at..at + 8).and_then(|field| field.try_into().ok()).map_or(0, i64::from_be_bytes)
 }
 
 /// The records of a body.
 #[must_use]
-pub fn split(body: &Bytes) -> Vec<BytesMut> {
+pub(crate) fn split(body: &Bytes) -> Vec<BytesMut> {
     let mut records = Vec::new();
     let mut rest = &body[..];
     while rest.len() >= 4 {
@@ -74,13 +74,13 @@ pub fn split(body: &Bytes) -> Vec<BytesMut> {
 
 /// Records side by side.
 #[must_use]
-pub fn join(records: &[BytesMut]) -> Bytes {
+pub(crate) fn join(records: &[BytesMut]) -> Bytes {
     records.iter().flat_map(|record| record.iter().copied()).collect()
 }
 
 /// What a record is made of.
 #[derive(Clone, Debug)]
-pub struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     /// Its place in the queue.
     pub queue_offset: i64,
     /// The queue's number.
@@ -97,8 +97,9 @@ pub struct Parts<'a> {
 
 /// A whole record, checksum and all.
 #[must_use]
-pub fn record(parts: &Parts<'_>) -> BytesMut {
-    let mut out = BytesMut::with_capacity(100 + parts.body.len() + parts.topic.len() + parts.properties.len());
+pub(crate) fn record(parts: &Parts<'_>) -> BytesMut {
+    let mut out =
+        BytesMut::with_capacity(100 + parts.body.len() + parts.topic.len() + parts.properties.len());
     out.put_i32(0);
     out.put_i32(-626_843_481);
     out.put_i32(body_crc(parts.body));

@@ -8,11 +8,11 @@ use rocketmq_client_core::remoting::{RemotingCommand, RequestCode};
 use rocketmq_sim::Door;
 
 /// Makes bytes for a request.
-pub type Make = Box<dyn FnMut(&RemotingCommand) -> Bytes + Send>;
+pub(crate) type Make = Box<dyn FnMut(&RemotingCommand) -> Bytes + Send>;
 /// Changes the honest answer to a request; the offsets of messages that are spoilt by it.
-pub type Change = Box<dyn FnMut(&RemotingCommand, &mut RemotingCommand) -> Vec<i64> + Send>;
+pub(crate) type Change = Box<dyn FnMut(&RemotingCommand, &mut RemotingCommand) -> Vec<i64> + Send>;
 /// Makes the next bytes of a flood.
-pub type Pour = Box<dyn FnMut(u64) -> Bytes + Send>;
+pub(crate) type Pour = Box<dyn FnMut(u64) -> Bytes + Send>;
 
 /// What an act is upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +91,14 @@ pub struct Flood {
 }
 
 /// How often a flood pours.
-pub const FLOOD_PERIOD: Duration = Duration::from_millis(10);
+pub(crate) const FLOOD_PERIOD: Duration = Duration::from_millis(10);
 
 impl fmt::Debug for Flood {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flood").field("pieces", &self.pieces).field("deaf", &self.deaf).finish_non_exhaustive()
+        f.debug_struct("Flood")
+            .field("pieces", &self.pieces)
+            .field("deaf", &self.deaf)
+            .finish_non_exhaustive()
     }
 }
 

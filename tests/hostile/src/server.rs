@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use rocketmq_client_core::remoting::{
-    FRAME_BYTES_MAX, FrameDecoder, RemotingCommand, RequestCode,
-};
+use rocketmq_client_core::remoting::{FRAME_BYTES_MAX, FrameDecoder, RemotingCommand, RequestCode};
 use rocketmq_client_core::time::Instant;
 use rocketmq_dev_broker::ConnectionId;
 use rocketmq_sim::{Door, Peer, PeerOutput};
@@ -26,11 +24,11 @@ const USERS_CALLS: [RequestCode; 4] = [
     RequestCode::CONSUMER_SEND_MSG_BACK,
 ];
 /// What a connection that comes up counts as.
-pub const CONNECT: i32 = -1;
+pub(crate) const CONNECT: i32 = -1;
 
 /// When a server is hostile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hours {
+pub(crate) struct Hours {
     /// From then on.
     pub begins: Instant,
     /// It is honest again from then on, as a new process is.
@@ -39,7 +37,7 @@ pub struct Hours {
 
 /// A name server or broker with a script.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     honest: Honest,
     script: Script,
     hours: Hours,
@@ -58,12 +56,12 @@ pub struct Server {
 
 /// A server that the program can look into while somebody runs it.
 #[derive(Clone, Debug)]
-pub struct SharedServer(Arc<Mutex<Server>>);
+pub(crate) struct SharedServer(Arc<Mutex<Server>>);
 
 impl SharedServer {
     /// Puts a server where both can reach it.
     #[must_use]
-    pub fn new(server: Server) -> Self {
+    pub(crate) fn new(server: Server) -> Self {
         Self(Arc::new(Mutex::new(server)))
     }
 
@@ -73,21 +71,15 @@ impl SharedServer {
 
     /// What the group has committed here.
     #[must_use]
-    pub fn committed(&self) -> Vec<((char, i32), i64)> {
+    pub(crate) fn committed(&self) -> Vec<((char, i32), i64)> {
         self.with(|server| server.honest.committed())
-    }
-
-    /// How many connections it has.
-    #[must_use]
-    pub fn connection_count(&self) -> usize {
-        self.with(|server| server.decoders.len())
     }
 }
 
 impl Server {
     /// A name server that knows these brokers.
     #[must_use]
-    pub fn name_server(
+    pub(crate) fn name_server(
         brokers: Vec<(char, SocketAddr)>,
         moves: Option<(Instant, SocketAddr)>,
         ledger: SharedLedger,
@@ -97,7 +89,7 @@ impl Server {
 
     /// A broker.
     #[must_use]
-    pub fn broker(letter: char, address: SocketAddr, ledger: SharedLedger, now: Instant) -> Self {
+    pub(crate) fn broker(letter: char, address: SocketAddr, ledger: SharedLedger, now: Instant) -> Self {
         Self::new(Honest::broker(letter, address, ledger.clone(), now), ledger)
     }
 
@@ -122,7 +114,7 @@ impl Server {
 
     /// Gives it a script for these hours.
     #[must_use]
-    pub fn hostile(mut self, script: Script, hours: Hours) -> Self {
+    pub(crate) fn hostile(mut self, script: Script, hours: Hours) -> Self {
         self.script = script;
         self.hours = hours;
         self
@@ -178,7 +170,7 @@ impl Server {
 
     fn flood(&mut self, now: Instant) {
         while self.next_flood <= now {
-            self.next_flood = self.next_flood + FLOOD_PERIOD;
+            self.next_flood += FLOOD_PERIOD;
             let Some(flood) = &mut self.script.flood else { return };
             for connection in self.decoders.keys() {
                 for _ in 0..flood.pieces {
@@ -212,7 +204,9 @@ impl Server {
         let Honest::Broker(half) = &self.honest else { return };
         let commit = match command.request_code() {
             RequestCode::UPDATE_CONSUMER_OFFSET => frame::number(command, "commitOffset"),
-            RequestCode::PULL_MESSAGE if frame::number(command, "sysFlag").is_some_and(|flag| flag & 1 == 1) => {
+            RequestCode::PULL_MESSAGE
+                if frame::number(command, "sysFlag").is_some_and(|flag| flag & 1 == 1) =>
+            {
                 frame::number(command, "commitOffset")
             }
             _ => None,
@@ -253,7 +247,12 @@ impl Server {
                     self.outputs.push_back(PeerOutput::Transmit { connection, bytes });
                 }
             }
-            Does::Change(_) | Does::Drip(..) | Does::Twice | Does::Late(_) | Does::Elsewhere | Does::Half
+            Does::Change(_)
+            | Does::Drip(..)
+            | Does::Twice
+            | Does::Late(_)
+            | Does::Elsewhere
+            | Does::Half
             | Does::HalfThenClose => {
                 if !command.is_oneway() {
                     self.twisted.insert((connection, command.opaque), (command.clone(), index));
@@ -295,7 +294,8 @@ impl Server {
             return self.outputs.extend(parts);
         }
         for answer in frame::decode(&parts) {
-            let twist = if answer.is_response() { self.twisted.remove(&(connection, answer.opaque)) } else { None };
+            let twist =
+                if answer.is_response() { self.twisted.remove(&(connection, answer.opaque)) } else { None };
             match twist.filter(|_| self.hostile) {
                 Some((request, index)) => self.twist(now, connection, index, &request, answer),
                 None => {
@@ -329,7 +329,7 @@ impl Server {
                     self.sequence += 1;
                     let piece = honest.slice(start..(start + bytes).min(honest.len()));
                     self.late.insert((at, self.sequence), transmit(piece));
-                    at = at + pause;
+                    at += pause;
                 }
             }
             Does::Twice => self.outputs.extend([transmit(honest.clone()), transmit(honest)]),
@@ -428,7 +428,7 @@ impl Peer for SharedServer {
 
 /// A second address of a server: closed until a time, then it leads to the same machine.
 #[derive(Debug)]
-pub struct SecondDoor {
+pub(crate) struct SecondDoor {
     server: SharedServer,
     opens: Instant,
     outputs: VecDeque<PeerOutput>,
@@ -438,7 +438,7 @@ pub struct SecondDoor {
 impl SecondDoor {
     /// A door that opens then.
     #[must_use]
-    pub fn new(server: SharedServer, opens: Instant) -> Self {
+    pub(crate) fn new(server: SharedServer, opens: Instant) -> Self {
         Self { server, opens, outputs: [PeerOutput::Listen(Door::Closed)].into(), is_open: false }
     }
 }
@@ -475,5 +475,87 @@ impl Peer for SecondDoor {
             PeerOutput::Wait(_) => PeerOutput::Wait(None),
             output => output,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rocketmq_client_core::remoting::TopicRouteData;
+
+    const CONN: ConnectionId = ConnectionId(1);
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    fn name_server(script: Script) -> SharedServer {
+        let brokers = vec![('a', SocketAddr::from(([127, 0, 0, 1], 10_911)))];
+        let hours = Hours { begins: at(1_000), ends: at(2_000) };
+        SharedServer::new(Server::name_server(brokers, None, SharedLedger::default()).hostile(script, hours))
+    }
+
+    fn ask(server: &mut SharedServer, now: Instant, opaque: i32) {
+        let ask = frame::request(RequestCode::GET_ROUTEINFO_BY_TOPIC.0, opaque, 0, [("topic", TOPIC)]);
+        server.handle_bytes(now, CONN, &frame::encode(&ask));
+    }
+
+    fn outputs(server: &mut SharedServer) -> Vec<PeerOutput> {
+        std::iter::from_fn(|| {
+            Some(server.poll_output()).filter(|output| !matches!(output, PeerOutput::Wait(_)))
+        })
+        .collect()
+    }
+
+    fn is_route(output: &PeerOutput) -> bool {
+        let PeerOutput::Transmit { bytes, .. } = output else { return false };
+        let answers = frame::decode(std::slice::from_ref(bytes));
+        answers.iter().any(|answer| {
+            TopicRouteData::decode(&answer.body).is_ok_and(|route| !route.queue_datas.is_empty())
+        })
+    }
+
+    #[test]
+    fn a_server_is_hostile_in_its_hours_only_and_another_process_after_them() {
+        let mut server = name_server(Script::write(On::Any, |_| Bytes::from_static(b"?")));
+        server.handle_connected(at(0), CONN);
+        ask(&mut server, at(1), 1);
+        assert!(outputs(&mut server).iter().all(is_route));
+        ask(&mut server, at(1_500), 2);
+        let said = PeerOutput::Transmit { connection: CONN, bytes: Bytes::from_static(b"?") };
+        assert_eq!(outputs(&mut server), [said]);
+        server.handle_timeout(at(2_000));
+        assert_eq!(outputs(&mut server), [PeerOutput::Close { connection: CONN }]);
+        server.handle_connected(at(2_001), CONN);
+        ask(&mut server, at(2_002), 3);
+        assert!(outputs(&mut server).iter().any(is_route));
+    }
+
+    #[test]
+    fn an_act_is_done_as_often_as_it_says() {
+        let mut server = name_server(Script::one(On::Any, Does::Silence).times(1));
+        server.handle_connected(at(1_000), CONN);
+        ask(&mut server, at(1_001), 1);
+        assert!(outputs(&mut server).is_empty());
+        ask(&mut server, at(1_002), 2);
+        assert!(outputs(&mut server).iter().any(is_route));
+    }
+
+    #[test]
+    fn an_answer_in_pieces_is_the_same_answer() {
+        let mut server =
+            name_server(Script::one(On::Any, Does::Drip(7, std::time::Duration::from_millis(1))));
+        server.handle_connected(at(1_000), CONN);
+        ask(&mut server, at(1_000), 1);
+        let mut whole = Vec::new();
+        for ms in 1_000..1_200 {
+            server.handle_timeout(at(ms));
+            for output in outputs(&mut server) {
+                let PeerOutput::Transmit { bytes, .. } = output else { panic!("{output:?}") };
+                assert!(bytes.len() <= 7);
+                whole.extend_from_slice(&bytes);
+            }
+        }
+        assert!(is_route(&PeerOutput::Transmit { connection: CONN, bytes: whole.into() }));
     }
 }

@@ -53,13 +53,14 @@ fn site(case: &Case) -> Site {
         let port = u16::try_from(20_000 + index).expect("few places");
         at(200, port)
     });
-    let name_servers = if case.two_name_servers { vec![at(1, 9_876), at(2, 9_876)] } else { vec![at(1, 9_876)] };
+    let name_servers =
+        if case.two_name_servers { vec![at(1, 9_876), at(2, 9_876)] } else { vec![at(1, 9_876)] };
     Site { name_servers, good: at(3, 10_911), odd: at(4, 10_911), spare: at(4, 10_912), lost: lost.collect() }
 }
 
 /// Runs a case in a world of its own.
 #[must_use]
-pub fn run_case(case: &Case, ledger: &SharedLedger) -> (Measured, Hours) {
+pub(crate) fn run_case(case: &Case, ledger: &SharedLedger) -> (Measured, Hours) {
     // One seed for every case: what differs is the case.
     let world = WorldBuilder::new(13).name_servers(0).brokers(0);
     world.run(async |ctx| {

@@ -12,7 +12,7 @@ use crate::server::{Hours, SecondDoor, Server, SharedServer};
 
 /// When the hostile server is hostile.
 #[must_use]
-pub fn hours(case: &Case, pace: Pace, now: Instant) -> Hours {
+pub(crate) fn hours(case: &Case, pace: Pace, now: Instant) -> Hours {
     match case.phase {
         Phase::Start => Hours { begins: now, ends: now + pace.hostile },
         Phase::Live | Phase::Stop => {
@@ -23,7 +23,7 @@ pub fn hours(case: &Case, pace: Pace, now: Instant) -> Hours {
 }
 
 /// Every server with its address.
-pub struct Cast {
+pub(crate) struct Cast {
     /// What to serve where.
     pub peers: Vec<(SocketAddr, Box<dyn Peer>)>,
     /// The servers behind.
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Cast {
 impl Cast {
     /// The servers of a case.
     #[must_use]
-    pub fn new(case: &Case, site: &Site, hours: Hours, ledger: &SharedLedger, now: Instant) -> Self {
+    pub(crate) fn new(case: &Case, site: &Site, hours: Hours, ledger: &SharedLedger, now: Instant) -> Self {
         let brokers = vec![('a', site.good), ('b', site.odd)];
         let moves = case.moves.then_some((hours.ends, site.spare));
         let mut script = Some((case.script)(site));
@@ -71,14 +71,8 @@ impl Cast {
         server
     }
 
-    /// How many connections the servers have.
-    #[must_use]
-    pub fn connection_count(&self) -> usize {
-        self.servers.iter().map(SharedServer::connection_count).sum()
-    }
-
     /// Looks at what is committed in the end.
-    pub fn check_commits(&self, ledger: &SharedLedger) {
+    pub(crate) fn check_commits(&self, ledger: &SharedLedger) {
         for (queue, offset) in self.servers.iter().flat_map(SharedServer::committed) {
             ledger.lock().commit(queue, offset);
         }

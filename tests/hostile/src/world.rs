@@ -60,7 +60,7 @@ impl fmt::Display for Adapter {
 
 /// Time, and clients.
 #[derive(Clone, Debug)]
-pub enum World {
+pub(crate) enum World {
     /// A simulated one.
     Simulated(Ctx, Machine),
     /// This machine's.
@@ -70,7 +70,7 @@ pub enum World {
 impl World {
     /// The time since the run began.
     #[must_use]
-    pub fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         match self {
             Self::Simulated(ctx, _) => ctx.now(),
             Self::Real(clock, _) => clock.now(),
@@ -78,7 +78,7 @@ impl World {
     }
 
     /// Waits.
-    pub async fn sleep(&self, duration: Duration) {
+    pub(crate) async fn sleep(&self, duration: Duration) {
         match self {
             Self::Simulated(ctx, _) => ctx.sleep(duration).await,
             Self::Real(clock, _) => clock.sleep(duration).await,
@@ -86,7 +86,7 @@ impl World {
     }
 
     /// Waits until then.
-    pub async fn sleep_until(&self, at: Instant) {
+    pub(crate) async fn sleep_until(&self, at: Instant) {
         self.sleep(at.saturating_since(self.now())).await;
     }
 
@@ -94,7 +94,7 @@ impl World {
     ///
     /// # Errors
     /// A setting that can't work.
-    pub fn start(&self, settings: ClientBuilder) -> Result<Client> {
+    pub(crate) fn start(&self, settings: ClientBuilder) -> Result<Client> {
         match self {
             Self::Simulated(_, machine) => machine.start(settings),
             Self::Real(_, Adapter::AsyncStd) => {
@@ -110,7 +110,7 @@ impl World {
 
 /// A real clock, and who sleeps by it. The thread that serves the sockets wakes them.
 #[derive(Clone)]
-pub struct Clock(Arc<Alarms>);
+pub(crate) struct Clock(Arc<Alarms>);
 
 struct Alarms {
     origin: std::time::Instant,
@@ -128,14 +128,14 @@ impl fmt::Debug for Clock {
 impl Clock {
     /// A clock that begins now.
     #[must_use]
-    pub fn new(bell: mio::Waker) -> Self {
+    pub(crate) fn new(bell: mio::Waker) -> Self {
         let origin = std::time::Instant::now();
         Self(Arc::new(Alarms { origin, sleepers: Mutex::default(), bell }))
     }
 
     /// The time since the clock began.
     #[must_use]
-    pub fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         Instant::ZERO + self.0.origin.elapsed()
     }
 
@@ -162,7 +162,7 @@ impl Clock {
 
     /// Wakes those whose time has come; when the next one's comes.
     #[must_use]
-    pub fn wake(&self) -> Option<Instant> {
+    pub(crate) fn wake(&self) -> Option<Instant> {
         loop {
             let mut sleepers = self.sleepers();
             let entry = sleepers.first_entry()?;
@@ -176,7 +176,7 @@ impl Clock {
     }
 
     /// Ends the wait of who serves the sockets.
-    pub fn ring(&self) {
+    pub(crate) fn ring(&self) {
         // The poll is gone only when the run is over.
         let _ = self.0.bell.wake();
     }
@@ -187,7 +187,7 @@ impl Clock {
 }
 
 /// Runs futures side by side until all have ended.
-pub async fn all(mut futures: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>) {
+pub(crate) async fn all(mut futures: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>) {
     std::future::poll_fn(|cx| {
         futures.retain_mut(|future| future.as_mut().poll(cx).is_pending());
         if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }

@@ -20,10 +20,14 @@ const ASKED: &[(&str, Role, Phase, RequestCode)] = &[
 ];
 
 /// Codes, whether or not they are known.
-const CODES: &[i32] = &[0, 1, 2, 3, 13, 14, 16, 17, 19, 20, 21, 22, 24, 25, 26, 501, 1_500, -7, i32::MAX, i32::MIN];
+const CODES: &[i32] =
+    &[0, 1, 2, 3, 13, 14, 16, 17, 19, 20, 21, 22, 24, 25, 26, 501, 1_500, -7, i32::MAX, i32::MIN];
+
+/// Makes a remark.
+type Remark = fn() -> Option<Box<str>>;
 
 /// What is said with it.
-const REMARKS: &[(&str, fn() -> Option<Box<str>>)] = &[
+const REMARKS: &[(&str, Remark)] = &[
     ("none", || None),
     ("empty", || Some("".into())),
     ("control", || Some("\u{1b}[31mred\u{7}\r\n2026-01-01 ERROR injected".into())),
@@ -110,7 +114,10 @@ fn odd_receipts() -> Vec<Case> {
         ("without-fields", &[]),
         ("negative", &[("msgId", "0"), ("queueId", "-1"), ("queueOffset", "-1")]),
         ("text", &[("msgId", "0"), ("queueId", "abc"), ("queueOffset", "def")]),
-        ("other-queue", &[("msgId", "7F00000100002A9F0000000000000000"), ("queueId", "77"), ("queueOffset", "5")]),
+        (
+            "other-queue",
+            &[("msgId", "7F00000100002A9F0000000000000000"), ("queueId", "77"), ("queueOffset", "5")],
+        ),
         ("empty-id", &[("msgId", ""), ("queueId", "0"), ("queueOffset", "5")]),
         ("huge", &[("msgId", "7F"), ("queueId", "2147483647"), ("queueOffset", "9223372036854775807")]),
         ("beyond", &[("msgId", "7F"), ("queueId", "2147483648"), ("queueOffset", "9223372036854775808")]),

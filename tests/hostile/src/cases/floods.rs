@@ -40,28 +40,54 @@ const POURED: &[(&str, Pour)] = &[
     ("members-changed-two-way", |sequence| two_way(40, &[("consumerGroup", GROUP)], sequence)),
     ("members-changed-others", |sequence| one_way(40, &[("consumerGroup", "nobody\u{1b}[2J")], sequence)),
     ("reset-offsets", |sequence| {
-        let mut ask = frame::request(220, number(sequence), 2, [("topic", TOPIC), ("group", "another"), ("timestamp", "0")]);
-        ask.body = Bytes::from_static(b"{\"offsetTable\":{{\"brokerName\":\"broker-b\",\"queueId\":0,\"topic\":\"Work\"}:5}}");
+        let mut ask = frame::request(
+            220,
+            number(sequence),
+            2,
+            [("topic", TOPIC), ("group", "another"), ("timestamp", "0")],
+        );
+        ask.body = Bytes::from_static(
+            b"{\"offsetTable\":{{\"brokerName\":\"broker-b\",\"queueId\":0,\"topic\":\"Work\"}:5}}",
+        );
         frame::encode(&ask)
     }),
     ("reset-offsets-nonsense", |sequence| {
-        let mut ask = frame::request(220, number(sequence), 2, [("topic", TOPIC), ("group", GROUP), ("timestamp", "abc")]);
+        let mut ask = frame::request(
+            220,
+            number(sequence),
+            2,
+            [("topic", TOPIC), ("group", GROUP), ("timestamp", "abc")],
+        );
         ask.body = Bytes::from_static(b"{\"offsetTable\":[[[[");
         frame::encode(&ask)
     }),
     ("consumer-status", |sequence| two_way(221, &[("topic", TOPIC), ("group", GROUP)], sequence)),
-    ("running-info", |sequence| two_way(307, &[("consumerGroup", GROUP), ("clientId", "x"), ("jstackEnable", "true")], sequence)),
+    ("running-info", |sequence| {
+        two_way(307, &[("consumerGroup", GROUP), ("clientId", "x"), ("jstackEnable", "true")], sequence)
+    }),
     ("consume-directly", |sequence| {
-        let mut ask = frame::request(309, number(sequence), 0, [("consumerGroup", GROUP), ("clientId", "x"), ("topic", TOPIC), ("brokerName", "broker-b")]);
+        let mut ask = frame::request(
+            309,
+            number(sequence),
+            0,
+            [("consumerGroup", GROUP), ("clientId", "x"), ("topic", TOPIC), ("brokerName", "broker-b")],
+        );
         ask.body = Bytes::from_static(b"no record");
         frame::encode(&ask)
     }),
     ("check-transactions", |sequence| {
-        let mut ask = frame::request(39, number(sequence), 2, [("tranStateTableOffset", "1"), ("commitLogOffset", "2"), ("msgId", "x")]);
+        let mut ask = frame::request(
+            39,
+            number(sequence),
+            2,
+            [("tranStateTableOffset", "1"), ("commitLogOffset", "2"), ("msgId", "x")],
+        );
         ask.body = Bytes::from_static(b"no record");
         frame::encode(&ask)
     }),
-    ("push-replies", |sequence| one_way(326, &[("topic", TOPIC), ("properties", "CORRELATION_ID\u{1}x\u{2}")], sequence)),
+    ("push-replies", |sequence| {
+        one_way(326, &[("topic", TOPIC), ("properties", "CORRELATION_ID\u{1}x\u{2}")], sequence)
+    }),
     ("half-frames", |_| Bytes::from_static(&[0, 0, 1, 0, 0, 0, 0, 200, b'{', b'"'])),
 ];
 
@@ -111,24 +137,42 @@ fn bombs() -> Vec<Case> {
     let mut cases = Vec::new();
     for (what, bomb, flag) in kinds {
         for (size, bytes) in [("40-mib", 40 << 20), ("400-mib", 400 << 20)] {
-            cases.push(case(format!("bomb/{what}-{size}"), Role::Broker, Phase::Live, Holds::LEARNING, move |_| {
-                let body = bomb(bytes).expect("memory takes all");
-                Script::change(On::Code(RequestCode::PULL_MESSAGE), move |request, answer| {
-                    replace_bodies(request, answer, flag, &body)
-                })
-            }));
+            cases.push(case(
+                format!("bomb/{what}-{size}"),
+                Role::Broker,
+                Phase::Live,
+                Holds::LEARNING,
+                move |_| {
+                    let body = bomb(bytes).expect("memory takes all");
+                    Script::change(On::Code(RequestCode::PULL_MESSAGE), move |request, answer| {
+                        replace_bodies(request, answer, flag, &body)
+                    })
+                },
+            ));
         }
     }
     cases
 }
 
 /// Puts a bomb into each honest record's place.
-fn replace_bodies(request: &RemotingCommand, answer: &mut RemotingCommand, sys_flag: i32, body: &[u8]) -> Vec<i64> {
+fn replace_bodies(
+    request: &RemotingCommand,
+    answer: &mut RemotingCommand,
+    sys_flag: i32,
+    body: &[u8],
+) -> Vec<i64> {
     let queue_id = frame::number(request, "queueId").and_then(|id| i32::try_from(id).ok()).unwrap_or(0);
     let records = split(&answer.body);
     let offsets: Vec<i64> = records.iter().map(|record| get_i64(record, at::QUEUE_OFFSET)).collect();
     let made = |offset: &i64| {
-        record(&Parts { queue_offset: *offset, queue_id, sys_flag, body, topic: TOPIC.as_bytes(), properties: b"" })
+        record(&Parts {
+            queue_offset: *offset,
+            queue_id,
+            sys_flag,
+            body,
+            topic: TOPIC.as_bytes(),
+            properties: b"",
+        })
     };
     let bombs: Vec<BytesMut> = offsets.iter().map(made).collect();
     answer.body = join(&bombs);

@@ -41,10 +41,16 @@ const WRITTEN: &[(&str, Make)] = &[
     ("json-unquoted", |request| json(format!("{{code:0,flag:1,opaque:{}}}", request.opaque), b"")),
     ("json-not-utf8", |request| json([header(request, 0).as_bytes(), b"\xff\xfe"].concat(), b"")),
     ("json-remark-not-utf8", |request| {
-        json([b"{\"code\":1,\"flag\":1,\"remark\":\"\xc3\x28\",\"opaque\":", opaque(request).as_bytes(), b"}"].concat(), b"")
+        json(
+            [b"{\"code\":1,\"flag\":1,\"remark\":\"\xc3\x28\",\"opaque\":", opaque(request).as_bytes(), b"}"]
+                .concat(),
+            b"",
+        )
     }),
     ("json-nested-arrays", |request| field(request, "x", &nested('[', ']'))),
-    ("json-nested-objects", |request| field(request, "extFields", &("{\"a\":".repeat(200_000) + "1" + &"}".repeat(200_000)))),
+    ("json-nested-objects", |request| {
+        field(request, "extFields", &("{\"a\":".repeat(200_000) + "1" + &"}".repeat(200_000)))
+    }),
     ("json-many-fields", |request| field(request, "extFields", &many_fields())),
     ("json-duplicate-keys", |request| field(request, "opaque", "1,\"opaque\":2,\"opaque\":3")),
     ("json-code-text", |request| json(header_with(request, "\"0\"", "1"), b"")),
@@ -61,7 +67,9 @@ const WRITTEN: &[(&str, Make)] = &[
     ("json-opaque-2-40", |_| json("{\"code\":0,\"flag\":1,\"opaque\":1099511627776}", b"")),
     ("json-opaque-missing", |_| json("{\"code\":0,\"flag\":1}", b"")),
     ("json-opaque-negative", |_| json("{\"code\":0,\"flag\":1,\"opaque\":-5}", b"")),
-    ("json-opaque-unknown", |request| json(format!("{{\"code\":0,\"flag\":1,\"opaque\":{}}}", request.opaque.wrapping_add(100_000)), b"")),
+    ("json-opaque-unknown", |request| {
+        json(format!("{{\"code\":0,\"flag\":1,\"opaque\":{}}}", request.opaque.wrapping_add(100_000)), b"")
+    }),
     ("json-language-unknown", |request| field(request, "language", "\"KLINGON\"")),
     ("json-version-2-40", |request| field(request, "version", "1099511627776")),
     ("json-remark-number", |request| field(request, "remark", "5")),
@@ -69,8 +77,12 @@ const WRITTEN: &[(&str, Make)] = &[
     ("json-remark-control", |request| field(request, "remark", "\"\\u001b[2J\\u0007\\r\\nWARN injected\"")),
     ("json-ext-number", |request| field(request, "extFields", "7")),
     ("json-ext-array", |request| field(request, "extFields", "[\"a\",\"b\"]")),
-    ("json-ext-values", |request| field(request, "extFields", "{\"nextBeginOffset\":1e99,\"a\":null,\"b\":[1,{}],\"c\":true}")),
-    ("json-ext-lone-surrogate", |request| field(request, "extFields", "{\"a\":\"\\ud800\",\"\\udfff\":\"b\"}")),
+    ("json-ext-values", |request| {
+        field(request, "extFields", "{\"nextBeginOffset\":1e99,\"a\":null,\"b\":[1,{}],\"c\":true}")
+    }),
+    ("json-ext-lone-surrogate", |request| {
+        field(request, "extFields", "{\"a\":\"\\ud800\",\"\\udfff\":\"b\"}")
+    }),
     ("json-ext-bad-escape", |request| field(request, "extFields", "{\"a\":\"\\x41\"}")),
     ("binary-cut", |_| typed(1, [0, 0, 0, 1, 237], b"")),
     ("binary-empty", |request| binary(request.opaque, 0, 0, b"")),
@@ -104,7 +116,10 @@ fn header(request: &RemotingCommand, code: i32) -> String {
 }
 
 fn header_with(request: &RemotingCommand, code: &str, flag: &str) -> String {
-    format!("{{\"code\":{code},\"flag\":{flag},\"language\":\"JAVA\",\"opaque\":{},\"version\":493}}", request.opaque)
+    format!(
+        "{{\"code\":{code},\"flag\":{flag},\"language\":\"JAVA\",\"opaque\":{},\"version\":493}}",
+        request.opaque
+    )
 }
 
 /// A refusal with one field more.
@@ -127,13 +142,11 @@ fn noise(seed: i32) -> Bytes {
     (0..512).map(|_| rng.next_u32().to_be_bytes()[0]).collect()
 }
 
-/// Large answers are made once.
-fn remembered(make: Make) -> impl FnMut(&RemotingCommand) -> Bytes + Send {
-    move |request| make(request)
-}
+/// Makes a script.
+type Says = fn() -> Script;
 
 /// What becomes of connections and of honest answers on their way.
-fn ways() -> Vec<(&'static str, Holds, fn() -> Script)> {
+fn ways() -> Vec<(&'static str, Holds, Says)> {
     let no_spin = Holds::ALL;
     let works = Holds::LEARNING;
     vec![
@@ -170,7 +183,7 @@ pub(super) fn all() -> Vec<Case> {
         for (what, make) in WRITTEN {
             let make = *make;
             cases.push(case(format!("frame/{word}/{what}"), role, phase, flows(Holds::ALL), move |_| {
-                Script::write(On::Any, remembered(make))
+                Script::write(On::Any, make)
             }));
         }
         for (what, holds, script) in ways() {

@@ -36,19 +36,28 @@ pub(super) fn all() -> Vec<Case> {
     for (what, make) in LISTS {
         for (phase, word) in [(Phase::Start, "start"), (Phase::Live, "live")] {
             let make = *make;
-            cases.push(case(format!("members/{word}/{what}"), Role::Broker, phase, Holds::LEARNING.may_stop(), move |_| {
-                let mut turn = 0;
-                let answered = Script::write(On::Code(RequestCode::GET_CONSUMER_LIST_BY_GROUP), move |asked| {
-                    turn += 1;
-                    let mut answer = frame::response(asked, 0);
-                    answer.body = make(turn);
-                    frame::encode(&answer)
-                });
-                // A live client asks when it is told that something has changed.
-                let told = |_| frame::encode(&frame::request(40, 0, 2, [("consumerGroup", crate::honest::GROUP)]));
-                let flood = Script::pour(1, told).flood;
-                Script { flood: flood.filter(|_| phase == Phase::Live), ..answered }
-            }));
+            cases.push(case(
+                format!("members/{word}/{what}"),
+                Role::Broker,
+                phase,
+                Holds::LEARNING.may_stop(),
+                move |_| {
+                    let mut turn = 0;
+                    let answered =
+                        Script::write(On::Code(RequestCode::GET_CONSUMER_LIST_BY_GROUP), move |asked| {
+                            turn += 1;
+                            let mut answer = frame::response(asked, 0);
+                            answer.body = make(turn);
+                            frame::encode(&answer)
+                        });
+                    // A live client asks when it is told that something has changed.
+                    let told = |_| {
+                        frame::encode(&frame::request(40, 0, 2, [("consumerGroup", crate::honest::GROUP)]))
+                    };
+                    let flood = Script::pour(1, told).flood;
+                    Script { flood: flood.filter(|_| phase == Phase::Live), ..answered }
+                },
+            ));
         }
     }
     cases

@@ -130,10 +130,24 @@ const ADDED: &[(&str, bool, Add)] = &[
     ("offset-before", false, |q, _| made(q, -7, 0, b"extra", b"")),
     ("offset-same", true, |q, last| made(q, last, 0, b"extra", b"")),
     ("other-topic", false, |q, last| {
-        record(&Parts { queue_offset: last, queue_id: queue_of(q), sys_flag: 0, body: b"extra", topic: b"Elsewhere", properties: b"" })
+        record(&Parts {
+            queue_offset: last,
+            queue_id: queue_of(q),
+            sys_flag: 0,
+            body: b"extra",
+            topic: b"Elsewhere",
+            properties: b"",
+        })
     }),
     ("other-queue", false, |_, last| {
-        record(&Parts { queue_offset: last, queue_id: 9, sys_flag: 0, body: b"extra", topic: b"Work", properties: b"" })
+        record(&Parts {
+            queue_offset: last,
+            queue_id: 9,
+            sys_flag: 0,
+            body: b"extra",
+            topic: b"Work",
+            properties: b"",
+        })
     }),
     ("half-a-record", false, |q, last| made(q, last + 1, 0, b"extra", b"").split_to(50)),
     ("noise", false, |_, _| BytesMut::from(&[0x5a; 300][..])),
@@ -155,7 +169,9 @@ fn added((what, foreign, add): &(&str, bool, Add)) -> Case {
     case(format!("extra/{what}"), Role::Broker, Phase::Live, holds, move |_| {
         Script::change(PULL, move |request, answer| {
             let mut records = split(&answer.body);
-            let Some(last) = records.last().map(|last| get_i64(last, at::QUEUE_OFFSET)) else { return Vec::new() };
+            let Some(last) = records.last().map(|last| get_i64(last, at::QUEUE_OFFSET)) else {
+                return Vec::new();
+            };
             records.push(add(request, last));
             answer.body = join(&records);
             Vec::new()
@@ -171,7 +187,11 @@ fn next(value: i64) -> Vec<(&'static str, String)> {
 }
 
 fn range(min: i64, max: i64, next: i64) -> Vec<(&'static str, String)> {
-    vec![("minOffset", min.to_string()), ("maxOffset", max.to_string()), ("nextBeginOffset", next.to_string())]
+    vec![
+        ("minOffset", min.to_string()),
+        ("maxOffset", max.to_string()),
+        ("nextBeginOffset", next.to_string()),
+    ]
 }
 
 /// Honest records with odd fields. Nothing may be skipped, since what is skipped was never shown.
@@ -200,7 +220,11 @@ const HEADERS: &[(&str, Fields)] = &[
     ("suggest-99", |_, _, _, _| vec![("suggestWhichBrokerId", "99".to_owned())]),
     ("suggest-text", |_, _, _, _| vec![("suggestWhichBrokerId", "x".to_owned())]),
     ("sys-flags", |_, _, _, _| {
-        vec![("topicSysFlag", "-1".to_owned()), ("groupSysFlag", "9".to_owned()), ("forbiddenType", "77".to_owned())]
+        vec![
+            ("topicSysFlag", "-1".to_owned()),
+            ("groupSysFlag", "9".to_owned()),
+            ("forbiddenType", "77".to_owned()),
+        ]
     }),
 ];
 
@@ -225,7 +249,10 @@ fn headers((what, fields): &(&str, Fields)) -> Case {
                 set(answer, &fields);
                 if fields.iter().any(|(field, _)| *field == "offsetDelta") {
                     // It says that its records are elsewhere.
-                    return split(&answer.body).iter().map(|record| get_i64(record, at::QUEUE_OFFSET)).collect();
+                    return split(&answer.body)
+                        .iter()
+                        .map(|record| get_i64(record, at::QUEUE_OFFSET))
+                        .collect();
                 }
             }
             Vec::new()

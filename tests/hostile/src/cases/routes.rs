@@ -31,7 +31,11 @@ fn queues(name: &str, read: &str, write: &str, perm: &str) -> String {
 
 fn honest(site: &Site) -> Shape<'static> {
     Shape {
-        brokers: [broker("broker-a", "0", &site.good.to_string()), broker("broker-b", "0", &site.odd.to_string())].join(","),
+        brokers: [
+            broker("broker-a", "0", &site.good.to_string()),
+            broker("broker-b", "0", &site.odd.to_string()),
+        ]
+        .join(","),
         queues: [queues("broker-a", "2", "2", "6"), queues("broker-b", "2", "2", "6")].join(","),
         rest: "",
     }
@@ -47,13 +51,17 @@ fn body(shape: &Shape<'_>) -> Bytes {
 
 /// The numbers of queues of both brokers.
 fn counted(site: &Site, read: &str, write: &str) -> Shape<'static> {
-    Shape { queues: [queues("broker-a", read, write, "6"), queues("broker-b", read, write, "6")].join(","), ..honest(site) }
+    Shape {
+        queues: [queues("broker-a", read, write, "6"), queues("broker-b", read, write, "6")].join(","),
+        ..honest(site)
+    }
 }
 
 /// An address for `broker-b`.
 fn addressed(site: &Site, address: &str) -> Shape<'static> {
     Shape {
-        brokers: [broker("broker-a", "0", &site.good.to_string()), broker("broker-b", "0", address)].join(","),
+        brokers: [broker("broker-a", "0", &site.good.to_string()), broker("broker-b", "0", address)]
+            .join(","),
         ..honest(site)
     }
 }
@@ -89,7 +97,9 @@ const SHAPES: &[(&str, bool, Make)] = &[
     ("no-json", false, |_| Bytes::from_static(b"route?")),
     ("null", false, |_| Bytes::from_static(b"null")),
     ("empty-object", false, |_| Bytes::from_static(b"{}")),
-    ("empty-lists", false, |_| Bytes::from_static(b"{\"brokerDatas\":[],\"queueDatas\":[],\"filterServerTable\":{}}")),
+    ("empty-lists", false, |_| {
+        Bytes::from_static(b"{\"brokerDatas\":[],\"queueDatas\":[],\"filterServerTable\":{}}")
+    }),
     ("lists-null", false, |_| Bytes::from_static(b"{\"brokerDatas\":null,\"queueDatas\":null}")),
     ("brokers-only", false, |site| body(&Shape { queues: String::new(), ..honest(site) })),
     ("queues-only", false, |site| body(&Shape { brokers: String::new(), ..honest(site) })),
@@ -106,19 +116,35 @@ const SHAPES: &[(&str, bool, Make)] = &[
     ("queues-text", false, |site| body(&counted(site, "\"two\"", "\"two\""))),
     ("queues-fraction", false, |site| body(&counted(site, "2.5", "2.5"))),
     ("perm-0", false, |site| {
-        body(&Shape { queues: [queues("broker-a", "2", "2", "0"), queues("broker-b", "2", "2", "0")].join(","), ..honest(site) })
+        body(&Shape {
+            queues: [queues("broker-a", "2", "2", "0"), queues("broker-b", "2", "2", "0")].join(","),
+            ..honest(site)
+        })
     }),
     ("perm-2", false, |site| {
-        body(&Shape { queues: [queues("broker-a", "2", "2", "2"), queues("broker-b", "2", "2", "2")].join(","), ..honest(site) })
+        body(&Shape {
+            queues: [queues("broker-a", "2", "2", "2"), queues("broker-b", "2", "2", "2")].join(","),
+            ..honest(site)
+        })
     }),
     ("perm-4", true, |site| {
-        body(&Shape { queues: [queues("broker-a", "2", "2", "4"), queues("broker-b", "2", "2", "4")].join(","), ..honest(site) })
+        body(&Shape {
+            queues: [queues("broker-a", "2", "2", "4"), queues("broker-b", "2", "2", "4")].join(","),
+            ..honest(site)
+        })
     }),
     ("perm-minus-1", true, |site| {
-        body(&Shape { queues: [queues("broker-a", "2", "2", "-1"), queues("broker-b", "2", "2", "-1")].join(","), ..honest(site) })
+        body(&Shape {
+            queues: [queues("broker-a", "2", "2", "-1"), queues("broker-b", "2", "2", "-1")].join(","),
+            ..honest(site)
+        })
     }),
     ("name-empty", false, |site| {
-        body(&Shape { brokers: broker("", "0", &site.odd.to_string()), queues: queues("", "2", "2", "6"), rest: "" })
+        body(&Shape {
+            brokers: broker("", "0", &site.odd.to_string()),
+            queues: queues("", "2", "2", "6"),
+            rest: "",
+        })
     }),
     ("name-added-empty", true, |site| body(&added(site, "", NOWHERE))),
     ("name-added-control", true, |site| body(&added(site, "\\u001b[2J\\r\\nx", NOWHERE))),
@@ -144,8 +170,14 @@ const SHAPES: &[(&str, bool, Make)] = &[
     }),
     ("addresses-100000", true, |site| {
         let many: Vec<String> = (1..100_000).map(|id| format!("\"{id}\":\"{NOWHERE}\"")).collect();
-        let many = format!("{{\"brokerAddrs\":{{{}}},\"brokerName\":\"broker-b\",\"cluster\":\"C\"}}", many.join(","));
-        body(&Shape { brokers: broker("broker-a", "0", &site.good.to_string()) + "," + &many, ..honest(site) })
+        let many = format!(
+            "{{\"brokerAddrs\":{{{}}},\"brokerName\":\"broker-b\",\"cluster\":\"C\"}}",
+            many.join(",")
+        );
+        body(&Shape {
+            brokers: broker("broker-a", "0", &site.good.to_string()) + "," + &many,
+            ..honest(site)
+        })
     }),
     ("id-minus-1", true, |site| {
         let odd = broker("broker-b", "-1", &site.odd.to_string());
@@ -161,17 +193,28 @@ const SHAPES: &[(&str, bool, Make)] = &[
     }),
     ("brokers-twice", true, |site| {
         let honest = honest(site);
-        body(&Shape { brokers: honest.brokers.clone() + "," + &honest.brokers, queues: honest.queues.clone() + "," + &honest.queues, rest: "" })
+        body(&Shape {
+            brokers: honest.brokers.clone() + "," + &honest.brokers,
+            queues: honest.queues.clone() + "," + &honest.queues,
+            rest: "",
+        })
     }),
     ("brokers-twice-elsewhere", false, |site| {
         let twice = [broker("broker-a", "0", NOWHERE), broker("broker-b", "0", NOWHERE)].join(",");
         let honest = honest(site);
         body(&Shape { brokers: honest.brokers + "," + &twice, ..self::honest(site) })
     }),
-    ("order-conf-text", true, |site| body(&Shape { rest: ",\"orderTopicConf\":\"nonsense\"", ..honest(site) })),
-    ("order-conf-negative", true, |site| body(&Shape { rest: ",\"orderTopicConf\":\"broker-a:-4;broker-b:x;:;;\"", ..honest(site) })),
+    ("order-conf-text", true, |site| {
+        body(&Shape { rest: ",\"orderTopicConf\":\"nonsense\"", ..honest(site) })
+    }),
+    ("order-conf-negative", true, |site| {
+        body(&Shape { rest: ",\"orderTopicConf\":\"broker-a:-4;broker-b:x;:;;\"", ..honest(site) })
+    }),
     ("order-conf-huge", true, |site| {
-        body(&Shape { rest: ",\"orderTopicConf\":\"broker-a:1000000000;broker-b:2147483647\"", ..honest(site) })
+        body(&Shape {
+            rest: ",\"orderTopicConf\":\"broker-a:1000000000;broker-b:2147483647\"",
+            ..honest(site)
+        })
     }),
     ("filter-servers", true, |site| {
         let honest = honest(site);
@@ -194,10 +237,16 @@ const SHAPES: &[(&str, bool, Make)] = &[
         })
     }),
     ("crowd-500", true, |site| body(&crowd(site, 500, |index| format!("127.0.0.1:{}", 1 + index % 1_000)))),
-    ("crowd-5000", true, |site| body(&crowd(site, 5_000, |index| format!("127.0.{}.{}:1", index / 250, 1 + index % 250)))),
-    ("crowd-60000", true, |site| body(&crowd(site, 60_000, |index| format!("127.{}.{}.1:1", 1 + index / 250, index % 250)))),
+    ("crowd-5000", true, |site| {
+        body(&crowd(site, 5_000, |index| format!("127.0.{}.{}:1", index / 250, 1 + index % 250)))
+    }),
+    ("crowd-60000", true, |site| {
+        body(&crowd(site, 60_000, |index| format!("127.{}.{}.1:1", 1 + index / 250, index % 250)))
+    }),
     ("crowd-one-address", true, |site| body(&crowd(site, 2_000, |_| NOWHERE.to_owned()))),
-    ("crowd-of-names", true, |site| body(&crowd(site, 500, |index| format!("no-such-host-{index}.invalid:10911")))),
+    ("crowd-of-names", true, |site| {
+        body(&crowd(site, 500, |index| format!("no-such-host-{index}.invalid:10911")))
+    }),
 ];
 
 /// All of this kind.
@@ -205,28 +254,22 @@ pub(super) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for (what, good, make) in SHAPES {
         let make = *make;
-        for (phase, word) in [(Phase::Start, "start"), (Phase::Live, "live")] {
-            // A live client asks rarely: it is told the shape when somebody makes it ask.
-            if phase == Phase::Live && !LIVE.contains(what) {
-                continue;
-            }
-            let mut holds = Holds::LEARNING;
-            if !good {
-                holds = holds.may_stop();
-            }
-            if *what == "address-of-the-other" {
-                // Nothing in an answer tells whose it is: what one broker has is taken for the other's.
-                holds = holds.may_skip();
-            }
-            cases.push(case(format!("route/{word}/{what}"), Role::NameServer, phase, holds, move |site| {
-                let body = make(site);
-                Script::write(On::Code(RequestCode::GET_ROUTEINFO_BY_TOPIC), move |asked| {
-                    let mut answer = frame::response(asked, 0);
-                    answer.body = body.clone();
-                    frame::encode(&answer)
-                })
-            }));
+        let mut holds = Holds::LEARNING;
+        if !good {
+            holds = holds.may_stop();
         }
+        if *what == "address-of-the-other" {
+            // Nothing in an answer tells whose it is: what one broker has is taken for the other's.
+            holds = holds.may_skip();
+        }
+        cases.push(case(format!("route/start/{what}"), Role::NameServer, Phase::Start, holds, move |site| {
+            let body = make(site);
+            Script::write(On::Code(RequestCode::GET_ROUTEINFO_BY_TOPIC), move |asked| {
+                let mut answer = frame::response(asked, 0);
+                answer.body = body.clone();
+                frame::encode(&answer)
+            })
+        }));
     }
     let mut lost = case("route/start/lost-150", Role::NameServer, Phase::Start, Holds::LEARNING, |site| {
         let places = site.lost.clone();
@@ -241,6 +284,3 @@ pub(super) fn all() -> Vec<Case> {
     cases.push(lost);
     cases
 }
-
-/// Shapes that a live client is told too.
-const LIVE: &[&str] = &[];

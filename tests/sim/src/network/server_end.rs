@@ -39,7 +39,9 @@ impl Network {
         }
         let ended = |state: ServerState| match listening {
             Listening::Serving => state == ServerState::Silent,
-            Listening::Refusing(Some(FaultKind::ConnectRefused)) | Listening::Silent | Listening::Lost => false,
+            Listening::Refusing(Some(FaultKind::ConnectRefused)) | Listening::Silent | Listening::Lost => {
+                false
+            }
             Listening::Refusing(_) => matches!(state, ServerState::Up | ServerState::Silent),
         };
         let of_server = self.connections.iter().filter(|(_, connection)| connection.server == server);
