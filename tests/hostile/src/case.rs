@@ -38,6 +38,8 @@ pub struct Site {
     pub spare: SocketAddr,
     /// Addresses where nothing answers.
     pub lost: Vec<SocketAddr>,
+    /// By how many times a flood is to be more than a trickle: what it costs shows in real memory only.
+    pub weight: u64,
 }
 
 /// What a case is measured by besides what always holds: no panic, no hang, nothing of the good broker lost,

@@ -172,7 +172,7 @@ fn site(case: &Case) -> Bound {
     let spare = if case.moves { bind() } else { odd };
     let mut full: Vec<(SocketAddr, Full)> = (0..case.lost).filter_map(|_| fill().ok()).collect();
     let lost = full.iter().map(|(address, _)| *address).collect();
-    let site = Site { name_servers, good, odd, spare, lost };
+    let site = Site { name_servers, good, odd, spare, lost, weight: 100 };
     (site, listeners, full.drain(..).map(|(_, full)| full).collect())
 }
 

@@ -25,7 +25,7 @@ const CASE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Cases that mostly wait, side by side.
 const JOBS: usize = 16;
 /// Every so many cases of a table are the smoke test's.
-const SMOKE_EVERY: usize = 12;
+const SMOKE_EVERY: usize = 20;
 
 /// What to run.
 #[derive(Debug, Default)]

@@ -55,7 +55,14 @@ fn site(case: &Case) -> Site {
     });
     let name_servers =
         if case.two_name_servers { vec![at(1, 9_876), at(2, 9_876)] } else { vec![at(1, 9_876)] };
-    Site { name_servers, good: at(3, 10_911), odd: at(4, 10_911), spare: at(4, 10_912), lost: lost.collect() }
+    Site {
+        name_servers,
+        good: at(3, 10_911),
+        odd: at(4, 10_911),
+        spare: at(4, 10_912),
+        lost: lost.collect(),
+        weight: 1,
+    }
 }
 
 /// Runs a case in a world of its own.

@@ -91,6 +91,12 @@ const POURED: &[(&str, Pour)] = &[
     ("half-frames", |_| Bytes::from_static(&[0, 0, 1, 0, 0, 0, 0, 200, b'{', b'"'])),
 ];
 
+/// So many frames at once, made before anybody measures.
+fn heavy(pour: Pour, weight: u64) -> impl FnMut(u64) -> Bytes + Send {
+    let all: Bytes = (1..=weight).flat_map(|sequence| pour(sequence).to_vec()).collect();
+    move |sequence| if weight == 1 { pour(sequence) } else { all.clone() }
+}
+
 fn floods() -> Vec<Case> {
     let mut cases = Vec::new();
     for (role, word) in [(Role::NameServer, "name-server"), (Role::Broker, "broker")] {
@@ -101,11 +107,17 @@ fn floods() -> Vec<Case> {
                 if deaf || *what == "half-frames" {
                     holds = Holds::ALL;
                 }
-                cases.push(case(format!("flood/{word}/{what}{how}"), role, Phase::Live, holds, move |_| {
-                    let script = Script::pour(PIECES, pour);
-                    // Who reads nothing answers nothing, in a world as well.
-                    if deaf { script.deaf().and(On::Any, crate::script::Does::Silence) } else { script }
-                }));
+                cases.push(case(
+                    format!("flood/{word}/{what}{how}"),
+                    role,
+                    Phase::Live,
+                    holds,
+                    move |site| {
+                        let script = Script::pour(PIECES, heavy(pour, site.weight));
+                        // Who reads nothing answers nothing, in a world as well.
+                        if deaf { script.deaf().and(On::Any, crate::script::Does::Silence) } else { script }
+                    },
+                ));
             }
         }
     }
