@@ -81,6 +81,8 @@ scenarios! {
     close::an_unfinished_message_holds_the_offset,
     close::two_clients_have_nothing_to_do_with_each_other,
     close::closing_tells_every_send_how_it_ended,
+    close::a_second_close_joins_and_shortens_the_first,
+    close::a_stop_during_a_start_is_no_error,
     close::dropping_every_handle_ends_the_client,
     close::a_dropped_consumer_leaves_its_messages_to_the_next,
     network::sends_go_on_after_the_connection_was_cut,
