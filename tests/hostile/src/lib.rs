@@ -15,6 +15,7 @@ mod loopback;
 mod program;
 mod record;
 mod script;
+mod second_door;
 mod server;
 mod simulated;
 mod site;

@@ -8,7 +8,8 @@ use rocketmq_sim::Peer;
 use crate::case::{Case, Phase, Role, Site};
 use crate::ledger::SharedLedger;
 use crate::program::Pace;
-use crate::server::{Hours, SecondDoor, Server, SharedServer};
+use crate::second_door::SecondDoor;
+use crate::server::{Hours, Server, SharedServer};
 
 /// When the hostile server is hostile.
 #[must_use]
