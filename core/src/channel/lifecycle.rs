@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -18,6 +19,9 @@ use super::silence::Silence;
 use super::{
     BACK_OFFS_MAX, Channel, ChannelEvent, ChannelTimer, Channels, RequestFailure, State, WaitingKind,
 };
+
+/// So long counts against an address what it did while its connection worked.
+const OFFENCE_REMEMBERED: Duration = Duration::from_secs(60);
 
 impl<P: Clone> Channels<P> {
     /// Opens a connection to `address` if there is none. `Connected` or `Closed` follows, unless it is
@@ -252,7 +256,15 @@ impl<P: Clone> Channels<P> {
         back_off.failed(now, cause.clone(), self.limits.delay_min, self.limits.delay_max);
     }
 
-    fn finish(&mut self, id: ChannelId, cause: &Cause) {
+    /// The address has done what a connection that works does not excuse: pauses go on to grow if it does so
+    /// again.
+    pub(super) fn offended(&mut self, now: Instant, address: &Arc<str>) {
+        if let Some(back_off) = self.back_off.get_mut(address) {
+            back_off.remembered_until = now + OFFENCE_REMEMBERED;
+        }
+    }
+
+    pub(super) fn finish(&mut self, id: ChannelId, cause: &Cause) {
         let Some(channel) = self.arena.remove(id) else { return };
         if let Some(timer) = channel.silence.timer() {
             self.timers.cancel(timer);

@@ -14,6 +14,7 @@
 //! a connection is given up when nothing at all came for as long as a request may take.
 
 mod again;
+mod answers;
 mod backoff;
 mod frames;
 mod lifecycle;
@@ -42,6 +43,7 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crate::timer::{TimerId, Timers};
 
+use answers::Answers;
 use backoff::BackOff;
 use outbox::Outbox;
 use pending::PendingTable;
@@ -160,6 +162,7 @@ struct Channel<P> {
     last_active: Instant,
     received_any: bool,
     silence: Silence,
+    answers: Answers,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -324,6 +327,7 @@ impl<P> Channel<P> {
             last_active: now,
             received_any: false,
             silence: Silence::new(now),
+            answers: Answers::default(),
         }
     }
 

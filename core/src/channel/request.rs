@@ -8,8 +8,7 @@ use bytes::{Bytes, BytesMut};
 use crate::error::Cause;
 use crate::id::ChannelId;
 use crate::remoting::{
-    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, NoHeader, RequestCode, RequestHeader, ResponseCode,
-    SendFields, SendTemplate,
+    Encoder, FLAG_ONEWAY, Head, Header, NoHeader, RequestCode, RequestHeader, SendFields, SendTemplate,
 };
 use crate::time::Instant;
 
@@ -19,7 +18,7 @@ use super::{Channel, ChannelEvent, ChannelTimer, Channels, RequestFailure, Waiti
 
 /// Where a frame goes that is queued while others wait for their connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Ahead,
     Behind,
 }
@@ -36,9 +35,9 @@ enum Keep {
 }
 
 /// A frame that was queued.
-struct Queued {
+pub(super) struct Queued {
     /// Its end in the stream; `u64::MAX` while it waits for the connection to come up.
-    end: u64,
+    pub(super) end: u64,
     /// Its head, if that was to be kept.
     frame: Option<Bytes>,
 }
@@ -235,32 +234,8 @@ impl<P: Clone> Channels<P> {
         }
     }
 
-    /// Answers a request of the peer, `opaque` being its number. Nothing happens when the connection is
-    /// gone, or when the peer does not read what it is told.
-    #[expect(clippy::too_many_arguments, reason = "they are what a response consists of")]
-    pub fn respond<'h, H: Header<'h>>(
-        &mut self,
-        now: Instant,
-        id: ChannelId,
-        opaque: i32,
-        code: ResponseCode,
-        remark: Option<&str>,
-        header: &H,
-        body: Bytes,
-    ) {
-        let Some(channel) = self.arena.get(id).filter(|channel| channel.is_open()) else { return };
-        if channel.outbox.backlog() > self.limits.outbox_bytes_max {
-            return;
-        }
-        let head = Head { code: code.0, opaque, flag: FLAG_RESPONSE, remark };
-        let body_len = body.len();
-        self.queue(now, id, (body, Place::Behind, false), WaitingKind::Oneway(None), |encoder, out| {
-            encoder.encode(out, &head, header, &[], body_len)
-        });
-    }
-
     /// Where a frame enters a connection.
-    fn queue(
+    pub(super) fn queue(
         &mut self,
         now: Instant,
         id: ChannelId,

@@ -1,6 +1,7 @@
 //! One machine, no sockets: what goes in, what must come out.
 
 mod again;
+mod answers;
 
 use alloc::string::{String, ToString};
 use alloc::vec;
