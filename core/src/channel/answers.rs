@@ -85,6 +85,6 @@ impl<P: Clone> Channels<P> {
         self.leave_alone(now, &address, &cause);
         self.offended(now, &address);
         self.outputs.push_back(Output::Close { channel: id, flush: false });
-        self.finish(id, &cause);
+        self.finish(id, &cause, true);
     }
 }

@@ -29,6 +29,11 @@ impl<P: Clone> Channels<P> {
         if !channel.received_any && !go_away {
             channel.received_any = true;
             backoff::forgive(&mut self.back_off, now, &channel.address);
+            let address = channel.address.clone();
+            self.events.push_back(ChannelEvent::Heard { address });
+            if core::mem::take(&mut channel.has_place) {
+                self.connecting -= 1;
+            }
         }
         if !command.is_response() {
             let address = channel.address.clone();

@@ -167,7 +167,7 @@ impl<P: Clone> Channels<P> {
         self.counts.requests += u64::from(keep != Keep::Again);
         let id = match keep {
             Keep::Again => self.current_or_new(now, address),
-            Keep::Frame | Keep::Nothing => self.channel_for(now, address, true),
+            Keep::Frame | Keep::Nothing => self.channel_for(now, address, (true, place == Place::Ahead)),
         };
         let id = match id {
             Ok(id) => id,
@@ -215,7 +215,7 @@ impl<P: Clone> Channels<P> {
         purpose: Option<P>,
         encode: impl FnOnce(&Encoder, i32, &mut BytesMut) -> usize,
     ) {
-        let id = match self.channel_for(now, address, true) {
+        let id = match self.channel_for(now, address, (true, false)) {
             Ok(id) => id,
             Err(cause) => {
                 if let Some(purpose) = purpose {
@@ -252,6 +252,9 @@ impl<P: Clone> Channels<P> {
             let kept = keep.then(|| frame.clone());
             let index = if place == Place::Ahead { 0 } else { channel.waiting.len() };
             channel.waiting.insert(index, Waiting { frame, body, kind });
+            if place == Place::Behind {
+                self.promote(now, id);
+            }
             return Queued { end: u64::MAX, frame: kept };
         }
         let encode = |out: &mut BytesMut| encode(&self.encoder, out);
@@ -297,7 +300,7 @@ impl<P: Clone> Channels<P> {
         &mut self,
         now: Instant,
         address: &Arc<str>,
-        for_request: bool,
+        (for_request, background): (bool, bool),
     ) -> Result<ChannelId, Cause> {
         if let Some(id) = self.by_address.get(address) {
             let channel = self.arena.get(*id).expect("by_address names channels that are alive");
@@ -306,15 +309,15 @@ impl<P: Clone> Channels<P> {
         if let Some(back_off) = self.back_off.get(address).filter(|back_off| now < back_off.until) {
             return Err(back_off.cause.clone());
         }
-        self.open(now, address)
+        self.open(now, address, background)
     }
 
     /// The connection for a request that has been on another one.
     pub(super) fn current_or_new(&mut self, now: Instant, address: &Arc<str>) -> Result<ChannelId, Cause> {
         if self.by_address.contains_key(address) {
-            return self.channel_for(now, address, true);
+            return self.channel_for(now, address, (true, false));
         }
-        self.open(now, address)
+        self.open(now, address, false)
     }
 
     fn room(&self, channel: &Channel<P>) -> Result<(), Cause> {
