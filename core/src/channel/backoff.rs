@@ -1,5 +1,7 @@
 //! How long an address is left alone after it could not be reached.
 
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use crate::error::Cause;
@@ -12,12 +14,14 @@ pub(super) struct BackOff {
     pub(super) cause: Cause,
     /// The end of the pause.
     pub(super) until: Instant,
+    /// Until then it is not forgotten, though a connection works.
+    pub(super) remembered_until: Instant,
     failures: u32,
 }
 
 impl BackOff {
     pub(super) fn new(cause: Cause) -> Self {
-        Self { cause, until: Instant::ZERO, failures: 0 }
+        Self { cause, until: Instant::ZERO, remembered_until: Instant::ZERO, failures: 0 }
     }
 
     pub(super) fn failed(&mut self, now: Instant, cause: Cause, min: Duration, max: Duration) {
@@ -26,6 +30,13 @@ impl BackOff {
         self.failures = self.failures.saturating_add(1);
         self.until = now + delay;
         self.cause = cause;
+    }
+}
+
+/// The address works again.
+pub(super) fn forgive(table: &mut BTreeMap<Arc<str>, BackOff>, now: Instant, address: &Arc<str>) {
+    if table.get(address).is_some_and(|back_off| back_off.remembered_until <= now) {
+        table.remove(address);
     }
 }
 

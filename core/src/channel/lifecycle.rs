@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -16,17 +17,21 @@ use crate::time::Instant;
 use super::backoff::BackOff;
 use super::silence::Silence;
 use super::{
-    BACK_OFFS_MAX, Channel, ChannelEvent, ChannelTimer, Channels, RequestFailure, State, WaitingKind,
+    BACK_OFFS_MAX, Channel, ChannelEvent, ChannelTimer, Channels, Lost, RequestFailure, State, WaitingKind,
 };
+
+/// So long counts against an address what it did while its connection worked.
+const OFFENCE_REMEMBERED: Duration = Duration::from_secs(60);
 
 impl<P: Clone> Channels<P> {
     /// Opens a connection to `address` if there is none. `Connected` or `Closed` follows, unless it is
     /// open already, which is the value returned.
     pub fn connect(&mut self, now: Instant, address: &Arc<str>) -> bool {
-        match self.channel_for(now, address, false) {
+        match self.channel_for(now, address, (false, false)) {
             Ok(id) => self.arena.get(id).is_some_and(Channel::is_open),
-            Err(_) => {
-                self.events.push_back(ChannelEvent::Closed { address: address.clone() });
+            Err(cause) => {
+                let lost = Some(Lost { cause, idle: false });
+                self.events.push_back(ChannelEvent::Closed { address: address.clone(), lost });
                 false
             }
         }
@@ -42,7 +47,7 @@ impl<P: Clone> Channels<P> {
             if !chunks.is_empty() {
                 self.outputs.push_back(Output::Transmit { channel: id, chunks });
             }
-            self.close_now(id, reason, true);
+            self.close_now(id, reason, (true, false));
         }
     }
 
@@ -83,8 +88,12 @@ impl<P: Clone> Channels<P> {
         let address = channel.address.clone();
         tracing::debug!(%address, ?id, "connected");
         self.events.push_back(ChannelEvent::Connected { address });
+        let asked = !channel.pending.is_empty();
         self.mark_dirty(id);
         self.watch_silence(id);
+        if !asked {
+            self.free_place(id);
+        }
     }
 
     /// A connection ended, or could not be opened.
@@ -107,21 +116,30 @@ impl<P: Clone> Channels<P> {
                 ChannelTimer::Silence(id) => self.silence_is_due(now, id),
             }
         }
+        self.give_places(now);
     }
 
-    pub(super) fn open(&mut self, now: Instant, address: &Arc<str>) -> Result<ChannelId, Cause> {
-        let Some((host, port)) = split_address(address) else {
+    /// A new connection; `background` if only a heartbeat wants it.
+    pub(super) fn open(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        background: bool,
+    ) -> Result<ChannelId, Cause> {
+        if split_address(address).is_none() {
             return Err(Cause::Connect { address: address.clone(), reason: "it is not host:port".into() });
-        };
-        let hasher = self.hasher;
-        let timers = &mut self.timers;
-        let deadline = now + self.limits.connect_timeout;
+        }
+        Ok(self.enqueue(now, address, background))
+    }
+
+    /// A connection has got its place.
+    pub(super) fn begin_connect(&mut self, now: Instant, id: ChannelId) {
+        let Some(channel) = self.arena.get_mut(id) else { return };
+        let address = channel.address.clone();
+        let Some((host, port)) = split_address(&address) else { return };
+        let timer = self.timers.arm(now + self.limits.connect_timeout, ChannelTimer::Connect(id));
         let token = ResolveToken(self.next_resolve);
-        let id = self.arena.insert_with(|id| {
-            let timer = timers.arm(deadline, ChannelTimer::Connect(id));
-            Channel::new(address.clone(), State::Resolving { token, timer }, now, hasher)
-        });
-        self.by_address.insert(address.clone(), id);
+        channel.state = State::Resolving { token, timer };
         self.next_resolve += 1;
         self.resolving.insert(token, id);
         match host.parse::<IpAddr>() {
@@ -131,7 +149,6 @@ impl<P: Clone> Channels<P> {
             }
             Err(_) => self.outputs.push_back(Output::Resolve { token, host: host.into(), port }),
         }
-        Ok(id)
     }
 
     /// Tries the first of `addresses`, for its share of the time that is left.
@@ -179,6 +196,9 @@ impl<P: Clone> Channels<P> {
 
     fn connect_timed_out(&mut self, now: Instant, id: ChannelId) {
         let Some(channel) = self.arena.get(id) else { return };
+        if matches!(channel.state, State::Queued { .. }) {
+            return self.waited_for_place(now, id);
+        }
         if matches!(channel.state, State::Connecting { .. }) {
             self.outputs.push_back(Output::Close { channel: id, flush: false });
             return self.connect_failed(now, id, "it does not answer".into());
@@ -220,18 +240,28 @@ impl<P: Clone> Channels<P> {
         if !not_sent {
             self.doubt(id, sent_at);
         }
+        let asked =
+            self.arena.get(id).is_some_and(|channel| !channel.is_open() || !channel.pending.is_empty());
+        if !asked {
+            self.free_place(id);
+        }
         self.close_if_drained(id);
     }
 
     pub(super) fn close(&mut self, id: ChannelId, reason: &Arc<str>) {
-        self.close_now(id, reason, false);
+        self.close_now(id, reason, (false, false));
     }
 
-    fn close_now(&mut self, id: ChannelId, reason: &Arc<str>, flush: bool) {
+    /// As [`close`](Self::close), for a peer that has not kept its part.
+    pub(super) fn give_up(&mut self, id: ChannelId, reason: &Arc<str>) {
+        self.close_now(id, reason, (false, true));
+    }
+
+    fn close_now(&mut self, id: ChannelId, reason: &Arc<str>, (flush, lost): (bool, bool)) {
         let Some(channel) = self.arena.get(id) else { return };
         let cause = Cause::ConnectionLost { address: channel.address.clone(), reason: reason.clone() };
         self.outputs.push_back(Output::Close { channel: id, flush });
-        self.finish(id, &cause);
+        self.finish(id, &cause, lost);
     }
 
     /// The connection is gone for a reason that counts against the address, unless it has worked.
@@ -240,7 +270,7 @@ impl<P: Clone> Channels<P> {
             let address = channel.address.clone();
             self.leave_alone(now, &address, cause);
         }
-        self.finish(id, cause);
+        self.finish(id, cause, true);
     }
 
     /// Counts a failure against `address`, which gets a pause for it.
@@ -252,12 +282,28 @@ impl<P: Clone> Channels<P> {
         back_off.failed(now, cause.clone(), self.limits.delay_min, self.limits.delay_max);
     }
 
-    fn finish(&mut self, id: ChannelId, cause: &Cause) {
+    /// The address has done what a connection that works does not excuse: pauses go on to grow if it does so
+    /// again.
+    pub(super) fn offended(&mut self, now: Instant, address: &Arc<str>) {
+        if let Some(back_off) = self.back_off.get_mut(address) {
+            back_off.remembered_until = now + OFFENCE_REMEMBERED;
+        }
+    }
+
+    /// Takes a connection out of all tables; `lost` if this client did not mean it to end.
+    pub(super) fn finish(&mut self, id: ChannelId, cause: &Cause, lost: bool) {
+        self.free_place(id);
         let Some(channel) = self.arena.remove(id) else { return };
         if let Some(timer) = channel.silence.timer() {
             self.timers.cancel(timer);
         }
+        let idle = channel.is_open() && channel.pending.is_empty();
         match channel.state {
+            State::Queued { turn, timer } => {
+                self.counts.connect_failures += 1;
+                self.queue.remove(&turn);
+                self.timers.cancel(timer);
+            }
             State::Resolving { token, timer } => {
                 self.counts.connect_failures += 1;
                 self.resolving.remove(&token);
@@ -281,7 +327,8 @@ impl<P: Clone> Channels<P> {
         self.fail_all(channel, cause);
         if current {
             // A connection that was replaced long ago says nothing about the address.
-            self.events.push_back(ChannelEvent::Closed { address });
+            let lost = lost.then(|| Lost { cause: cause.clone(), idle });
+            self.events.push_back(ChannelEvent::Closed { address, lost });
         }
     }
 

@@ -1,7 +1,7 @@
 //! Connections: one to each address, opened by the first request that needs it.
 //!
 //! ```text
-//!            request                resolved            connected
+//!            request, a place       resolved            connected
 //!   (none) ─────────► Resolving ─────────► Connecting ─────────► Open
 //!     ▲   numeric address ───────────────►    │                   │ GO_AWAY: Draining (no new requests)
 //!     │        failed, timed out: back-off    │     closed, idle, │ dead, drained
@@ -14,11 +14,13 @@
 //! a connection is given up when nothing at all came for as long as a request may take.
 
 mod again;
+mod answers;
 mod backoff;
 mod frames;
 mod lifecycle;
 mod outbox;
 mod pending;
+mod places;
 mod receive;
 mod request;
 mod silence;
@@ -42,9 +44,11 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crate::timer::{TimerId, Timers};
 
+use answers::Answers;
 use backoff::BackOff;
 use outbox::Outbox;
 use pending::PendingTable;
+use places::Turn;
 use silence::Silence;
 
 /// The answer to a request: the peer's command, whatever its code, or why there is none.
@@ -106,11 +110,27 @@ pub enum ChannelEvent<P> {
         /// To whom.
         address: Arc<str>,
     },
+    /// A connection has brought its first answer.
+    Heard {
+        /// Whose.
+        address: Arc<str>,
+    },
     /// A connection ended, or the attempt to open one.
     Closed {
         /// To whom.
         address: Arc<str>,
+        /// Why, unless this client meant it to end.
+        lost: Option<Lost>,
     },
+}
+
+/// A connection that ended without this client's wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Why.
+    pub cause: Cause,
+    /// Whether it was up and nobody waited for anything on it: a peer may close what is idle.
+    pub idle: bool,
 }
 
 /// All connections of a client.
@@ -123,6 +143,11 @@ pub struct Channels<P> {
     back_off: BTreeMap<Arc<str>, BackOff>,
     resolving: BTreeMap<ResolveToken, ChannelId>,
     next_resolve: u32,
+    /// Connections that wait to be opened.
+    queue: BTreeMap<Turn, ChannelId>,
+    next_turn: u64,
+    /// How many are being opened.
+    connecting: usize,
     next_opaque: i32,
     dirty: Vec<ChannelId>,
     timers: Timers<ChannelTimer>,
@@ -160,14 +185,33 @@ struct Channel<P> {
     last_active: Instant,
     received_any: bool,
     silence: Silence,
+    answers: Answers,
+    /// It counts among those that are being opened.
+    has_place: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    Resolving { token: ResolveToken, timer: TimerId },
-    Connecting { others: SmallVec<[SocketAddr; 4]>, timer: TimerId, deadline: Instant },
-    Open { idle: TimerId },
-    Draining { idle: TimerId },
+    /// It waits for a place to be opened in.
+    Queued {
+        turn: Turn,
+        timer: TimerId,
+    },
+    Resolving {
+        token: ResolveToken,
+        timer: TimerId,
+    },
+    Connecting {
+        others: SmallVec<[SocketAddr; 4]>,
+        timer: TimerId,
+        deadline: Instant,
+    },
+    Open {
+        idle: TimerId,
+    },
+    Draining {
+        idle: TimerId,
+    },
 }
 
 /// A frame that waits for its connection.
@@ -211,6 +255,9 @@ impl<P: Clone> Channels<P> {
             back_off: BTreeMap::new(),
             resolving: BTreeMap::new(),
             next_resolve: 0,
+            queue: BTreeMap::new(),
+            next_turn: 0,
+            connecting: 0,
             next_opaque: (rng.next_u32() >> 1).cast_signed(),
             dirty: Vec::new(),
             timers: Timers::default(),
@@ -324,6 +371,8 @@ impl<P> Channel<P> {
             last_active: now,
             received_any: false,
             silence: Silence::new(now),
+            answers: Answers::default(),
+            has_place: false,
         }
     }
 

@@ -4,7 +4,7 @@ use crate::id::ChannelId;
 use crate::remoting::{RemotingCommand, ResponseCode};
 use crate::time::Instant;
 
-use super::{ChannelEvent, Channels, State, frames};
+use super::{ChannelEvent, Channels, State, backoff, frames};
 
 impl<P: Clone> Channels<P> {
     /// The socket took bytes.
@@ -28,14 +28,19 @@ impl<P: Clone> Channels<P> {
         let go_away = command.is_response() && command.code == ResponseCode::GO_AWAY.0;
         if !channel.received_any && !go_away {
             channel.received_any = true;
-            self.back_off.remove(&channel.address);
+            backoff::forgive(&mut self.back_off, now, &channel.address);
+            let address = channel.address.clone();
+            self.events.push_back(ChannelEvent::Heard { address });
+            if core::mem::take(&mut channel.has_place) {
+                self.connecting -= 1;
+            }
         }
         if !command.is_response() {
             let address = channel.address.clone();
             return self.events.push_back(ChannelEvent::Request { channel: id, address, command });
         }
         let Some(pending) = channel.pending.remove(command.opaque) else {
-            tracing::debug!(address = %channel.address, opaque = command.opaque, "answer that nobody waits for");
+            tracing::trace!(address = %channel.address, opaque = command.opaque, "answer that nobody waits for");
             self.counts.unexpected_responses += 1;
             return;
         };

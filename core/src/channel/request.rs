@@ -8,8 +8,7 @@ use bytes::{Bytes, BytesMut};
 use crate::error::Cause;
 use crate::id::ChannelId;
 use crate::remoting::{
-    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, NoHeader, RequestCode, RequestHeader, ResponseCode,
-    SendFields, SendTemplate,
+    Encoder, FLAG_ONEWAY, Head, Header, NoHeader, RequestCode, RequestHeader, SendFields, SendTemplate,
 };
 use crate::time::Instant;
 
@@ -19,7 +18,7 @@ use super::{Channel, ChannelEvent, ChannelTimer, Channels, RequestFailure, Waiti
 
 /// Where a frame goes that is queued while others wait for their connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Ahead,
     Behind,
 }
@@ -36,9 +35,9 @@ enum Keep {
 }
 
 /// A frame that was queued.
-struct Queued {
+pub(super) struct Queued {
     /// Its end in the stream; `u64::MAX` while it waits for the connection to come up.
-    end: u64,
+    pub(super) end: u64,
     /// Its head, if that was to be kept.
     frame: Option<Bytes>,
 }
@@ -168,7 +167,7 @@ impl<P: Clone> Channels<P> {
         self.counts.requests += u64::from(keep != Keep::Again);
         let id = match keep {
             Keep::Again => self.current_or_new(now, address),
-            Keep::Frame | Keep::Nothing => self.channel_for(now, address, true),
+            Keep::Frame | Keep::Nothing => self.channel_for(now, address, (true, place == Place::Ahead)),
         };
         let id = match id {
             Ok(id) => id,
@@ -216,7 +215,7 @@ impl<P: Clone> Channels<P> {
         purpose: Option<P>,
         encode: impl FnOnce(&Encoder, i32, &mut BytesMut) -> usize,
     ) {
-        let id = match self.channel_for(now, address, true) {
+        let id = match self.channel_for(now, address, (true, false)) {
             Ok(id) => id,
             Err(cause) => {
                 if let Some(purpose) = purpose {
@@ -235,32 +234,8 @@ impl<P: Clone> Channels<P> {
         }
     }
 
-    /// Answers a request of the peer, `opaque` being its number. Nothing happens when the connection is
-    /// gone, or when the peer does not read what it is told.
-    #[expect(clippy::too_many_arguments, reason = "they are what a response consists of")]
-    pub fn respond<'h, H: Header<'h>>(
-        &mut self,
-        now: Instant,
-        id: ChannelId,
-        opaque: i32,
-        code: ResponseCode,
-        remark: Option<&str>,
-        header: &H,
-        body: Bytes,
-    ) {
-        let Some(channel) = self.arena.get(id).filter(|channel| channel.is_open()) else { return };
-        if channel.outbox.backlog() > self.limits.outbox_bytes_max {
-            return;
-        }
-        let head = Head { code: code.0, opaque, flag: FLAG_RESPONSE, remark };
-        let body_len = body.len();
-        self.queue(now, id, (body, Place::Behind, false), WaitingKind::Oneway(None), |encoder, out| {
-            encoder.encode(out, &head, header, &[], body_len)
-        });
-    }
-
     /// Where a frame enters a connection.
-    fn queue(
+    pub(super) fn queue(
         &mut self,
         now: Instant,
         id: ChannelId,
@@ -277,6 +252,9 @@ impl<P: Clone> Channels<P> {
             let kept = keep.then(|| frame.clone());
             let index = if place == Place::Ahead { 0 } else { channel.waiting.len() };
             channel.waiting.insert(index, Waiting { frame, body, kind });
+            if place == Place::Behind {
+                self.promote(now, id);
+            }
             return Queued { end: u64::MAX, frame: kept };
         }
         let encode = |out: &mut BytesMut| encode(&self.encoder, out);
@@ -322,7 +300,7 @@ impl<P: Clone> Channels<P> {
         &mut self,
         now: Instant,
         address: &Arc<str>,
-        for_request: bool,
+        (for_request, background): (bool, bool),
     ) -> Result<ChannelId, Cause> {
         if let Some(id) = self.by_address.get(address) {
             let channel = self.arena.get(*id).expect("by_address names channels that are alive");
@@ -331,15 +309,15 @@ impl<P: Clone> Channels<P> {
         if let Some(back_off) = self.back_off.get(address).filter(|back_off| now < back_off.until) {
             return Err(back_off.cause.clone());
         }
-        self.open(now, address)
+        self.open(now, address, background)
     }
 
     /// The connection for a request that has been on another one.
     pub(super) fn current_or_new(&mut self, now: Instant, address: &Arc<str>) -> Result<ChannelId, Cause> {
         if self.by_address.contains_key(address) {
-            return self.channel_for(now, address, true);
+            return self.channel_for(now, address, (true, false));
         }
-        self.open(now, address)
+        self.open(now, address, false)
     }
 
     fn room(&self, channel: &Channel<P>) -> Result<(), Cause> {

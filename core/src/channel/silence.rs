@@ -117,6 +117,6 @@ impl<P: Clone> Channels<P> {
     }
 
     pub(super) fn close_silent(&mut self, id: ChannelId, quiet: Duration) {
-        self.close(id, &format!("nothing came for {} ms", quiet.as_millis()).into());
+        self.give_up(id, &format!("nothing came for {} ms", quiet.as_millis()).into());
     }
 }

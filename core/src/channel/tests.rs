@@ -1,6 +1,8 @@
 //! One machine, no sockets: what goes in, what must come out.
 
 mod again;
+mod answers;
+mod places;
 
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -11,7 +13,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::remoting::{
-    FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, GetRouteInfoRequestHeader, ResponseCode,
+    FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, GetRouteInfoRequestHeader, RequestCode, ResponseCode,
 };
 
 const A: &str = "10.0.0.1:10911";

@@ -14,6 +14,7 @@ mod heartbeat;
 mod input;
 mod output;
 mod peer_request;
+mod peers;
 mod routing;
 mod shared;
 mod statistics;
@@ -39,6 +40,7 @@ pub use statistics::{ClientStatistics, ConnectionStatistics};
 pub(crate) use ask::Asker;
 
 use closing::Closing;
+use peers::Peers;
 use routing::Connecting;
 use shared::Notice;
 
@@ -48,6 +50,7 @@ pub struct Client {
     shared: Shared,
     producers: Producers,
     consumers: Consumers,
+    peers: Peers,
     connecting: Option<Connecting>,
     closing: Option<Closing>,
     closed: bool,
@@ -70,6 +73,7 @@ impl Client {
             shared,
             producers: Producers::default(),
             consumers: Consumers::default(),
+            peers: Peers::default(),
             connecting: None,
             closing: None,
             closed: false,
@@ -248,7 +252,13 @@ impl Client {
             }
             ChannelEvent::Silent { address } => self.ask_silent(now, &address),
             ChannelEvent::Connected { address } => self.handle_connected(now, &address),
-            ChannelEvent::Closed { address } => self.handle_unreachable(now, &address),
+            ChannelEvent::Heard { address } => drop(self.peers.heard(now, &address)),
+            ChannelEvent::Closed { address, lost } => {
+                if let Some(lost) = lost.filter(|_| !self.closed) {
+                    self.peers.lost(&mut self.shared, now, &address, &lost);
+                }
+                self.handle_unreachable(now, &address);
+            }
         }
     }
 

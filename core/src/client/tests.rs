@@ -5,6 +5,7 @@ mod batch;
 mod closing;
 mod go_away;
 mod heartbeats;
+mod peers;
 mod routes;
 mod silence;
 

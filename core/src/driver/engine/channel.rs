@@ -28,6 +28,8 @@ pub(super) struct Channel {
     pub(super) connected: bool,
     /// It has something to write and is in the engine's list of those.
     pub(super) dirty: bool,
+    /// Frames were left when the last turn had taken all the requests that it takes.
+    pub(super) unfinished: bool,
     decoder: FrameDecoder,
     outgoing: VecDeque<Bytes>,
     written_bytes: u64,
@@ -61,6 +63,7 @@ impl Channel {
             waker,
             connected: false,
             dirty: false,
+            unfinished: false,
             decoder: FrameDecoder::new(FRAME_BYTES_MAX),
             outgoing: VecDeque::new(),
             written_bytes: 0,

@@ -51,6 +51,9 @@ use crate::time::{Instant, Timestamp, WallClock};
 const COMMANDS_MAX: usize = 4_096;
 /// Bytes that one drain reads from one channel.
 const READ_BYTES_MAX: usize = 1 << 20;
+/// Requests of the peer that one drain takes from one channel. Their answers are written before more are
+/// taken, so that a peer that reads them can ask as fast as it likes.
+const PEER_REQUESTS_MAX: usize = 128;
 /// Bytes that one drain writes to one channel.
 const WRITE_BYTES_MAX: usize = 4 << 20;
 /// Times that a drain asks the core what it wants.
@@ -318,8 +321,12 @@ impl<H: Host, M: Machine> Core<H, M> {
     }
 
     fn read(&mut self, now: Instant, id: ChannelId) -> Result<(), String> {
-        let mut budget = READ_BYTES_MAX;
-        while budget > 0 {
+        let (mut budget, mut requests) = (READ_BYTES_MAX, PEER_REQUESTS_MAX);
+        let mut more = match self.channels.get_mut(id) {
+            Some(channel) if channel.unfinished => self.frames(now, id, &mut requests)?,
+            _ => false,
+        };
+        while budget > 0 && !more {
             let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
             let count = match channel.read(&mut self.host).map_err(|error| error.to_string())? {
                 Read::Pending => return Ok(()),
@@ -330,21 +337,29 @@ impl<H: Host, M: Machine> Core<H, M> {
                 self.handle(now, Input::Connected { channel: id });
             }
             self.mark_dirty(id);
-            self.frames(now, id)?;
+            more = self.frames(now, id, &mut requests)?;
         }
         self.shared.ready.set(id.index());
         self.shared.signal().raise();
         Ok(())
     }
 
-    fn frames(&mut self, now: Instant, id: ChannelId) -> Result<(), String> {
+    /// Takes the frames that were read, and at most so many requests. True when there may be more.
+    fn frames(&mut self, now: Instant, id: ChannelId, requests: &mut usize) -> Result<bool, String> {
         while let Some(channel) = self.channels.get_mut(id) {
+            channel.unfinished = *requests == 0;
+            if channel.unfinished {
+                return Ok(true);
+            }
             match channel.next_frame().map_err(|error| error.to_string())? {
-                Some(command) => self.handle(now, Input::Received { channel: id, command }),
+                Some(command) => {
+                    *requests -= usize::from(!command.is_response());
+                    self.handle(now, Input::Received { channel: id, command });
+                }
                 None => break,
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// A connection has ended by itself.

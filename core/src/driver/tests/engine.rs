@@ -4,13 +4,14 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::task::Poll;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::super::lock;
 use super::script::{World, address, channel, delivery, frame, obey, poll_once};
 use crate::client::{Chunks, Input, Output};
 use crate::error::Error;
 use crate::id::ConsumerId;
+use crate::remoting::{Encoder, Head, NoHeader};
 use crate::time::Instant;
 
 /// Connects channel 0 as soon as the client asks for a name server.
@@ -163,6 +164,29 @@ fn a_talkative_channel_leaves_room_for_others() {
     assert!(world.engine.is_raised(), "the rest asks for another drain");
     world.settle();
     assert_eq!(world.told().len(), 100);
+}
+
+/// A request of the peer.
+fn request(opaque: i32) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    let head = Head { code: 307, opaque, flag: 0, remark: None };
+    Encoder::default().encode(&mut out, &head, &NoHeader, &[], 0);
+    out.to_vec()
+}
+
+#[test]
+fn a_flood_of_requests_is_taken_in_parts_between_which_answers_are_written() {
+    let mut world = connected(World::new(connecting));
+    let flood: Vec<u8> = (0..1_000).flat_map(|opaque| request(opaque)).collect();
+    world.socket(channel(0), |socket| socket.incoming.push_back(flood.into()));
+    let mut most = 0;
+    while world.engine.is_raised() {
+        let before = world.told().len();
+        assert!(!world.drain());
+        most = most.max(world.told().len() - before);
+    }
+    assert_eq!(world.told().len(), 1_000, "none is lost");
+    assert!(most <= 128, "{most} in one drain");
 }
 
 #[test]
