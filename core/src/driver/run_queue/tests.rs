@@ -59,14 +59,12 @@ fn what_a_worker_has_not_begun_others_take_when_nothing_else_is_left() {
     let second = Taker::new(&queue);
     assert_eq!(second.poll(&queue, &hands, &cx(), want(16, 1)), Poll::Ready(Some(4)));
     let mut taken = Vec::new();
-    loop {
-        match second
-            .turn(&hands)
-            .map_or_else(|| second.poll(&queue, &hands, &cx(), want(16, 2)), |one| Poll::Ready(Some(one)))
-        {
-            Poll::Ready(offset) => taken.extend(offset),
-            Poll::Pending => break,
-        }
+    let next = || match second.turn(&hands) {
+        Some(offset) => Poll::Ready(Some(offset)),
+        None => second.poll(&queue, &hands, &cx(), want(16, 2)),
+    };
+    while let Poll::Ready(offset) = next() {
+        taken.extend(offset);
     }
     taken.sort_unstable();
     assert_eq!(taken, [1, 2, 3, 5, 6, 7], "all but the two that began");

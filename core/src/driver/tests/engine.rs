@@ -177,7 +177,7 @@ fn request(opaque: i32) -> Vec<u8> {
 #[test]
 fn a_flood_of_requests_is_taken_in_parts_between_which_answers_are_written() {
     let mut world = connected(World::new(connecting));
-    let flood: Vec<u8> = (0..1_000).flat_map(|opaque| request(opaque)).collect();
+    let flood: Vec<u8> = (0..1_000).flat_map(request).collect();
     world.socket(channel(0), |socket| socket.incoming.push_back(flood.into()));
     let mut most = 0;
     while world.engine.is_raised() {
