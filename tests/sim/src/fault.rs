@@ -63,7 +63,35 @@ kinds! {
         HandlerHangs = "handler hangs",
         /// A user suspends a consumer and resumes it.
         ConsumerSuspended = "consumer suspended",
+        /// A broker refuses pulls with some code: of one queue, of the topic, or all.
+        PullRefused = "pull refused",
+        /// A broker refuses heartbeats.
+        HeartbeatRefused = "heartbeat refused",
+        /// A broker refuses commits.
+        CommitRefused = "commit refused",
+        /// A broker refuses what a group's members ask it: who they are, where to begin.
+        QuestionRefused = "group question refused",
+        /// A broker refuses to take messages back.
+        SendBackRefused = "send-back refused",
+        /// A broker that is about to go answers so, once or twice, whatever it is asked.
+        GoAway = "GO_AWAY",
+        /// A client's user makes producers one after the other, and closes them.
+        ProducersCome = "producers come and go",
     }
+}
+
+impl FaultKind {
+    /// What peers refuse, forget and get wrong; and what users do that few do. They are drawn beside the others, which
+    /// they leave as they are.
+    pub(crate) const ODDITIES: &'static [Self] = &[
+        Self::PullRefused,
+        Self::HeartbeatRefused,
+        Self::CommitRefused,
+        Self::QuestionRefused,
+        Self::SendBackRefused,
+        Self::GoAway,
+        Self::ProducersCome,
+    ];
 }
 
 /// How often each kind changed something.

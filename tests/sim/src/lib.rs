@@ -32,6 +32,7 @@ mod plan;
 mod producers;
 mod properties;
 mod question;
+mod refuse;
 mod report;
 mod rngs;
 mod run;

@@ -9,9 +9,13 @@ use rocketmq_client_core::producer::SendReceipt;
 
 use crate::executor::NodeId;
 use crate::history::MessageNumber;
-use crate::plan::{SendItem, SendWay};
+use crate::plan::{FaultItem, SendItem, SendWay};
 use crate::properties::SendResult;
+use crate::rngs::index_of;
 use crate::scenario::{Stage, TOPIC};
+
+/// Producers that a user makes at a time.
+const PRODUCERS_COME: usize = 12;
 
 /// One of them.
 #[derive(Debug)]
@@ -54,6 +58,19 @@ impl Stage {
             SendWay::Dropped => drop(producer.send(message)),
         }
         self.send_ended();
+    }
+
+    /// One client's user makes producers, a few milliseconds apart.
+    pub(crate) async fn producers_come(&self, fault: &FaultItem) -> Vec<Producer> {
+        let client = &self.producers[index_of(fault.target, self.producers.len())].client;
+        let mut made = Vec::new();
+        for number in 0..PRODUCERS_COME {
+            let built = client.producer(format!("more-{}-{number}", fault.amount % 1_000)).build();
+            made.push(built.expect("the settings of a producer work"));
+            self.ctx.sleep(Duration::from_millis(1 + fault.amount % 40)).await;
+        }
+        self.ctx.world.lock().network.effects.count(fault.kind);
+        made
     }
 
     /// Sends until a broker has it; false when none has by then.

@@ -15,6 +15,7 @@ use rocketmq_dev_broker::{
 
 use crate::executor::NodeId;
 use crate::fault::FaultKind;
+use crate::inject::Switched;
 use crate::network::{Arrival, ConnId, Listening, Way};
 use crate::schedule::EventKey;
 use crate::world::{Event, World};
@@ -58,6 +59,11 @@ impl Server {
 
     pub(crate) fn is_up(&self) -> bool {
         self.up
+    }
+
+    /// How often its process was started again.
+    pub(crate) fn starts(&self) -> u64 {
+        self.starts
     }
 
     fn new(address: SocketAddr, machine: Machine) -> Self {
@@ -253,13 +259,11 @@ impl World {
                     if let Some(client) = client {
                         self.monitor.broker_frame(now, broker, client, &command);
                     }
-                    let busy = broker.faults_mut().pending();
                     broker.handle_frame(now, ConnectionId(conn.0), command);
-                    let used = busy - broker.faults_mut().pending();
+                    let met = broker.faults_mut().take_met();
                     self.monitor.look_at_offsets(now, broker, client.map(|client| (client, conn)));
-                    if used > 0
-                        && let Some(kind) = self.monitor.answer_faults.get(&node)
-                    {
+                    let switched = met.map(|rule| Switched { broker: node, life: server.starts, rule });
+                    if let Some(kind) = switched.and_then(|met| self.monitor.answer_faults.get(&met)) {
                         self.network.effects.count(*kind);
                     }
                     if broker.faults_mut().is_frozen() {

@@ -16,6 +16,9 @@ const QUIET: u64 = 20;
 const SETTLING: Duration = Duration::from_secs(25);
 const FAULTS_MAX: u64 = 14;
 const FAULT_LASTS_MAX_MS: u64 = 12_000;
+/// One seed in so many has no oddities.
+const PLAIN: u64 = 2;
+const ODDITIES_MAX: u64 = 4;
 
 impl Plan {
     /// The plan of a seed.
@@ -36,7 +39,13 @@ impl Plan {
                 }
             }
         } else {
-            let faults = faults(&mut rngs.faults, workload_ms);
+            let is_odd = |kind: &FaultKind| FaultKind::ODDITIES.contains(kind);
+            let common: Vec<_> = FaultKind::ALL.iter().copied().filter(|kind| !is_odd(kind)).collect();
+            let mut faults = faults(&mut rngs.faults, &common, FAULTS_MAX, workload_ms);
+            if !rngs.oddities.chance(1, PLAIN) {
+                let odd = self::faults(&mut rngs.oddities, FaultKind::ODDITIES, ODDITIES_MAX, workload_ms);
+                faults.extend(odd);
+            }
             let ends = faults.iter().map(|fault| fault.at + fault.lasts);
             let last = ends.max().unwrap_or_default();
             heal_ms = heal_ms.max(u64::try_from(last.as_millis()).unwrap_or(0));
@@ -140,19 +149,19 @@ fn way(rng: &mut Rng) -> SendWay {
     }
 }
 
-/// Some kinds, each with a weight of its own.
-fn faults(rng: &mut Rng, workload_ms: u64) -> Vec<FaultItem> {
+/// Some of these kinds, each with a weight of its own, and at most so many faults.
+fn faults(rng: &mut Rng, of: &[FaultKind], most: u64, workload_ms: u64) -> Vec<FaultItem> {
     let one_in = rng.between(1, 6);
     let mut kinds = Vec::new();
-    for kind in FaultKind::ALL {
+    for kind in of {
         if rng.chance(1, one_in) {
             kinds.extend(std::iter::repeat_n(*kind, usize_of(rng.between(1, 5))));
         }
     }
     if kinds.is_empty() {
-        kinds.push(*rng.pick(FaultKind::ALL));
+        kinds.push(*rng.pick(of));
     }
-    let count = rng.between(1, FAULTS_MAX);
+    let count = rng.between(1, most);
     (0..count)
         .map(|_| FaultItem {
             at: Duration::from_millis(rng.below(workload_ms)),

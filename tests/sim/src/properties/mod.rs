@@ -7,9 +7,11 @@ mod offsets;
 mod once;
 mod owners;
 mod pulls;
+mod rates;
 mod sends;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +27,7 @@ use crate::bound::Bounds;
 use crate::executor::{NodeId, Turn};
 use crate::fault::FaultKind;
 use crate::history::{History, MessageNumber};
+use crate::inject::Switched;
 use crate::network::ConnId;
 
 pub(crate) use self::consumed::Consumed;
@@ -36,6 +39,8 @@ use self::offsets::Offsets;
 use self::once::Once;
 use self::owners::Owners;
 use self::pulls::Pulls;
+use self::rates::Rates;
+use self::wire::Wire;
 
 macro_rules! properties {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -88,6 +93,9 @@ properties! {
     P47,
     /// A consumer that is suspended begins no pull.
     P48,
+    /// Where nothing new can be learned, a peer is asked ten times a second at most, after the first second; and
+    /// it gets a heartbeat a second beside the periodic ones.
+    P51,
 }
 
 impl fmt::Display for Property {
@@ -143,14 +151,16 @@ pub(crate) struct Monitor {
     pub(crate) owners: Owners,
     /// How often consumers were held back.
     pub(crate) bounds: Bounds,
-    /// Which fault the switched answers of a server belong to.
-    pub(crate) answer_faults: BTreeMap<NodeId, FaultKind>,
+    /// Which fault a rule for a broker's answers belongs to.
+    pub(crate) answer_faults: BTreeMap<Switched, FaultKind>,
     not_stored: Vec<(MessageNumber, String)>,
     reported: Vec<(MessageNumber, SendReceipt)>,
     once: Once,
     offsets: Offsets,
     cached: Cached,
     pulls: Pulls,
+    wire: Wire,
+    rates: Rates,
 }
 
 impl Monitor {
@@ -173,6 +183,9 @@ impl Monitor {
         self.given.input(now, node, input, &mut self.consumed);
         self.cached.input(&mut self.bounds, now, node, input);
         self.pulls.input(&mut self.bounds, now, node, input);
+        if let Some(answered) = self.wire.input(node, input) {
+            self.rates.answered(&mut self.verdicts, now, &answered);
+        }
     }
 
     pub(crate) fn core_output(&mut self, now: Instant, node: NodeId, output: &Output) {
@@ -180,6 +193,9 @@ impl Monitor {
         self.given.output(node, output);
         self.cached.output(&mut self.verdicts, &mut self.bounds, now, node, output);
         self.pulls.output(&mut self.verdicts, now, node, output);
+        for request in self.wire.output(node, output) {
+            self.rates.asked(&mut self.verdicts, now, &request);
+        }
     }
 
     /// A client's machine is gone with all that it had begun.
@@ -187,6 +203,8 @@ impl Monitor {
         self.once.forget(node);
         self.cached.forget(node);
         self.pulls.forget(node);
+        self.wire.forget(node);
+        self.rates.forget(node);
     }
 
     /// A client has closed: nothing of it may be open any more.

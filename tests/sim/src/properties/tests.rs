@@ -9,7 +9,9 @@ use rocketmq_client_core::config::PushConsumerConfig;
 use rocketmq_client_core::consumer::{Ack, ConsumeToken, Delivery, PulledMessage};
 use rocketmq_client_core::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId};
 use rocketmq_client_core::message::{MessageQueue, StoredMessages};
-use rocketmq_client_core::remoting::{Encoder, Head, PullMessageRequestHeader, RequestCode};
+use rocketmq_client_core::remoting::{
+    Encoder, FrameDecoder, Head, NoHeader, PullMessageRequestHeader, RequestCode, ResponseCode,
+};
 
 use super::*;
 use crate::bound::Bound;
@@ -182,6 +184,34 @@ fn a_pull_of_a_suspended_consumer_is_told() {
     monitor.core_input(NOW, NODE, &Input::Command(suspend));
     transmit(&mut monitor, channel, NOW, "t", 0);
     assert_eq!(found(&monitor), Some(Property::P48));
+}
+
+/// An answer to what [`transmit`] wrote then.
+fn refused(monitor: &mut Monitor, channel: ChannelId, at: Instant, code: ResponseCode) {
+    let mut out = BytesMut::new();
+    let opaque = i32::try_from(at.as_millis()).expect("soon");
+    let head = Head { code: code.0, opaque, flag: 1, remark: None };
+    Encoder::default().encode(&mut out, &head, &NoHeader, &[], 0);
+    let mut decoder = FrameDecoder::new(1_000);
+    decoder.buffer_mut().extend_from_slice(&out);
+    let command = decoder.next_frame().expect("our own frame").expect("a whole frame");
+    monitor.core_input(at, NODE, &Input::Received { channel, command });
+}
+
+#[test]
+fn a_peer_that_is_asked_in_vain_all_the_time_is_told_but_not_for_its_first_second() {
+    for (pause_ms, told) in [(50, Some(Property::P51)), (110, None)] {
+        let (mut monitor, channel) = with_consumer(|_| {});
+        for number in 1..60 {
+            let at = NOW + Duration::from_millis(pause_ms) * number;
+            transmit(&mut monitor, channel, at, "t", 0);
+            refused(&mut monitor, channel, at, ResponseCode::SYSTEM_BUSY);
+            if at < NOW + Duration::from_secs(1) {
+                assert_eq!(found(&monitor), None);
+            }
+        }
+        assert_eq!(found(&monitor), told, "{pause_ms}");
+    }
 }
 
 /// A pull brings messages, each of ten bytes that are none.
