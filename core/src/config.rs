@@ -282,7 +282,9 @@ pub enum AllocateStrategy {
     Averagely,
     /// Dealt out one by one. Java: `AllocateMessageQueueAveragelyByCircle`.
     AveragelyByCircle,
-    /// These queues, whatever the other members do. Java: `AllocateMessageQueueByConfig`.
+    /// These queues, whatever the other members do. A queue that no member names is consumed by nobody, those
+    /// of the group's retry topic, `%RETRY%` and the group, included; one that two members name comes twice.
+    /// Java: `AllocateMessageQueueByConfig`.
     Config(Vec<MessageQueue>),
     /// Only queues of brokers named `room@broker` with one of these rooms, in equal parts.
     /// Java: `AllocateMessageQueueByMachineRoom`.

@@ -171,6 +171,12 @@ pub enum Cause {
         /// Its words.
         remark: Box<str>,
     },
+    /// What is asked as a name server does not know requests for routes. Brokers answer so.
+    #[error("{address} is no name server: it does not know requests for routes, as a broker doesn't")]
+    NotNameServer {
+        /// Its address.
+        address: Arc<str>,
+    },
     /// The answer made no sense.
     #[error("its answer can't be read: {}", Brief(reason))]
     BadAnswer {
@@ -180,6 +186,12 @@ pub enum Cause {
     /// The client is being closed.
     #[error("the client is closing")]
     Closing,
+    /// The client broke one of its own rules and stopped.
+    #[error("bug in the client, which has stopped: {reason}; please report this text")]
+    Stopped {
+        /// The rule.
+        reason: Arc<str>,
+    },
 }
 
 impl Cause {
@@ -189,6 +201,10 @@ impl Cause {
         Some(match self {
             Self::Resolve { .. } => "check the host name and the resolver of this machine",
             Self::Connect { .. } => "check that the server runs, that the address is right, and firewalls",
+            Self::NotNameServer { .. } => {
+                "give the address of a name server, which listens on port 9876 by default; a broker's setting \
+                 namesrvAddr says which one it has"
+            }
             Self::NoRoute => "create the topic, or let the broker create it: autoCreateTopicEnable=true",
             Self::NoQueue => "check the topic's permission and that its brokers are up",
             Self::NoAddress => "the broker's master is down or not registered",
@@ -218,7 +234,10 @@ fn answered_hint(code: ResponseCode) -> Option<&'static str> {
 #[non_exhaustive]
 pub enum UsageError {
     /// No name server was given.
-    #[error("no name server given: pass \"host:port\", several separated by \";\", or set ROCKETMQ_NAMESRV")]
+    #[error(
+        "no name server given: pass \"host:port\", several separated by \";\", or set ROCKETMQ_NAMESRV or \
+         NAMESRV_ADDR"
+    )]
     NoNameServer,
     /// An address is not `host:port`.
     #[error("name server address {address:?} is not host:port, e.g. 127.0.0.1:9876")]

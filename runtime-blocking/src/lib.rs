@@ -45,10 +45,11 @@ impl Client {
         Ok(client)
     }
 
-    /// As [`connect`](Self::connect), for the name servers that `ROCKETMQ_NAMESRV` lists.
+    /// As [`connect`](Self::connect), for the name servers that `ROCKETMQ_NAMESRV` lists, or
+    /// else `NAMESRV_ADDR`.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect); the variable is not set.
+    /// As [`connect`](Self::connect); neither variable is set.
     pub fn from_env() -> Result<Self> {
         Self::connect(ClientBuilder::from_env())
     }

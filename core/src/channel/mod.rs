@@ -14,6 +14,7 @@
 //! a connection is given up when nothing at all came for as long as a request may take.
 
 mod backoff;
+mod frames;
 mod lifecycle;
 mod outbox;
 mod pending;
@@ -230,6 +231,17 @@ impl<P: Clone> Channels<P> {
         self.arena.iter().map(|(_, channel)| channel.pending.len()).sum()
     }
 
+    /// What the requests and one-ways are for that wait for a connection to come up: nothing of them has left.
+    pub fn unconnected(&self) -> impl Iterator<Item = &P> {
+        self.arena.iter().filter(|(_, channel)| !channel.is_open()).flat_map(|(_, channel)| {
+            let oneways = channel.waiting.iter().filter_map(|waiting| match &waiting.kind {
+                WaitingKind::Oneway(purpose) => purpose.as_ref(),
+                WaitingKind::Request { .. } => None,
+            });
+            channel.pending.purposes().chain(oneways)
+        })
+    }
+
     /// What they have done so far, and what there is now.
     pub fn statistics(&self) -> ConnectionStatistics {
         let open = self.arena.iter().filter(|(_, channel)| channel.is_open()).count();
@@ -256,6 +268,7 @@ impl<P: Clone> Channels<P> {
             channel.outbox.dirty = false;
             let chunks = channel.take_outbox();
             if !chunks.is_empty() {
+                frames::sent(&channel.address, &chunks);
                 return Some(Output::Transmit { channel: id, chunks });
             }
         }

@@ -54,6 +54,11 @@ impl<P> PendingTable<P> {
         self.table.is_empty()
     }
 
+    /// What the requests are for, in no order.
+    pub(super) fn purposes(&self) -> impl Iterator<Item = &P> {
+        self.table.values().map(|pending| &pending.purpose)
+    }
+
     /// Gives every request the timer that `rearm` makes from its opaque and its old timer.
     pub(super) fn rename(&mut self, mut rearm: impl FnMut(i32, TimerId) -> TimerId) {
         let mut opaques: Vec<i32> = self.table.keys().copied().collect();

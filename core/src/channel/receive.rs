@@ -4,7 +4,7 @@ use crate::id::ChannelId;
 use crate::remoting::{RemotingCommand, ResponseCode};
 use crate::time::Instant;
 
-use super::{ChannelEvent, Channels, State};
+use super::{ChannelEvent, Channels, State, frames};
 
 impl<P: Clone> Channels<P> {
     /// The socket took bytes.
@@ -22,6 +22,7 @@ impl<P: Clone> Channels<P> {
     /// A frame arrived.
     pub fn handle_received(&mut self, now: Instant, id: ChannelId, command: RemotingCommand) {
         let Some(channel) = self.arena.get_mut(id) else { return };
+        frames::received(&channel.address, &command);
         channel.last_received = now;
         channel.last_active = now;
         if !channel.received_any {

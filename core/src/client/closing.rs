@@ -28,12 +28,25 @@ enum Stage {
 }
 
 impl Client {
+    /// Begins to close; over at `deadline` whatever is left. A second call only adds who waits, and may shorten
+    /// the time.
     pub(super) fn close(&mut self, now: Instant, operation: OperationId, deadline: Instant) {
         if self.closed {
             return self.shared.complete(operation, Outcome::Done);
         }
         if let Some(closing) = &mut self.closing {
-            return closing.operations.push(operation);
+            closing.operations.push(operation);
+            if deadline < closing.deadline {
+                closing.deadline = deadline;
+                self.shared.cancel(closing.timer);
+                closing.timer = self.shared.arm(deadline, TimerKey::Close);
+                match closing.stage {
+                    Stage::Consumers => self.consumers.close_all(&mut self.shared, now, deadline),
+                    Stage::Producers => self.producers.close_all(&mut self.shared, now, deadline),
+                    Stage::Farewells => {}
+                }
+            }
+            return;
         }
         let timer = self.shared.arm(deadline, TimerKey::Close);
         self.closing =

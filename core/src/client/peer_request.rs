@@ -1,11 +1,14 @@
 //! What brokers ask of a client. Java: `ClientRemotingProcessor`.
 
 use alloc::format;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::consumer::Reset;
 use crate::id::ChannelId;
+use crate::lines::Brief;
 use crate::remoting::{
     NoHeader, NotifyConsumerIdsChangedRequestHeader, RemotingCommand, RequestCode, ResponseCode,
 };
@@ -32,6 +35,7 @@ impl Client {
                     Err(error) => tracing::debug!(%address, %error, "unreadable notification"),
                 }
             }
+            RequestCode::RESET_CONSUMER_CLIENT_OFFSET => self.handle_reset(now, channel, address, command),
             code => {
                 tracing::debug!(%address, %code, "a request this client does not serve");
                 if command.is_oneway() {
@@ -43,5 +47,34 @@ impl Client {
                 self.shared.channels.respond(now, channel, opaque, refused, remark, &NoHeader, Bytes::new());
             }
         }
+    }
+
+    /// An operator has reset a group on some queues. Brokers send it one way and tell the operator that it was
+    /// done; whoever wants an answer gets one. Java answers nothing.
+    fn handle_reset(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        address: &Arc<str>,
+        command: &RemotingCommand,
+    ) {
+        let done = match Reset::read(command) {
+            Ok(reset) => self.consumers.handle_reset(&mut self.shared, now, &reset),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(reason) = &done
+            && self.shared.lines.may(now)
+        {
+            tracing::warn!(%address, reason = %Brief(reason), "an operator's reset of offsets does not count here, or not as a whole");
+        }
+        if command.is_oneway() {
+            return;
+        }
+        let (code, remark) = match &done {
+            Ok(()) => (ResponseCode::SUCCESS, None),
+            Err(reason) => (ResponseCode::SYSTEM_ERROR, Some(&**reason)),
+        };
+        let opaque = command.opaque;
+        self.shared.channels.respond(now, channel, opaque, code, remark, &NoHeader, Bytes::new());
     }
 }

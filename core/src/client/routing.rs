@@ -103,11 +103,14 @@ impl Client {
             }
             Ok(command) if command.code == ResponseCode::TOPIC_NOT_EXIST.0 => self.no_route(now, topic, step),
             Ok(command) => {
-                let cause = Cause::Answered {
-                    code: ResponseCode(command.code),
-                    remark: command.remark.unwrap_or_default(),
-                };
                 let peer = self.shared.name_servers.chosen().clone();
+                let cause = match ResponseCode(command.code) {
+                    // A name server serves this request, so this one is something else.
+                    ResponseCode::REQUEST_CODE_NOT_SUPPORTED => {
+                        Cause::NotNameServer { address: peer.clone() }
+                    }
+                    code => Cause::Answered { code, remark: command.remark.unwrap_or_default() },
+                };
                 self.route_failed(now, topic, RequestFailure { peer, not_sent: false, cause });
             }
             Err(failure) => self.route_failed(now, topic, failure),

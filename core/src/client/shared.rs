@@ -44,6 +44,16 @@ pub enum Purpose {
     Farewell,
 }
 
+impl Purpose {
+    /// The send, if it is an attempt of one.
+    pub fn send(&self) -> Option<SendId> {
+        match self {
+            Self::Send(send) => Some(*send),
+            _ => None,
+        }
+    }
+}
+
 /// Why to wake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimerKey {

@@ -2,6 +2,7 @@
 
 mod asking;
 mod batch;
+mod closing;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -43,6 +44,8 @@ struct World {
     outcomes: Vec<(u32, Outcome)>,
     asked: Vec<(AskToken, Owner, Question)>,
     refused: Vec<String>,
+    /// Connections to these neither come up nor fail.
+    deaf: Vec<String>,
     /// Nobody says that sockets took anything.
     frozen: bool,
     operations: u32,
@@ -64,6 +67,7 @@ impl World {
             outcomes: Vec::new(),
             asked: Vec::new(),
             refused: Vec::new(),
+            deaf: Vec::new(),
             frozen: false,
             operations: 0,
         }
@@ -107,6 +111,9 @@ impl World {
 
     fn connect(&mut self, channel: ChannelId, address: SocketAddr) {
         let address = address.to_string();
+        if self.deaf.contains(&address) {
+            return;
+        }
         let input = if self.refused.contains(&address) {
             Input::Closed { channel, reason: "refused".into() }
         } else {
@@ -338,6 +345,25 @@ fn a_topic_that_nobody_knows_is_not_sent_and_says_what_to_do() {
     assert!(matches!(&error, Error::NotSent(failure) if failure.cause == Cause::NoRoute), "{error}");
     let text = error.to_string();
     assert!(text.contains("topic T") && text.contains("autoCreateTopicEnable"), "{text}");
+}
+
+#[test]
+fn a_broker_given_as_name_server_is_called_one() {
+    let mut world = World::with_producer(producer());
+    world.send();
+    for _ in 0..100 {
+        if !world.outcomes.is_empty() {
+            break;
+        }
+        while let Some(request) = world.arrived.pop_front() {
+            world.answer(&request, ResponseCode::REQUEST_CODE_NOT_SUPPORTED);
+        }
+        world.pass(100);
+    }
+    let error = world.error().to_string();
+    for word in [NAME_SERVER, "is no name server", "namesrvAddr"] {
+        assert!(error.contains(word), "{error}");
+    }
 }
 
 #[test]

@@ -255,7 +255,7 @@ impl Consumers {
         self.forget_closed();
     }
 
-    fn each(&mut self, mut tell: impl FnMut(&mut PushConsumer)) {
+    pub(super) fn each(&mut self, mut tell: impl FnMut(&mut PushConsumer)) {
         self.push.values_mut().for_each(&mut tell);
         self.forget_closed();
     }

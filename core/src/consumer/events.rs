@@ -19,6 +19,8 @@ pub enum ConsumerRequest {
     StoredOffset(ProcessQueueId),
     /// Where to start on a queue on which the group stands nowhere.
     StartOffset(ProcessQueueId),
+    /// Where a queue goes on whose position is in doubt.
+    Place(ProcessQueueId),
     /// Messages.
     Pull {
         /// Of this stay.
@@ -56,6 +58,8 @@ pub enum ConsumerTimer {
     Rebalance,
     /// Commit what has changed.
     PersistOffsets,
+    /// The first commit of a table may have kept others waiting for too long.
+    FirstCommit,
     /// Look for routes that are missing.
     Routes,
     /// Look for brokers that were lost.

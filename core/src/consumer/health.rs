@@ -6,7 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::Full;
-use super::push::Pause;
+use super::push::{BadAnswer, Pause};
 use crate::message::MessageQueue;
 
 /// A consumer as it was at one moment. `Display` shows a line for each queue.
@@ -70,6 +70,10 @@ pub struct QueueHealth {
     pub going_back: usize,
     /// Attempts to fetch that came to nothing, in a row.
     pub failures: u32,
+    /// Answers of brokers, and records in answers, that can't be true and were left out, in this stay.
+    pub bad_answers: u64,
+    /// What was wrong with the last of them.
+    pub bad_answer: Option<BadAnswer>,
     /// The time since the last pull was answered.
     pub last_pull: Option<Duration>,
     /// The time since the last message was finished with.
@@ -175,6 +179,9 @@ impl fmt::Display for QueueHealth {
         }
         if self.failures > 0 {
             write!(f, "; {} failures in a row", self.failures)?;
+        }
+        if let Some(bad) = &self.bad_answer {
+            write!(f, "; {} bad answers, the last: {bad}", self.bad_answers)?;
         }
         Ok(())
     }

@@ -72,6 +72,16 @@ impl<T> ProcessQueue<T> {
         self.seen_to = Some(self.seen_to.map_or(offset, |seen| seen.max(offset)));
     }
 
+    /// Takes out what is cached below `offset`, as a queue that has seen everything up to there.
+    #[must_use]
+    pub fn split_below(&mut self, offset: i64) -> Self {
+        let index = self.cached.partition_point(|entry| entry.offset < offset);
+        let below: VecDeque<Entry<T>> = self.cached.drain(..index).collect();
+        let bytes = below.iter().map(|entry| entry.bytes).sum();
+        self.bytes -= bytes;
+        Self { cached: below, bytes, seen_to: Some(offset) }
+    }
+
     /// What may be committed: the smallest cached offset, else the end of what was seen; `None`
     /// while nothing was.
     #[must_use]
@@ -155,6 +165,7 @@ mod tests {
         Put(i64, usize),
         Settle(i64),
         See(i64),
+        SplitBelow(i64),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -162,7 +173,8 @@ mod tests {
         prop_oneof![
             4 => (offset.clone(), 0..500usize).prop_map(|(offset, bytes)| Step::Put(offset, bytes)),
             4 => offset.clone().prop_map(Step::Settle),
-            1 => offset.prop_map(Step::See),
+            1 => offset.clone().prop_map(Step::See),
+            1 => offset.prop_map(Step::SplitBelow),
         ]
     }
 
@@ -187,6 +199,15 @@ mod tests {
                     Step::See(offset) => {
                         queue.see(offset);
                         model.seen_to = model.seen_to.max(Some(offset));
+                    }
+                    Step::SplitBelow(offset) => {
+                        let above = model.tree.split_off(&offset);
+                        let below = queue.split_below(offset);
+                        let left: Vec<i64> = queue.iter().map(|(offset, _)| offset).collect();
+                        prop_assert_eq!(&left, &above.keys().copied().collect::<Vec<_>>());
+                        prop_assert_eq!(queue.bytes(), above.values().sum::<usize>());
+                        queue = below;
+                        model.seen_to = Some(offset);
                     }
                 }
                 let first = model.tree.keys().next().copied();

@@ -10,7 +10,8 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::message::{Checked, MessageQueue, RawRecord, RecordError, RecordPlace, StoredMessage};
+use crate::message::{Checked, MessageQueue, RawRecord, RecordError, RecordPlace, StoredMessage, sys_flag};
+use crate::time::Timestamp;
 
 /// A message that was pulled, or a record that can't be read. Cheap to clone and small to move: the answer
 /// that it came in is kept once, as long as one of its messages is. It is decoded by whoever looks at it.
@@ -40,7 +41,9 @@ impl Record {
     /// With its offset in its queue; `delta` is how much further that is than it says.
     pub(super) fn of(checked: Checked, delta: i64) -> (Self, i64) {
         match checked {
-            Checked::Lies { place, queue_offset } => (Self::Lies(place), queue_offset.saturating_add(delta)),
+            Checked::Lies { place, queue_offset, .. } => {
+                (Self::Lies(place), queue_offset.saturating_add(delta))
+            }
             Checked::Read(mut message) => {
                 message.queue_offset = message.queue_offset.saturating_add(delta);
                 let offset = message.queue_offset;
@@ -67,9 +70,42 @@ impl Record {
         }
     }
 
+    /// What tells when it was stored, if it can be read.
+    pub(super) fn stored(&self) -> Option<Stored> {
+        match self {
+            Self::Lies(place) => Some(Stored::There(*place)),
+            Self::Read(read) => Some(Stored::At(read.as_ref().as_ref().ok()?.store_timestamp)),
+        }
+    }
+
+    /// Whether it is a message of an inner batch, or a whole one that could not be taken apart.
+    pub(super) fn is_of_inner_batch(&self, body: &Bytes) -> bool {
+        let flags = match self {
+            Self::Lies(place) => RawRecord::new(body, *place).sys_flag(),
+            Self::Read(read) => read.as_ref().as_ref().map_or(0, |message| message.sys_flag),
+        };
+        sys_flag::is_inner_batch(flags)
+    }
+
     /// The tag.
     pub(super) fn tags<'a>(&'a self, body: &'a Bytes) -> Option<Cow<'a, str>> {
         property(self, body, crate::message::property::TAGS)
+    }
+}
+
+/// When a record was stored, or where that stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stored {
+    There(RecordPlace),
+    At(Timestamp),
+}
+
+impl Stored {
+    pub(super) fn timestamp(self, body: &Bytes) -> Timestamp {
+        match self {
+            Self::There(place) => RawRecord::new(body, place).store_timestamp(),
+            Self::At(time) => time,
+        }
     }
 }
 

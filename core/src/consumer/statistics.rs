@@ -107,6 +107,8 @@ pub struct TopicStatistics {
     pub filtered: u64,
     /// Records that can't be read.
     pub undecodable: u64,
+    /// Answers to pulls, and records in them, that can't be true: left out, and never committed.
+    pub bad_answers: u64,
     /// Messages that handlers dealt with. Java: `CONSUME_OK_TPS`.
     pub consumed: u64,
     /// Messages that handlers want again later, panics included, or put into the dead letters.
@@ -187,6 +189,7 @@ impl fmt::Display for ConsumerStatistics {
                 (of.sent_back, "sent back"),
                 (of.offered_again, "offered again"),
                 (of.undecodable, "undecodable"),
+                (of.bad_answers, "bad answers"),
                 (of.pull_failures, "pulls failed"),
                 (of.commit_failures, "commits failed"),
             ] {

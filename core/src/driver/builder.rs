@@ -22,6 +22,14 @@ use crate::error::{Result, UsageError};
 
 /// The environment variable that names the name servers.
 pub const NAME_SERVERS_VARIABLE: &str = "ROCKETMQ_NAMESRV";
+/// The one that is asked after it, which Java's client and tools read. Java: `MixAll#NAMESRV_ADDR_ENV`.
+pub const NAME_SERVERS_VARIABLE_JAVA: &str = "NAMESRV_ADDR";
+
+/// The first of the two variables that is set and not empty.
+fn name_servers(read: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut set = [NAME_SERVERS_VARIABLE, NAME_SERVERS_VARIABLE_JAVA].into_iter().filter_map(read);
+    set.find(|value| !value.trim().is_empty())
+}
 
 /// Settings of a client. Made of name servers, as `host:port`, several separated by `;`.
 #[derive(Debug)]
@@ -37,10 +45,10 @@ impl ClientBuilder {
         ClientConfig::parse(name_servers).into()
     }
 
-    /// The defaults, for the name servers that `ROCKETMQ_NAMESRV` lists.
+    /// The defaults, for the name servers that `ROCKETMQ_NAMESRV` lists, or else `NAMESRV_ADDR`.
     #[expect(clippy::disallowed_methods, reason = "the user asks for the environment by name")]
     pub fn from_env() -> Self {
-        Self::new(&env::var(NAME_SERVERS_VARIABLE).unwrap_or_default())
+        Self::new(&name_servers(|name| env::var(name).ok()).unwrap_or_default())
     }
 
     /// The middle of the client id. Default: the process id and a random number.
@@ -138,5 +146,26 @@ impl From<&String> for ClientBuilder {
 impl From<SocketAddr> for ClientBuilder {
     fn from(name_server: SocketAddr) -> Self {
         Self::new(&alloc::format!("{name_server}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::borrow::ToOwned;
+
+    #[test]
+    fn our_own_variable_comes_before_java_s_and_an_empty_one_is_none() {
+        let cases = [
+            ((Some("a:1"), Some("b:1")), Some("a:1")),
+            ((None, Some("b:1")), Some("b:1")),
+            ((Some(" "), Some("b:1")), Some("b:1")),
+            ((None, None), None),
+        ];
+        for ((ours, java), wanted) in cases {
+            let read =
+                |name: &str| if name == NAME_SERVERS_VARIABLE { ours } else { java }.map(str::to_owned);
+            assert_eq!(name_servers(read).as_deref(), wanted);
+        }
     }
 }

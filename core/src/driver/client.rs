@@ -16,6 +16,7 @@ use super::record::{Start, Tap};
 use super::resolve::{Resolver, SystemResolver};
 use super::shared::{Alive, Shared, Turn};
 use super::transform::TransformFactory;
+use super::waiting::Budget;
 use crate::client::{Client as ClientMachine, ClientStatistics, Command};
 use crate::config::{ClientConfig, HostFacts};
 use crate::error::UsageError;
@@ -117,7 +118,9 @@ impl Client {
     }
 
     /// Ends everything in order, within 30 s: consumers finish what their handlers began and commit,
-    /// then producers finish their sends, then the connections go.
+    /// then producers finish their sends, then the connections go. Sends that were called for before it are
+    /// not overtaken, also those that still wait for room. A second close ends with the first, and shortens
+    /// it when its own time is over sooner.
     ///
     /// Cancel safe: it begins at once, and dropping the operation does not stop it.
     pub fn close(&self) -> Operation<()> {
@@ -126,10 +129,10 @@ impl Client {
 
     /// As [`close`](Self::close), within `timeout`. Cancel safe.
     pub fn close_within(&self, timeout: Duration) -> Operation<()> {
-        Operation::closing(
-            &self.alive,
-            self.alive.0.submit_urgent(|operation| Command::Close { operation, timeout }),
-        )
+        self.alive.0.stop_handlers();
+        let budget = Budget::new(self.alive.0.spawn.now(), timeout);
+        let command = |operation| Command::Close { operation, timeout };
+        Operation::closing(&self.alive, self.alive.0.submit_close(budget, command))
     }
 
     /// What the client and its consumers have done so far. Cancel safe.

@@ -52,12 +52,13 @@ impl<R: Launch> ClientOn<R> {
         Ok(client)
     }
 
-    /// As [`connect`](Self::connect), for the name servers that `ROCKETMQ_NAMESRV` lists.
+    /// As [`connect`](Self::connect), for the name servers that `ROCKETMQ_NAMESRV` lists, or
+    /// else `NAMESRV_ADDR`.
     ///
     /// Cancel safe: dropped before it ends, the client is closed.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect); the variable is not set.
+    /// As [`connect`](Self::connect); neither variable is set.
     pub async fn from_env() -> Result<Self> {
         Self::connect(ClientBuilder::from_env()).await
     }

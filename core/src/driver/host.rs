@@ -79,8 +79,17 @@ pub trait Spawn: Send + Sync + 'static {
     /// Runs a future to its end.
     fn spawn(&self, future: BoxFuture);
 
-    /// Runs a call that may block.
+    /// Runs a call that may block for a short while, such as a look-up of a name.
     fn spawn_blocking(&self, task: BoxTask);
+
+    /// Runs what lasts, on a thread of its own: it must not take a place where short work waits for one. The
+    /// thread's name begins with `name`.
+    ///
+    /// # Errors
+    /// The system gives no thread; the task is dropped then.
+    fn spawn_thread(&self, name: &str, task: BoxTask) -> io::Result<()> {
+        thread(name, task)
+    }
 
     /// Whether a thread may wait while others work: true. Where all runs on one thread, as in a simulation,
     /// it is false: handlers on threads are tasks then, and a `wait()` panics instead of never ending.
@@ -96,6 +105,19 @@ pub trait Tasks: Send + Sync + 'static {
 
     /// As [`Spawn::spawn_blocking`].
     fn spawn_blocking(&self, task: BoxTask);
+
+    /// As [`Spawn::spawn_thread`]. An adapter whose runtime knows its threads lets it know this one.
+    ///
+    /// # Errors
+    /// As [`Spawn::spawn_thread`].
+    fn spawn_thread(&self, name: &str, task: BoxTask) -> io::Result<()> {
+        thread(name, task)
+    }
+}
+
+/// A thread of the operating system.
+fn thread(name: &str, task: BoxTask) -> io::Result<()> {
+    std::thread::Builder::new().name(name.into()).spawn(task).map(drop)
 }
 
 /// A runtime's tasks and the operating system's clocks.
@@ -127,5 +149,9 @@ impl<T: Tasks> Spawn for Spawner<T> {
 
     fn spawn_blocking(&self, task: BoxTask) {
         self.tasks.spawn_blocking(task);
+    }
+
+    fn spawn_thread(&self, name: &str, task: BoxTask) -> io::Result<()> {
+        self.tasks.spawn_thread(name, task)
     }
 }

@@ -37,16 +37,24 @@ impl Queued {
 
     /// The command, with what is left of its budget.
     pub(crate) fn into_command(mut self, now: Instant) -> Command {
-        if let (Some(budget), Command::Send { timeout, .. } | Command::SendBatch { timeout, .. }) =
-            (self.budget, &mut self.command)
-        {
-            *timeout = Some(budget.left(now));
+        match (self.budget, &mut self.command) {
+            (Some(budget), Command::Send { timeout, .. } | Command::SendBatch { timeout, .. }) => {
+                *timeout = Some(budget.left(now));
+            }
+            (Some(budget), Command::Close { timeout, .. }) => *timeout = budget.left(now),
+            _ => {}
         }
         self.command
     }
 
-    /// How it ends when its time is over before it began.
-    pub(crate) fn into_timeout(self, now: Instant) -> Option<(OperationId, Outcome)> {
+    /// Whether it is made even when its time is over: a close then ends at once.
+    pub(crate) fn is_close(&self) -> bool {
+        matches!(self.command, Command::Close { .. })
+    }
+
+    /// How a message ends that the client never took: nothing of it has left. `None` for what carries none, and
+    /// for what nobody waits for.
+    pub(crate) fn into_not_sent(self, now: Instant, cause: Cause) -> Option<(OperationId, Outcome)> {
         let topic = match self.command {
             Command::Send { message, .. } | Command::SendOneway { message, .. } => Some(message.topic),
             Command::SendBatch { messages, .. } => messages.into_iter().next().map(|first| first.topic),
@@ -58,7 +66,7 @@ impl Queued {
             peer: None,
             attempts: 0,
             elapsed: self.budget?.elapsed(now),
-            cause: Cause::Timeout,
+            cause,
         };
         Some((self.operation?, Outcome::Failed(Error::NotSent(failure.into()))))
     }

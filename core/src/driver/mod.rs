@@ -38,7 +38,7 @@ mod transform;
 mod waiting;
 
 pub use async_host::{AsyncHost, Sockets};
-pub use builder::{ClientBuilder, NAME_SERVERS_VARIABLE};
+pub use builder::{ClientBuilder, NAME_SERVERS_VARIABLE, NAME_SERVERS_VARIABLE_JAVA};
 pub use client::{Client, Options, start, start_machine};
 pub use client_on::{ClientOn, Launch};
 pub use engine::{Engine, Machine};

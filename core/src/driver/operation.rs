@@ -31,7 +31,7 @@ pub struct Operation<T> {
 enum State {
     Running { alive: Arc<Alive>, submitted: Submitted, closes: bool },
     Failed(Error),
-    Done,
+    Done { in_order: bool },
     Taken,
 }
 
@@ -43,8 +43,9 @@ pub trait FromOutcome: Sized {
     /// Whatever the core says, and [`Error::Bug`] when its answer belongs to another command.
     fn from_outcome(outcome: Outcome) -> Result<Self>;
 
-    /// What a command ends with that had already been done when it was made.
-    fn already_done() -> Result<Self> {
+    /// What a command ends with that had already been done when it was made. `in_order` is whether somebody had
+    /// closed the client; otherwise its engine went.
+    fn already_done(_in_order: bool) -> Result<Self> {
         Err(Error::Closed)
     }
 }
@@ -75,7 +76,7 @@ impl FromOutcome for () {
         }
     }
 
-    fn already_done() -> Result<Self> {
+    fn already_done(_in_order: bool) -> Result<Self> {
         Ok(())
     }
 }
@@ -88,6 +89,11 @@ impl FromOutcome for CloseReport {
             Outcome::Done => Ok(Self::default()),
             other => Err(unexpected(other)),
         }
+    }
+
+    /// The consumer was closed with its client, and that told no report.
+    fn already_done(in_order: bool) -> Result<Self> {
+        if in_order { Ok(Self::default()) } else { Err(Error::Closed) }
     }
 }
 
@@ -143,7 +149,7 @@ impl<T: FromOutcome> Operation<T> {
             Ok(submitted) => {
                 Self::from_state(State::Running { alive: alive.clone(), submitted, closes: true })
             }
-            Err(Error::Closed) => Self::from_state(State::Done),
+            Err(Error::Closed) => Self::from_state(State::Done { in_order: alive.0.is_closing() }),
             Err(error) => Self::failed(error),
         }
     }
@@ -182,12 +188,13 @@ impl<T: FromOutcome> Future for Operation<T> {
         if let State::Running { alive, submitted, closes } = &this.state {
             let Poll::Ready(outcome) = alive.0.poll(submitted.operation, cx) else { return Poll::Pending };
             let done = *closes && matches!(outcome, Outcome::Failed(Error::Closed));
+            let in_order = done && alive.0.is_closing();
             this.state = State::Taken;
-            return Poll::Ready(if done { T::already_done() } else { T::from_outcome(outcome) });
+            return Poll::Ready(if done { T::already_done(in_order) } else { T::from_outcome(outcome) });
         }
         match core::mem::replace(&mut this.state, State::Taken) {
             State::Failed(error) => Poll::Ready(Err(error)),
-            State::Done => Poll::Ready(T::already_done()),
+            State::Done { in_order } => Poll::Ready(T::already_done(in_order)),
             State::Taken | State::Running { .. } => panic!("an operation was polled after it had ended"),
         }
     }

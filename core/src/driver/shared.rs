@@ -2,7 +2,7 @@
 
 use super::std;
 use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -16,12 +16,13 @@ use super::mailbox::{Mailbox, Queued, Settled, Urgent};
 use super::park::Lead;
 use super::permits::{Cost, Limits};
 use super::ready::{Owner, ReadySet};
+use super::run_queue::{Hands, RunQueue};
 use super::signal::Signal;
 use super::slots::{Abandoned, Slots, Taken};
 use super::waiting::{Budget, Ticket};
 use super::{DetachedCounts, lock};
 use crate::client::{Command, Input, Outcome};
-use crate::error::Error;
+use crate::error::{Cause, Error, Failure};
 use crate::id::OperationId;
 use crate::time::Instant;
 
@@ -29,11 +30,14 @@ use crate::time::Instant;
 pub(crate) struct Shared {
     state: Mutex<State>,
     signal: Signal,
+    /// What workers have to tell.
+    pub(crate) hands: Hands,
     pub(crate) ready: ReadySet,
     /// Runs user code and look-ups.
     pub(crate) spawn: Arc<dyn Spawn>,
     /// Present where waiting callers drive the engine.
     pub(crate) lead: OnceLock<Box<dyn Lead>>,
+    run_queues: Mutex<Vec<Weak<RunQueue>>>,
     producers: AtomicU32,
     consumers: AtomicU32,
 }
@@ -43,6 +47,8 @@ struct State {
     mailbox: Mailbox,
     slots: Slots,
     detached: DetachedCounts,
+    /// A user has asked for the client's close.
+    closing: bool,
     ended: Option<Error>,
 }
 
@@ -102,14 +108,17 @@ impl Shared {
             mailbox: Mailbox::new(limits),
             slots: Slots::default(),
             detached: DetachedCounts::default(),
+            closing: false,
             ended: None,
         };
         Self {
             state: Mutex::new(state),
             signal: Signal::default(),
+            hands: Hands::default(),
             ready: ReadySet::default(),
             spawn,
             lead: OnceLock::new(),
+            run_queues: Mutex::default(),
             producers: AtomicU32::new(0),
             consumers: AtomicU32::new(0),
         }
@@ -117,6 +126,14 @@ impl Shared {
 
     pub(crate) fn signal(&self) -> &Signal {
         &self.signal
+    }
+
+    /// Answers lie in a hand while user code is about to run, which may take as long as it likes: the engine
+    /// looks, unless it will do so by itself or has been asked to.
+    pub(crate) fn told_by_hand(&self) {
+        if !self.hands.are_watched() && !self.signal.is_raised() {
+            self.signal.raise();
+        }
     }
 
     /// A number that no producer of this client had.
@@ -145,7 +162,7 @@ impl Shared {
                 Turn::Messages { count, bytes, budget } => (state.mailbox.cost(count, bytes), Some(budget)),
                 Turn::Behind | Turn::Now => (Cost::FREE, None),
             };
-            let operation = state.slots.insert(cost);
+            let operation = state.slots.insert(cost, budget.map(|budget| budget.called()));
             let queued = Queued { operation: Some(operation), command: command(operation), budget };
             let ticket = match turn {
                 Turn::Messages { .. } | Turn::Behind => state.mailbox.push(cost, queued),
@@ -191,7 +208,7 @@ impl Shared {
             if let Some(error) = &state.ended {
                 return Err(error.clone());
             }
-            let operation = state.slots.insert(cost);
+            let operation = state.slots.insert(cost, Some(budget.called()));
             let (command, budget) = (command(operation), Some(budget));
             state.mailbox.push_admitted(Queued { operation: Some(operation), command, budget });
             operation
@@ -210,7 +227,7 @@ impl Shared {
             if let Some(error) = &state.ended {
                 return Err(error.clone());
             }
-            let operation = state.slots.insert(Cost::FREE);
+            let operation = state.slots.insert(Cost::FREE, None);
             state.mailbox.push_urgent(Urgent::Input(Input::Command(command(operation))));
             // It can't be withdrawn: a close that was asked for happens.
             state.slots.take(operation);
@@ -218,6 +235,55 @@ impl Shared {
         };
         self.signal.raise();
         Ok(Submitted { operation, ticket: None })
+    }
+
+    /// A consumer's deliveries have a place.
+    pub(crate) fn add_run_queue(&self, queue: &Arc<RunQueue>) {
+        let mut queues = lock(&self.run_queues);
+        queues.retain(|queue| queue.strong_count() > 0);
+        queues.push(Arc::downgrade(queue));
+    }
+
+    /// The client is being closed: from here on no handler is called, whatever the close waits for.
+    pub(crate) fn stop_handlers(&self) {
+        let queues = lock(&self.run_queues).clone();
+        let tokens = queues.iter().filter_map(Weak::upgrade).flat_map(|queue| queue.stop());
+        self.push_inputs(&mut tokens.map(|token| Input::HandedBack { token }).collect());
+    }
+
+    /// Puts in the client's close, behind the messages that came before it: what was sent first is not overtaken.
+    /// Where those still wait for permits when `budget` is over, it is made all the same.
+    pub(crate) fn submit_close(
+        &self,
+        budget: Budget,
+        command: impl FnOnce(OperationId) -> Command,
+    ) -> Result<Submitted, Error> {
+        let submitted = {
+            let mut state = lock(&self.state);
+            let state = &mut *state;
+            if let Some(error) = &state.ended {
+                return Err(error.clone());
+            }
+            state.closing = true;
+            let operation = state.slots.insert(Cost::FREE, None);
+            // It can't be withdrawn: a close that was asked for happens.
+            state.slots.take(operation);
+            let queued =
+                Queued { operation: Some(operation), command: command(operation), budget: Some(budget) };
+            Submitted { operation, ticket: state.mailbox.push(Cost::FREE, queued) }
+        };
+        self.signal.raise();
+        Ok(submitted)
+    }
+
+    /// Whether the client's close has been asked for.
+    pub(crate) fn is_closing(&self) -> bool {
+        lock(&self.state).closing
+    }
+
+    /// An operation of nobody, for the machine's last words.
+    pub(crate) fn detached(&self) -> OperationId {
+        lock(&self.state).slots.insert_detached()
     }
 
     /// Puts in a command that nobody waits for: past the others, or behind them when it must not
@@ -389,28 +455,44 @@ impl Shared {
         more
     }
 
-    /// The engine stops for good: whoever waits, and whoever asks later, is told `error`. Returns
-    /// what it will not look at any more.
+    /// The engine stops for good: whoever waits, and whoever asks later, is told `error`; but messages end with
+    /// what is known of them. Returns what it will not look at any more.
     pub(crate) fn end(&self, error: &Error) -> Vec<Urgent> {
-        let mut wakers = Vec::new();
-        let mut leftovers = Vec::new();
-        let cleared = {
+        let (commands, urgent) = {
             let mut state = lock(&self.state);
-            let state = &mut *state;
             if state.ended.is_some() {
                 return Vec::new();
             }
             state.ended = Some(error.clone());
-            for operation in state.slots.open() {
-                if let Some(filled) = state.slots.fill(operation, Outcome::Failed(error.clone())) {
+            state.mailbox.clear()
+        };
+        let now = self.spawn.now();
+        let cause = match error {
+            Error::Bug(text) => Cause::Stopped { reason: text.clone() },
+            _ => Cause::Closing,
+        };
+        // What the engine never took has surely not left; what it took may have. No lock is held here, since
+        // bodies go with the commands, and may be of a user's kind.
+        let queued = commands.into_iter().filter_map(|queued| queued.into_not_sent(now, cause.clone()));
+        let outcomes: Vec<(OperationId, Outcome)> = queued.collect();
+        let (mut wakers, mut leftovers) = (Vec::new(), Vec::new());
+        {
+            let mut state = lock(&self.state);
+            let mut fill = |state: &mut State, operation, outcome| {
+                if let Some(filled) = state.slots.fill(operation, outcome) {
                     wakers.extend(filled.waker);
                     leftovers.extend(filled.unclaimed);
                 }
+            };
+            for (operation, outcome) in outcomes {
+                fill(&mut state, operation, outcome);
             }
-            state.mailbox.clear()
-        };
-        let (commands, urgent) = cleared;
-        drop((commands, leftovers));
+            for (operation, sent) in state.slots.open() {
+                let error = sent.map_or_else(|| error.clone(), |called| unknown(now - called, cause.clone()));
+                fill(&mut state, operation, Outcome::Failed(error));
+            }
+        }
+        drop(leftovers);
         super::wake_all(&mut wakers);
         urgent
     }
@@ -428,12 +510,21 @@ impl Shared {
     }
 }
 
+/// How a message ends that was taken and of which nothing more will be heard.
+fn unknown(elapsed: Duration, cause: Cause) -> Error {
+    let failure = Failure { action: "send", topic: None, peer: None, attempts: 1, elapsed, cause };
+    Error::Unknown(failure.into())
+}
+
 /// Held by every handle; the last one to go closes the client with deadline zero.
 #[derive(Debug)]
 pub(crate) struct Alive(pub(crate) Arc<Shared>);
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        self.0.submit_detached(true, |operation| Command::Close { operation, timeout: Duration::ZERO });
+        // A close that was asked for has the time that it was given.
+        if !self.0.is_closing() {
+            self.0.submit_detached(true, |operation| Command::Close { operation, timeout: Duration::ZERO });
+        }
     }
 }

@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use super::permits::Cost;
 use crate::client::Outcome;
 use crate::id::{Arena, OperationId};
+use crate::time::Instant;
 
 /// The slots of all operations that somebody waits for or that are under way.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub(crate) struct Slots {
 struct Slot {
     state: State,
     cost: Cost,
+    /// When a message's call was made; `None` for what carries no message.
+    sent: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -72,13 +75,13 @@ pub(crate) struct Filled {
 
 impl Slots {
     /// A slot for an operation that goes into the mailbox.
-    pub(crate) fn insert(&mut self, cost: Cost) -> OperationId {
-        self.arena.insert(Slot { state: State::Queued(None), cost })
+    pub(crate) fn insert(&mut self, cost: Cost, sent: Option<Instant>) -> OperationId {
+        self.arena.insert(Slot { state: State::Queued(None), cost, sent })
     }
 
     /// A slot for an operation that nobody waits for and that is not withdrawn.
     pub(crate) fn insert_detached(&mut self) -> OperationId {
-        self.arena.insert(Slot { state: State::Detached, cost: Cost::FREE })
+        self.arena.insert(Slot { state: State::Detached, cost: Cost::FREE, sent: None })
     }
 
     /// The operation has ended without the permits that it waited for.
@@ -166,12 +169,12 @@ impl Slots {
         }
     }
 
-    /// Everything that has no outcome yet.
-    pub(crate) fn open(&self) -> Vec<OperationId> {
+    /// Everything that has no outcome yet, and when a message's call was made.
+    pub(crate) fn open(&self) -> Vec<(OperationId, Option<Instant>)> {
         self.arena
             .iter()
             .filter(|(_, slot)| !matches!(slot.state, State::Filled(_)))
-            .map(|(id, _)| id)
+            .map(|(id, slot)| (id, slot.sent))
             .collect()
     }
 

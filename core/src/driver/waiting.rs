@@ -35,6 +35,11 @@ impl Budget {
         self.deadline - now
     }
 
+    /// When the call was made.
+    pub(crate) fn called(&self) -> Instant {
+        self.called
+    }
+
     /// The time since the call.
     pub(crate) fn elapsed(&self, now: Instant) -> Duration {
         now - self.called

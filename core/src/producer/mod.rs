@@ -22,11 +22,12 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::client::{Output, Shared};
+use crate::client::{Output, Purpose, Shared, TimerKey};
 use crate::config::ProducerConfig;
 use crate::id::{Arena, OperationId, ProducerId, SendId};
 use crate::latency::LatencyFaultTolerance;
 use crate::time::Instant;
+use crate::timer::TimerId;
 
 pub use batch::BatchOrder;
 pub use publish_info::TopicPublishInfo;
@@ -53,9 +54,12 @@ struct Producer {
     closing: Option<Closing>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// A producer that is being closed.
+#[derive(Clone, Debug)]
 struct Closing {
-    operation: Option<OperationId>,
+    operations: Vec<OperationId>,
+    deadline: Instant,
+    timer: TimerId,
 }
 
 impl Producers {
@@ -94,7 +98,8 @@ impl Producers {
     }
 
     /// Lets no more sends in; `operation` is completed when those under way have ended, at the latest at
-    /// `deadline`, when they are given up with what is known of them.
+    /// `deadline`, when they are given up with what is known of them. A second call only adds who waits, and
+    /// may shorten the time.
     pub fn close(
         &mut self,
         shared: &mut Shared,
@@ -106,14 +111,20 @@ impl Producers {
         let Some(state) = self.table.get_mut(&producer) else {
             return shared.complete_done(operation);
         };
-        if state.closing.is_some() {
-            return shared.complete_done(operation);
+        if let Some(closing) = &mut state.closing {
+            closing.operations.extend(operation);
+            if deadline < closing.deadline {
+                shared.cancel(closing.timer);
+                closing.timer = shared.arm(deadline, TimerKey::ProducerClose(producer));
+                closing.deadline = deadline;
+            }
+            return;
         }
-        state.closing = Some(Closing { operation });
+        let timer = shared.arm(deadline, TimerKey::ProducerClose(producer));
+        state.closing = Some(Closing { operations: operation.into_iter().collect(), deadline, timer });
         if state.under_way == 0 {
-            return self.forget(shared, now, producer);
+            self.forget(shared, now, producer);
         }
-        shared.arm(deadline, crate::client::TimerKey::ProducerClose(producer));
     }
 
     /// As [`close`](Self::close), for all of them.
@@ -124,9 +135,12 @@ impl Producers {
         }
     }
 
-    /// Gives up every send under way with what is known of it, and forgets all producers.
+    /// Gives up every send under way with what is known of it, and forgets all producers. The connections go
+    /// next: what waits for one to come up is certainly not sent.
     pub fn abandon_all(&mut self, shared: &mut Shared, now: Instant) {
         self.close_all(shared, now, now);
+        let unsent: Vec<SendId> = shared.channels.unconnected().filter_map(Purpose::send).collect();
+        unsent.into_iter().for_each(|id| self.not_sent(id));
         let producers: Vec<ProducerId> = self.table.keys().copied().collect();
         for producer in producers {
             self.handle_close_timeout(shared, now, producer);
@@ -150,6 +164,10 @@ impl Producers {
         }
         tracing::debug!(%group, "producer closed");
         shared.outputs.push_back(Output::ProducerClosed { producer });
-        shared.complete_done(state.closing.and_then(|closing| closing.operation));
+        let Some(closing) = state.closing else { return };
+        shared.cancel(closing.timer);
+        for operation in closing.operations {
+            shared.complete_done(Some(operation));
+        }
     }
 }

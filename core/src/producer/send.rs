@@ -86,6 +86,8 @@ pub(super) struct Send {
     /// Why the last attempt or look-up failed.
     last_cause: Option<Box<Cause>>,
     earlier: Option<Box<Outcome>>,
+    /// Its attempt waits for a connection that will not come up any more.
+    unsent: bool,
     state: State,
 }
 
@@ -154,6 +156,7 @@ impl Producers {
             maybe_stored: false,
             last_cause: None,
             earlier: None,
+            unsent: false,
             state: State::Sending,
         });
         self.attempt(shared, now, id);
@@ -237,10 +240,17 @@ impl Producers {
         }
     }
 
+    /// The attempt that is under way will never leave.
+    pub(super) fn not_sent(&mut self, id: SendId) {
+        if let Some(send) = self.sends.get_mut(id) {
+            send.unsent = true;
+        }
+    }
+
     /// Ends a send without success, with the most that is known.
     pub(super) fn give_up(&mut self, shared: &mut Shared, now: Instant, id: SendId, cause: Cause) {
         let Some(send) = self.sends.get_mut(id) else { return };
-        if send.is_under_way() && send.attempts > 0 && cause == Cause::Closing {
+        if send.is_under_way() && send.attempts > 0 && cause == Cause::Closing && !send.unsent {
             send.maybe_stored = true;
         }
         if let Some(outcome) = send.earlier.take() {

@@ -23,7 +23,8 @@ pub struct Head<'a> {
 pub struct Encoder {
     /// The header encoding; codes that don't fit its 16 bits go as JSON all the same.
     pub serialize: SerializeType,
-    /// The language the commands state.
+    /// The language the commands state. As `JAVA`, JSON headers have every key that Java's have,
+    /// `serializeTypeCurrentRPC` included, which some clients don't do without.
     pub language: LanguageCode,
     /// The version the commands state.
     pub version: i32,
@@ -165,6 +166,10 @@ impl Encoder {
 
     /// What ends a header.
     pub(super) fn json_version(&self, out: &mut BytesMut) {
+        // Java writes it since `RemotingCommand` has a getter of that name.
+        if self.language == LanguageCode::Java {
+            out.extend_from_slice(b",\"serializeTypeCurrentRPC\":\"JSON\"");
+        }
         out.extend_from_slice(b",\"version\":");
         put_int(out, self.version);
         out.extend_from_slice(b"}");
@@ -381,4 +386,25 @@ impl Small {
 
 pub(super) fn patch(out: &mut BytesMut, at: usize, bytes: &[u8]) {
     out[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remoting::NoHeader;
+
+    /// Java: `RemotingCommand#getSerializeTypeCurrentRPC`, which its JSON writer takes for a property.
+    #[test]
+    fn as_java_a_header_has_the_key_that_java_s_have() {
+        let header = |language| {
+            let mut out = BytesMut::new();
+            let head = Head { code: 0, opaque: 7, flag: 1, remark: Some("r") };
+            Encoder { language, ..Encoder::default() }.encode(&mut out, &head, &NoHeader, &[], 0);
+            alloc::string::String::from_utf8(out[8..].to_vec()).unwrap()
+        };
+        let java = r#"{"code":0,"flag":1,"language":"JAVA","opaque":7,"remark":"r","serializeTypeCurrentRPC":"JSON","version":"#;
+        assert!(header(LanguageCode::Java).starts_with(java), "{}", header(LanguageCode::Java));
+        let ours = r#"{"code":0,"flag":1,"language":"RUST","opaque":7,"remark":"r","version":"#;
+        assert!(header(LanguageCode::Rust).starts_with(ours), "{}", header(LanguageCode::Rust));
+    }
 }

@@ -22,7 +22,7 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 const RESERVE_BYTES_MAX: usize = 64 << 10;
 
 /// Length, serialize type and header length.
-const PREFIX_LEN: usize = 8;
+pub(super) const PREFIX_LEN: usize = 8;
 
 /// Cuts a byte stream into commands.
 ///
@@ -152,12 +152,12 @@ impl FrameDecoder {
 
 /// A header whose ext fields are still a range of it.
 #[derive(Debug, PartialEq, Eq)]
-struct Head {
-    code: i32,
+pub(super) struct Head {
+    pub(super) code: i32,
     language: LanguageCode,
     version: i32,
-    opaque: i32,
-    flag: i32,
+    pub(super) opaque: i32,
+    pub(super) flag: i32,
     remark: Option<Box<str>>,
     ext: Range<usize>,
     index: FieldIndex,
@@ -165,7 +165,7 @@ struct Head {
 }
 
 impl Head {
-    fn parse(header: &[u8], serialize: SerializeType) -> Result<Self, FrameError> {
+    pub(super) fn parse(header: &[u8], serialize: SerializeType) -> Result<Self, FrameError> {
         match serialize {
             SerializeType::Json => match java::parse(header) {
                 Some(head) => Ok(head),

@@ -10,6 +10,7 @@ mod command;
 mod encode;
 mod ext_fields;
 mod frame;
+mod frame_heads;
 mod fuzz;
 mod generate;
 mod header;
@@ -25,6 +26,7 @@ pub use command::{FLAG_ONEWAY, FLAG_RESPONSE, RemotingCommand};
 pub use encode::{Encoder, Head};
 pub use ext_fields::{ExtFields, ExtFieldsIter};
 pub use frame::{FRAME_BYTES_MAX, FrameDecoder, FrameError};
+pub use frame_heads::{FrameHead, frame_heads};
 #[doc(hidden)]
 pub use fuzz::{fuzz_body, fuzz_frame, fuzz_roundtrip};
 pub use header::{

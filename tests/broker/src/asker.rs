@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use rocketmq_client_core::remoting::{HeaderError, RemotingCommand, ResponseCode};
+use rocketmq_client_core::remoting::{HeaderError, RemotingCommand, RequestCode, ResponseCode};
 
 use crate::output::ConnectionId;
 
@@ -17,7 +17,22 @@ pub(crate) struct Asker {
     pub(crate) silent: bool,
     /// How much later than due the answer leaves.
     pub(crate) delay: Option<Duration>,
+    /// Java answers with a header object: its fields are there even when none is set.
+    pub(crate) has_fields: bool,
 }
+
+/// Requests whose answer Java makes with `RemotingCommand#createResponseCommand` and a header class of which no
+/// field need be set. Other clients take `extFields` for given there.
+const WITH_FIELDS: [RequestCode; 8] = [
+    RequestCode::PULL_MESSAGE,
+    RequestCode::LITE_PULL_MESSAGE,
+    RequestCode::QUERY_CONSUMER_OFFSET,
+    RequestCode::UPDATE_CONSUMER_OFFSET,
+    RequestCode::UNREGISTER_CLIENT,
+    RequestCode::GET_CONSUMER_LIST_BY_GROUP,
+    RequestCode::GET_KV_CONFIG,
+    RequestCode::REGISTER_BROKER,
+];
 
 impl Asker {
     pub(crate) fn new(connection: ConnectionId, command: &RemotingCommand) -> Self {
@@ -27,6 +42,7 @@ impl Asker {
             version: command.version,
             silent: command.is_oneway(),
             delay: None,
+            has_fields: WITH_FIELDS.contains(&command.request_code()),
         }
     }
 }
@@ -36,18 +52,20 @@ impl Asker {
 pub(crate) struct Refusal {
     pub(crate) code: ResponseCode,
     pub(crate) remark: String,
+    /// Where Java throws, it answers without a header object.
+    pub(crate) thrown: bool,
 }
 
 impl Refusal {
     pub(crate) fn new(code: ResponseCode, remark: impl Into<String>) -> Self {
-        Self { code, remark: remark.into() }
+        Self { code, remark: remark.into(), thrown: false }
     }
 }
 
 impl From<HeaderError> for Refusal {
     /// A broker dies of a null pointer here and answers 1 with the exception's text; ours says what is missing.
     fn from(error: HeaderError) -> Self {
-        Self::new(ResponseCode::SYSTEM_ERROR, error.to_string())
+        Self { thrown: true, ..Self::new(ResponseCode::SYSTEM_ERROR, error.to_string()) }
     }
 }
 

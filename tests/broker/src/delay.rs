@@ -52,9 +52,10 @@ impl DelayService {
         (due <= wall || due > wall + delay).then_some(record)
     }
 
-    /// The next offset of each level that has delivered something, by level.
-    pub(crate) fn offsets(&self) -> impl Iterator<Item = (i32, i64)> {
-        (1..).zip(self.progress.iter().copied()).filter(|(_, offset)| *offset > 0)
+    /// The next offset of each level that something was ever put into, by level.
+    pub(crate) fn offsets(&self, store: &Store) -> impl Iterator<Item = (i32, i64)> {
+        let levels = (1..).zip(self.progress.iter().copied());
+        levels.filter(|(level, offset)| *offset > 0 || self.end_of(store, *level) > 0)
     }
 
     /// The end of a level's queue.

@@ -40,6 +40,7 @@ mod config;
 mod damage;
 mod delay;
 mod fault;
+mod gets;
 mod group;
 mod hold;
 mod lock;

@@ -13,6 +13,8 @@ type Queues = BTreeMap<i32, i64>;
 pub(crate) struct OffsetTable {
     committed: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Queues>>,
     resets: BTreeMap<(Arc<str>, Arc<str>, i32), i64>,
+    /// Where the last pull of a group ended. Java: `pullOffsetTable`, which lives in memory only.
+    pulled: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Queues>>,
     /// Incremented by every change; tells whether there is something to persist.
     pub(crate) version: u64,
 }
@@ -32,6 +34,23 @@ impl OffsetTable {
         }
         let topics = self.committed.entry(group.into()).or_default();
         topics.entry(topic.into()).or_default().insert(queue_id, offset);
+    }
+
+    /// A pull of this group ended here. Java: `ConsumerOffsetManager#commitPullOffset`.
+    pub(crate) fn pulled(&mut self, group: &Arc<str>, topic: &Arc<str>, queue_id: i32, next: i64) {
+        let topics = match self.pulled.get_mut(group) {
+            Some(topics) => topics,
+            None => self.pulled.entry(group.clone()).or_default(),
+        };
+        match topics.get_mut(topic) {
+            Some(queues) => queues.insert(queue_id, next),
+            None => topics.entry(topic.clone()).or_default().insert(queue_id, next),
+        };
+    }
+
+    /// Where the last pull of this group ended, if one did.
+    pub(crate) fn pull_offset(&self, group: &str, topic: &str, queue_id: i32) -> Option<i64> {
+        self.pulled.get(group)?.get(topic)?.get(&queue_id).copied()
     }
 
     /// Takes over every commit of a master, whatever was committed here.
@@ -103,7 +122,7 @@ impl OffsetTable {
     /// Forgets a deleted topic.
     pub(crate) fn remove_topic(&mut self, topic: &str) {
         self.version += 1;
-        for topics in self.committed.values_mut() {
+        for topics in self.committed.values_mut().chain(self.pulled.values_mut()) {
             topics.remove(topic);
         }
         self.resets.retain(|(_, reset_topic, _), _| &**reset_topic != topic);
@@ -116,9 +135,14 @@ impl OffsetTable {
         self.resets.retain(|(reset_group, _, _), _| &**reset_group != group);
     }
 
-    /// What a restart reads back: commits, without reset marks, which live in memory only.
+    /// Forgets where the pulls of a deleted group ended.
+    pub(crate) fn forget_pulls(&mut self, group: &str) {
+        self.pulled.remove(group);
+    }
+
+    /// What a restart reads back: commits, without reset marks and ends of pulls, which live in memory only.
     pub(crate) fn persisted(&self) -> Self {
-        Self { committed: self.committed.clone(), resets: BTreeMap::new(), version: self.version }
+        Self { committed: self.committed.clone(), version: self.version, ..Self::default() }
     }
 }
 
@@ -143,6 +167,17 @@ mod tests {
         assert_eq!(table.persisted().pending_reset("G", "T", 0), None);
         assert_eq!(table.take_reset("G", "T", 0), Some(5));
         assert_eq!(table.take_reset("G", "T", 0), None);
+    }
+
+    #[test]
+    fn where_a_pull_ended_stays_when_offsets_are_set_back_and_dies_with_the_process() {
+        let mut table = OffsetTable::default();
+        table.pulled(&"G".into(), &"T".into(), 0, 9);
+        table.reset("G", "T", 0, 0);
+        assert_eq!(table.pull_offset("G", "T", 0), Some(9));
+        assert_eq!(table.persisted().pull_offset("G", "T", 0), None);
+        table.forget_pulls("G");
+        assert_eq!(table.pull_offset("G", "T", 0), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rocketmq_client_core::remoting::{
     Encoder, FLAG_ONEWAY, FLAG_RESPONSE, Head, Header, LanguageCode, NoHeader, RemotingCommand,
     RequestHeader, ResponseCode, SerializeType, VERSION,
@@ -69,13 +69,13 @@ impl Replier {
         match asker.delay {
             None => {
                 let out = self.outbox.head(asker.connection);
-                self.encoder.encode(out, &head, header, answer.extra, body_len);
+                encode(&self.encoder, out, &head, (header, answer.extra), body_len, asker.has_fields);
                 body.for_each(|part| self.outbox.body(part));
             }
             Some(delay) => {
                 let mut apart = Outbox::default();
                 let out = apart.head(asker.connection);
-                self.encoder.encode(out, &head, header, answer.extra, body_len);
+                encode(&self.encoder, out, &head, (header, answer.extra), body_len, asker.has_fields);
                 body.for_each(|part| apart.body(part));
                 let (connection, frames) = apart.pop().expect("a frame was just written");
                 self.late_count += 1;
@@ -108,6 +108,7 @@ impl Replier {
     pub(crate) fn refuse(&mut self, now: Instant, asker: &Asker, refusal: &Refusal, extra: &[(&str, &str)]) {
         let remark = Some(&*refusal.remark).filter(|remark| !remark.is_empty());
         let answer = Answer { code: refusal.code, remark, extra };
+        let asker = &Asker { has_fields: asker.has_fields && !refusal.thrown, ..asker.clone() };
         self.reply(now, asker, answer, &NoHeader, [].iter());
     }
 
@@ -143,7 +144,7 @@ impl Replier {
     pub(crate) fn request<'h, H: RequestHeader<'h>>(&mut self, header: &H, body: &[u8]) -> Bytes {
         self.opaque = self.opaque.wrapping_add(1);
         let head = Head { code: H::CODE.0, opaque: self.opaque, flag: 0, remark: None };
-        let mut out = bytes::BytesMut::new();
+        let mut out = BytesMut::new();
         self.encoder.encode(&mut out, &head, header, &[], body.len());
         out.extend_from_slice(body);
         out.freeze()
@@ -197,5 +198,36 @@ impl Replier {
     pub(crate) fn forget(&mut self, connection: ConnectionId) {
         self.outbox.forget(connection);
         self.late.retain(|_, (other, _)| *other != connection);
+    }
+}
+
+const NO_FIELDS: &[u8] = b",\"extFields\":{}";
+
+/// Writes a head. With `has_fields` an answer without a field gets an empty object, as Java writes it.
+fn encode<'h, H: Header<'h>>(
+    encoder: &Encoder,
+    out: &mut BytesMut,
+    head: &Head<'_>,
+    (header, extra): (&H, &[(&str, &str)]),
+    body_len: usize,
+    has_fields: bool,
+) {
+    let start = out.len();
+    encoder.encode(out, head, header, extra, body_len);
+    // `{"code":N`, and then the fields where there are some.
+    let code_end = out[start..].iter().position(|byte| *byte == b',').map_or(out.len(), |at| start + at);
+    if !has_fields || out[code_end..].starts_with(&NO_FIELDS[..NO_FIELDS.len() - 1]) {
+        return;
+    }
+    let rest = out[code_end..].to_vec();
+    out.truncate(code_end);
+    out.extend_from_slice(NO_FIELDS);
+    out.extend_from_slice(&rest);
+    for at in [start, start + 4] {
+        // The second holds the encoding in its highest byte, which is not touched.
+        let mut length = [0; 4];
+        length.copy_from_slice(&out[at..at + 4]);
+        let length = u32::from_be_bytes(length) + NO_FIELDS.len() as u32;
+        out[at..at + 4].copy_from_slice(&length.to_be_bytes());
     }
 }

@@ -105,6 +105,47 @@ fn route(server: &DevBroker, topic: &str) -> (i32, String) {
     (answer.code, String::from_utf8(answer.body.to_vec()).unwrap())
 }
 
+/// Other clients read more of a header than ours does: one closes the connection where a key is missing.
+#[test]
+fn the_headers_of_answers_have_every_key_that_apaches_have() {
+    let server = DevBroker::start().unwrap();
+    let keys = ["code", "flag", "language", "opaque", "serializeTypeCurrentRPC", "version"];
+    // Of these Java's answers have fields even where none is set, but not where it throws.
+    let cases = [
+        (server.name_server_addr(), 105, "T", ""),
+        (server.broker_addr(0), 105, "T", ""),
+        (server.broker_addr(0), 35, "", r#""extFields":{}"#),
+        (server.broker_addr(0), 11, "", ""),
+    ];
+    for (addr, code, topic, fields) in cases {
+        let mut client = Client::connect(addr);
+        match topic {
+            "" => client.post(code, &NoHeader, b""),
+            topic => client.post(
+                code,
+                &GetRouteInfoRequestHeader { topic: topic.into(), ..Default::default() },
+                b"",
+            ),
+        };
+        let mut prefix = [0; 8];
+        client.stream.read_exact(&mut prefix).unwrap();
+        let mut header = vec![0; usize::from(prefix[6]) << 8 | usize::from(prefix[7])];
+        client.stream.read_exact(&mut header).unwrap();
+        let header = String::from_utf8(header).unwrap();
+        for key in keys {
+            assert!(header.contains(&format!("\"{key}\":")), "{key} {header}");
+        }
+        assert_eq!(header.contains("extFields"), !fields.is_empty(), "{header}");
+        assert!(header.contains(fields), "{header}");
+        // The frame is as long as it says.
+        let body =
+            u32::from_be_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]) as usize - 4 - header.len();
+        client.stream.read_exact(&mut vec![0; body]).unwrap();
+        client.post(106, &NoHeader, b"");
+        assert!(client.read().is_some(), "the next frame begins where this one ended");
+    }
+}
+
 #[test]
 fn the_route_leads_to_a_broker_that_stores_and_gives_back() {
     let server = DevBroker::start().unwrap();

@@ -9,9 +9,9 @@ use rocketmq_client_core::message::{StoredMessage, StoredMessages};
 use rocketmq_client_core::remoting::{
     CreateTopicRequestHeader, Encoder, FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupRequestHeader,
     GetConsumerListByGroupResponseBody, GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader,
-    GetRouteInfoRequestHeader, Head, PullMessageRequestHeader, QueryConsumerOffsetRequestHeader,
-    QueryConsumerOffsetResponseHeader, RemotingCommand, RequestHeader, ResponseCode,
-    SendMessageRequestHeaderV2, TopicRouteData,
+    GetRouteInfoRequestHeader, Head, Header, HeartbeatData, NoHeader, PullMessageRequestHeader,
+    QueryConsumerOffsetRequestHeader, QueryConsumerOffsetResponseHeader, RemotingCommand, RequestCode,
+    RequestHeader, ResponseCode, SendMessageRequestHeaderV2, TopicRouteData,
 };
 
 use rocketmq_sim::Ctx;
@@ -134,6 +134,25 @@ impl Admin {
         }
     }
 
+    /// Waits until the broker has taken up all heartbeats that have reached it: it takes them up in turn, so
+    /// one that comes later is answered later. With some threads of its own the last but one may still be in
+    /// work then, hence two.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn await_heartbeats(&self) -> Verdict {
+        let (_, address) = self.broker()?;
+        let client_id = "conformance-admin".into();
+        let body = HeartbeatData { client_id, ..Default::default() }.encode();
+        for _ in 0..2 {
+            let answer = ask_code(&address, RequestCode::HEART_BEAT, &NoHeader, &body)?;
+            if answer.response_code() != ResponseCode::SUCCESS {
+                return Err(refused("a heartbeat", &answer));
+            }
+        }
+        Ok(())
+    }
+
     /// All messages of a topic, queue by queue; nothing for a topic that does not exist.
     ///
     /// # Errors
@@ -216,8 +235,17 @@ fn ask<'a, H: RequestHeader<'a>>(address: &str, header: &H) -> Verdict<RemotingC
 }
 
 fn ask_with<'a, H: RequestHeader<'a>>(address: &str, header: &H, body: &[u8]) -> Verdict<RemotingCommand> {
+    ask_code(address, H::CODE, header, body)
+}
+
+fn ask_code<'a, H: Header<'a>>(
+    address: &str,
+    code: RequestCode,
+    header: &H,
+    body: &[u8],
+) -> Verdict<RemotingCommand> {
     let mut request = BytesMut::new();
-    let head = Head { code: H::CODE.0, opaque: 1, flag: 0, remark: None };
+    let head = Head { code: code.0, opaque: 1, flag: 0, remark: None };
     Encoder::default().encode(&mut request, &head, header, &[], body.len());
     request.extend_from_slice(body);
     match simulated::world() {

@@ -9,11 +9,10 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::queue::{Fate, Fetch};
+use super::queue::{Fate, Fetch, OwnedQueue};
 use super::{Phase, PushConsumer};
 use crate::client::{Outcome, Output, Shared};
 use crate::consumer::{ConsumerRequest, ConsumerTimer};
-use crate::error::Error;
 use crate::id::{OperationId, ProcessQueueId};
 use crate::message::MessageQueue;
 use crate::remoting::UnregisterClientRequestHeader;
@@ -34,8 +33,8 @@ pub(super) struct Closing {
 
 #[derive(Clone, Debug)]
 enum Stage {
-    /// Handlers run, messages are on their way back.
-    Handlers,
+    /// Handlers run, messages are on their way back: these, or some of them. No others come.
+    Handlers { busy: Vec<(ProcessQueueId, i64)> },
     /// Offsets are on their way; those that failed are not tried again.
     Commits { failed: BTreeSet<Arc<MessageQueue>> },
     /// Brokers are being told.
@@ -61,14 +60,14 @@ impl PushConsumer {
             }
             return;
         }
-        if let Some(start) = self.take_start(shared) {
-            shared.complete(start, Outcome::Failed(Error::Closed));
-        }
+        // Whoever asked for the close knows why nothing comes, and a stop that was asked for is no error.
+        let start = self.take_start(shared);
+        shared.complete_done(start);
         self.stop(shared);
         let timer = shared.arm(deadline, self.timer(ConsumerTimer::Close));
         let operations = operation.into_iter().collect();
-        self.phase =
-            Phase::Closing(Closing { operations, deadline, timers: [timer; 2], stage: Stage::Handlers });
+        let stage = Stage::Handlers { busy: self.busy_messages() };
+        self.phase = Phase::Closing(Closing { operations, deadline, timers: [timer; 2], stage });
         shared.cancel(timer);
         self.arm_close(shared, now, deadline);
         let ids: Vec<ProcessQueueId> = self.owned.iter().map(|(id, _)| id).collect();
@@ -126,17 +125,30 @@ impl PushConsumer {
         }
     }
 
-    /// Goes on to commit once no handler runs and no message is on its way back.
+    fn busy_messages(&self) -> Vec<(ProcessQueueId, i64)> {
+        let of_queue = |(id, owned): (ProcessQueueId, &'_ OwnedQueue)| {
+            let busy = owned.cache.iter().filter(|(_, cached)| is_busy(cached.fate));
+            busy.map(|(offset, _)| (id, offset)).collect::<Vec<_>>()
+        };
+        self.owned.iter().flat_map(of_queue).collect()
+    }
+
+    /// Goes on to commit once no handler runs and no message is on its way back. Each message is looked at
+    /// once or is the last that is left, so that a close costs no more than what it has to wait for.
     pub(super) fn closing_message_settled(&mut self, shared: &mut Shared, now: Instant) {
-        let Phase::Closing(Closing { stage: Stage::Handlers, .. }) = &self.phase else { return };
-        let busy = |fate| matches!(fate, Fate::InHand | Fate::SendingBack(_));
-        if self.owned.iter().all(|(_, owned)| owned.count(busy) == 0) {
-            self.commit_and_leave(shared, now);
+        let Phase::Closing(Closing { stage: Stage::Handlers { busy }, .. }) = &mut self.phase else { return };
+        while let Some((id, offset)) = busy.last() {
+            let cached = self.owned.get(*id).and_then(|owned| owned.cache.get(*offset));
+            if cached.is_some_and(|cached| is_busy(cached.fate)) {
+                return;
+            }
+            busy.pop();
         }
+        self.commit_and_leave(shared, now);
     }
 
     pub(super) fn handlers_waited_long_enough(&mut self, shared: &mut Shared, now: Instant) {
-        if let Phase::Closing(Closing { stage: Stage::Handlers, .. }) = &self.phase {
+        if let Phase::Closing(Closing { stage: Stage::Handlers { .. }, .. }) = &self.phase {
             self.commit_and_leave(shared, now);
         }
     }
@@ -150,6 +162,7 @@ impl PushConsumer {
         if let Phase::Closing(closing) = &mut self.phase {
             closing.stage = Stage::Commits { failed: BTreeSet::new() };
         }
+        self.offsets.last_round();
         self.commit_all(shared, now);
         self.leave_when_committed(shared, now);
     }
@@ -215,7 +228,11 @@ impl PushConsumer {
     /// The end: whoever waits hears the report.
     pub(super) fn finish_close(&mut self, shared: &mut Shared) {
         let Phase::Closing(closing) = core::mem::replace(&mut self.phase, Phase::Closed) else { return };
-        closing.timers.into_iter().for_each(|timer| shared.cancel(timer));
+        closing
+            .timers
+            .into_iter()
+            .chain(self.first_commit_timer.take())
+            .for_each(|timer| shared.cancel(timer));
         (self.report.queues_committed, self.report.queues_uncommitted) =
             self.offsets.settled_count(|queue| queue.topic != self.retry_topic);
         tracing::debug!(group = %self.config.group, report = ?self.report, "consumer closed");
@@ -223,4 +240,9 @@ impl PushConsumer {
             shared.complete(operation, Outcome::ConsumerClosed(self.report.clone()));
         }
     }
+}
+
+/// Whether a close waits for a message.
+fn is_busy(fate: Fate) -> bool {
+    matches!(fate, Fate::InHand | Fate::SendingBack(_))
 }

@@ -111,6 +111,8 @@ impl PushConsumer {
             oldest_in_hand: oldest.map(|(begun, offset)| (offset, now.saturating_since(begun))),
             going_back: owned.count(|fate| matches!(fate, Fate::SendingBack(_) | Fate::Resting(_))),
             failures: owned.failures,
+            bad_answers: owned.bad_answers,
+            bad_answer: owned.bad_answer,
             last_pull: since(owned.last_pull),
             last_consume: since(owned.last_consume),
         })

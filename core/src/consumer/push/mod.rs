@@ -11,20 +11,27 @@
 //! an event, not for a tick: a settlement that makes room starts the next pull, a broker that is back
 //! is pulled from at once.
 
+mod bad_answer;
 mod close;
 mod introspect;
 mod lost;
+mod offset_moved;
 mod offsets;
 mod overdue;
+mod place;
 mod pull;
 mod queue;
 mod rebalance;
+mod refused;
+mod reset;
+mod restart;
 mod send_back;
 mod settle;
 mod start;
 mod start_offset;
 mod subscription;
 mod suspend;
+mod take;
 #[cfg(test)]
 mod tests;
 
@@ -47,8 +54,10 @@ use close::Closing;
 use lost::LostBrokers;
 use queue::OwnedQueue;
 use rebalance::Rounds;
+use restart::Moves;
 use start::{MissingRoutes, Starting};
 
+pub use bad_answer::BadAnswer;
 pub use introspect::QueueView;
 pub use queue::{Fetch, Pause};
 
@@ -67,8 +76,11 @@ pub struct PushConsumer {
     rounds: Rounds,
     owned: Arena<ProcessQueueId, OwnedQueue>,
     by_queue: BTreeMap<Arc<MessageQueue>, ProcessQueueId>,
+    moves: Moves,
     offsets: OffsetStore,
     persist_timer: Option<TimerId>,
+    /// Armed while commits wait for another's.
+    first_commit_timer: Option<TimerId>,
     /// Rounds of commits so far.
     persist_rounds: u32,
     report: CloseReport,
@@ -117,8 +129,10 @@ impl PushConsumer {
             rounds: Rounds::default(),
             owned: Arena::default(),
             by_queue: BTreeMap::new(),
+            moves: Moves::default(),
             offsets: OffsetStore::default(),
             persist_timer: None,
+            first_commit_timer: None,
             persist_rounds: 0,
             report: CloseReport::default(),
             late: 0,
@@ -143,11 +157,14 @@ impl PushConsumer {
             }
             ConsumerRequest::StoredOffset(queue) => self.handle_stored_offset(shared, now, queue, reply),
             ConsumerRequest::StartOffset(queue) => self.handle_start_offset(shared, now, queue, reply),
+            ConsumerRequest::Place(queue) => self.handle_place(shared, now, queue, reply),
             ConsumerRequest::Pull { queue } => self.handle_pulled(shared, now, queue, reply),
             ConsumerRequest::SendBack { queue, queue_offset } => {
+                let queue = self.stay_of(queue, queue_offset);
                 self.handle_sent_back(shared, now, queue, queue_offset, reply);
             }
             ConsumerRequest::SendRetry { queue, queue_offset } => {
+                let queue = self.stay_of(queue, queue_offset);
                 self.handle_sent_retry(shared, now, queue, queue_offset, reply);
             }
             ConsumerRequest::Commit { queue, offset } => {
@@ -162,11 +179,15 @@ impl PushConsumer {
         match timer {
             ConsumerTimer::Rebalance => self.begin_round(shared, now),
             ConsumerTimer::PersistOffsets => self.persist_offsets(shared, now),
+            ConsumerTimer::FirstCommit => self.first_commit_waited_for(shared, now),
             ConsumerTimer::Routes => self.look_for_routes(shared, now),
             ConsumerTimer::LostBrokers => self.look_for_lost(shared, now),
             ConsumerTimer::Heartbeat => self.heartbeat_again(shared, now),
             ConsumerTimer::Fetch(queue) => self.proceed(shared, now, queue),
-            ConsumerTimer::Reoffer { queue, queue_offset } => self.reoffer(shared, now, queue, queue_offset),
+            ConsumerTimer::Reoffer { queue, queue_offset } => {
+                let queue = self.stay_of(queue, queue_offset);
+                self.reoffer(shared, now, queue, queue_offset);
+            }
             ConsumerTimer::ConsumeTimeout => self.look_for_overdue(shared, now),
             ConsumerTimer::StartPatience => self.start_waited_long_enough(shared),
             ConsumerTimer::CloseHandlers => self.handlers_waited_long_enough(shared, now),

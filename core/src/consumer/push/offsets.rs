@@ -1,7 +1,9 @@
 //! Committing: every few seconds, when a queue is given up, and at the end. Java:
 //! `RemoteBrokerOffsetStore`, but with answers, so that only what changed has to be told.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -10,6 +12,7 @@ use bytes::Bytes;
 use super::{Phase, PushConsumer};
 use crate::channel::Reply;
 use crate::client::Shared;
+use crate::consumer::{CommitEnd, FIRST_COMMIT_PATIENCE};
 use crate::consumer::{ConsumerRequest, ConsumerTimer};
 use crate::id::ProcessQueueId;
 use crate::message::MessageQueue;
@@ -45,9 +48,8 @@ impl PushConsumer {
         for id in ids {
             self.note_progress(id);
         }
-        for queue in self.offsets.dirty() {
-            self.commit(shared, now, &queue);
-        }
+        let due = self.offsets.due();
+        self.commit_each(shared, now, due);
     }
 
     /// A broker that is back may have been restarted, and may have lost what it had not flushed.
@@ -62,6 +64,8 @@ impl PushConsumer {
     /// Takes what may be committed of a queue into the store.
     pub(super) fn note_progress(&mut self, id: ProcessQueueId) {
         if let Some(owned) = self.owned.get(id)
+            && owned.question.is_none()
+            && !owned.empty
             && let Some(offset) = owned.cache.committable()
         {
             self.offsets.update(&owned.queue, offset);
@@ -70,9 +74,42 @@ impl PushConsumer {
 
     /// Commits a queue, if there is anything to commit.
     pub(super) fn commit(&mut self, shared: &mut Shared, now: Instant, queue: &Arc<MessageQueue>) {
-        let Some(offset) = self.offsets.begin_commit(queue) else { return };
+        self.commit_each(shared, now, vec![queue.clone()]);
+    }
+
+    /// Commits queues, and what waited for a commit of them that ended at once.
+    fn commit_each(&mut self, shared: &mut Shared, now: Instant, due: Vec<Arc<MessageQueue>>) {
+        let mut due = VecDeque::from(due);
+        while let Some(queue) = due.pop_front() {
+            let Some(offset) = self.offsets.begin_commit(&queue, now) else { continue };
+            if !self.send_commit(shared, now, &queue, offset) {
+                due.extend(self.offsets.end_commit(&queue, offset, CommitEnd::Unknown, now));
+            }
+        }
+        if self.offsets.is_waiting() && self.first_commit_timer.is_none() {
+            let timer = self.timer(ConsumerTimer::FirstCommit);
+            self.first_commit_timer = Some(shared.arm(now + FIRST_COMMIT_PATIENCE, timer));
+        }
+    }
+
+    /// A first commit may have been on its way for too long: the others of its table don't wait any longer.
+    pub(super) fn first_commit_waited_for(&mut self, shared: &mut Shared, now: Instant) {
+        self.first_commit_timer = None;
+        let due = self.offsets.impatient(now);
+        self.commit_each(shared, now, due);
+    }
+
+    /// `false` when nobody will answer.
+    fn send_commit(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        queue: &Arc<MessageQueue>,
+        offset: i64,
+    ) -> bool {
         let Some((address, _)) = shared.routes.address(&queue.broker_name, MASTER_ID) else {
-            return self.commit_ended(shared, now, queue, offset, false);
+            self.count_commit(queue, false);
+            return false;
         };
         let address = address.clone();
         let header = UpdateConsumerOffsetRequestHeader {
@@ -87,30 +124,21 @@ impl PushConsumer {
         if deadline <= now {
             // Nobody waits for the answer any more; the broker may still hear it.
             shared.oneway(now, &address, &header, Bytes::new());
-            return self.commit_ended(shared, now, queue, offset, false);
+            return false;
         }
         let purpose = self.purpose(ConsumerRequest::Commit { queue: queue.clone(), offset });
         shared.request(now, &address, &header, Bytes::new(), deadline, purpose);
+        true
     }
 
-    /// What waited for a commit, or has come since, goes on.
-    fn commit_ended(
-        &mut self,
-        shared: &mut Shared,
-        now: Instant,
-        queue: &Arc<MessageQueue>,
-        offset: i64,
-        ok: bool,
-    ) {
-        if self.offsets.end_commit(queue, offset, ok) {
-            self.commit(shared, now, queue);
-        }
-        for waiting in self.offsets.take_waiting(queue) {
-            self.commit(shared, now, &waiting);
+    fn count_commit(&mut self, queue: &MessageQueue, ok: bool) {
+        if let Some(index) = self.subscriptions.keys().position(|topic| *topic == queue.topic) {
+            let statistics = &mut self.statistics[index];
+            *(if ok { &mut statistics.commits } else { &mut statistics.commit_failures }) += 1;
         }
     }
 
-    /// A commit has ended.
+    /// A commit has ended: what waited for it, or has come since, goes on.
     pub(super) fn handle_committed(
         &mut self,
         shared: &mut Shared,
@@ -119,16 +147,19 @@ impl PushConsumer {
         offset: i64,
         reply: Reply,
     ) {
-        let ok = matches!(&reply, Ok(command) if command.code == ResponseCode::SUCCESS.0);
-        if let Some(index) = self.subscriptions.keys().position(|topic| *topic == queue.topic) {
-            let statistics = &mut self.statistics[index];
-            *(if ok { &mut statistics.commits } else { &mut statistics.commit_failures }) += 1;
-        }
+        let end = match &reply {
+            Ok(command) if command.code == ResponseCode::SUCCESS.0 => CommitEnd::Confirmed,
+            Ok(_) => CommitEnd::Refused,
+            Err(_) => CommitEnd::Unknown,
+        };
+        let ok = end == CommitEnd::Confirmed;
+        self.count_commit(queue, ok);
         if !ok {
             let cause = super::pull::cause_of(reply);
             tracing::debug!(group = %self.config.group, %queue, offset, %cause, "commit failed");
         }
-        self.commit_ended(shared, now, queue, offset, ok);
+        let due = self.offsets.end_commit(queue, offset, end, now);
+        self.commit_each(shared, now, due);
         if let Phase::Closing(_) = self.phase {
             self.closing_commit_ended(shared, now, queue, ok);
         }

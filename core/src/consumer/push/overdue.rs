@@ -18,13 +18,29 @@ impl PushConsumer {
     /// Handlers were called with these messages.
     pub fn handle_begun(&mut self, tokens: &[(ConsumeToken, Option<Instant>)]) {
         for tokens in tokens.chunk_by(|(one, _), (other, _)| one.queue == other.queue) {
-            let queue = tokens.first().map(|(token, _)| token.queue);
-            let Some(owned) = queue.and_then(|queue| self.owned.get_mut(queue)) else { continue };
+            let Some((first, _)) = tokens.first() else { continue };
+            if self.owned.get(first.queue).is_none() {
+                self.begun_of_former(tokens);
+                continue;
+            }
+            let Some(owned) = self.owned.get_mut(first.queue) else { continue };
             for (token, at) in tokens {
                 let cached = owned.cache.get_mut(token.queue_offset);
                 if let Some(cached) = cached.filter(|cached| cached.is_in_hand(*token)) {
                     cached.begun = *at;
                 }
+            }
+        }
+    }
+
+    /// The stay has ended, but a later one may have taken the messages over.
+    fn begun_of_former(&mut self, tokens: &[(ConsumeToken, Option<Instant>)]) {
+        for (token, at) in tokens {
+            let id = self.stay_of(token.queue, token.queue_offset);
+            let owned = self.owned.get_mut(id);
+            let cached = owned.and_then(|owned| owned.cache.get_mut(token.queue_offset));
+            if let Some(cached) = cached.filter(|cached| cached.is_in_hand(*token)) {
+                cached.begun = *at;
             }
         }
     }

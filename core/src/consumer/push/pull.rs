@@ -1,37 +1,33 @@
 //! The pull loop. Java: `DefaultMQPushConsumerImpl#pullMessage`, `PullAPIWrapper`.
 
-use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt::Display;
 use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::PushConsumer;
-use super::queue::{Cached, Fate, Fetch, OwnedQueue, Pause};
-use super::subscription::wants;
+use super::bad_answer::{Weighed, weigh};
+use super::offset_moved::{Facts, Verdict};
+use super::queue::{Fetch, OwnedQueue, Pause, RETRY_DELAY_MIN};
+use super::start::doubled;
+use super::take::Found;
+use super::{BadAnswer, PushConsumer};
 use crate::channel::Reply;
-use crate::client::{Output, Shared};
-use crate::consumer::pulled::Record;
-use crate::consumer::{ConsumeToken, ConsumerRequest, Delivery, Full, PulledMessage};
+use crate::client::Shared;
+use crate::consumer::{ConsumeToken, ConsumerRequest, Delivery, PulledMessage};
 use crate::error::Cause;
 use crate::id::ProcessQueueId;
+use crate::message::property;
 use crate::message::sys_flag::pull as pull_flag;
-use crate::message::{CheckedMessages, names, property};
 use crate::remoting::{PullMessageRequestHeader, PullMessageResponseHeader, ResponseCode};
-use crate::route::MASTER_ID;
 use crate::time::Instant;
 
-/// Pause after a broker shed load. Java: `PULL_TIME_DELAY_MILLS_WHEN_BROKER_FLOW_CONTROL`.
-const FLOW_CONTROL_DELAY: Duration = Duration::from_millis(20);
 /// A broker holds a pull that has nothing to bring; one that answers sooner without bringing anything
 /// is not asked again at once.
 const HELD_MIN: Duration = Duration::from_millis(50);
-/// How often an answer that breaks off in the middle is fetched again before what is left of it is
-/// handed out as one undecodable message.
-const BROKEN_MAX: u32 = 3;
+/// The longest pause before a broker is asked again that says that a queue is empty although it was not.
+const EMPTY_DELAY_MAX: Duration = Duration::from_secs(2);
 
 impl PushConsumer {
     /// Pulls from `offset`.
@@ -90,31 +86,43 @@ impl PushConsumer {
         let header = match command.header::<PullMessageResponseHeader>() {
             Ok(header) => header,
             Err(error) => {
-                tracing::warn!(queue = %owned.queue, %error, "a pull answer can't be read; pulling again");
-                return self.back_off(shared, now, id, Pause::BadAnswer);
+                tracing::debug!(queue = %owned.queue, %error, "a pull answer can't be read; pulling again");
+                return self.bad_pull(shared, now, id, BadAnswer::Header);
             }
         };
         owned.last_pull = Some(now);
-        owned.max_offset = Some(header.max_offset);
+        if header.max_offset >= 0 {
+            owned.max_offset = Some(header.max_offset);
+        }
         let topic_index = owned.topic_index;
         let other_broker = owned.broker_id != header.suggest_which_broker_id;
         owned.broker_id = header.suggest_which_broker_id;
         self.statistics[topic_index].pulls += 1;
         if code == ResponseCode::PULL_OFFSET_MOVED {
-            return self.offset_moved(shared, now, id, header.next_begin_offset);
+            return self.offset_moved(shared, now, id, &header);
         }
         let Some(owned) = self.owned.get_mut(id) else { return };
         let at = owned.next_offset.unwrap_or_default();
-        let next = header.next_begin_offset;
-        if next < at || (code == ResponseCode::SUCCESS && next == at) {
-            tracing::warn!(queue = %owned.queue, at, next, "a pull answer leads nowhere; pulling again");
-            return self.back_off(shared, now, id, Pause::BadAnswer);
+        let (next, max) = (header.next_begin_offset, header.max_offset);
+        let found = code == ResponseCode::SUCCESS;
+        let end = match weigh(at, next, max, found) {
+            Weighed::To(end) | Weighed::RecordsBelow(end) => end,
+            // The end may have been read before the messages: the next answer has it.
+            Weighed::Again(_) if owned.failures == 0 => {
+                owned.failures = 1;
+                return self.proceed(shared, now, id);
+            }
+            Weighed::Again(bad) | Weighed::Nothing(bad) => return self.bad_pull(shared, now, id, bad),
+        };
+        owned.empty = false;
+        if core::mem::take(&mut owned.unproved) && at <= max {
+            self.offsets.begin(owned.queue.clone(), at);
         }
-        if code == ResponseCode::SUCCESS {
-            let (body, delta) = (command.body.clone(), header.offset_delta.unwrap_or(0));
+        if found {
+            let (body, delta) = (command.body.clone(), header.offset_delta);
             self.statistics[topic_index].pull_time.record(now.saturating_since(begun));
-            if !self.take_messages(shared, now, id, body, next, delta) {
-                return self.back_off(shared, now, id, Pause::BadAnswer);
+            if let Err(bad) = self.take_messages(shared, now, id, Found { body, next, end, delta }) {
+                return self.bad_pull(shared, now, id, bad);
             }
         } else {
             owned.next_offset = Some(next);
@@ -128,168 +136,56 @@ impl PushConsumer {
         self.proceed(shared, now, id);
     }
 
-    /// Caches and delivers what a pull brought; `false` when it broke off and is to be pulled again.
-    fn take_messages(
+    /// An answer can't be true: it is counted, and the broker is asked again.
+    fn bad_pull(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, bad: BadAnswer) {
+        self.count_bad_answer(shared, now, id, bad);
+        self.back_off(shared, now, id, Pause::BadAnswer);
+    }
+
+    /// The offset is not one that the broker has, or not the one that an operator wants.
+    fn offset_moved(
         &mut self,
         shared: &mut Shared,
         now: Instant,
         id: ProcessQueueId,
-        body: Bytes,
-        next: i64,
-        delta: i64,
-    ) -> bool {
-        let Some(owned) = self.owned.get_mut(id) else { return true };
-        let begin = owned.next_offset.unwrap_or_default();
-        let subscription = self.subscriptions.get(&owned.queue.topic);
-        let statistics = &mut self.statistics[owned.topic_index];
-        let bytes_before = owned.cache.bytes();
-        let mut expected = begin;
-        let mut records = Vec::new();
-        let mut places = Vec::new();
-        let mut broken = false;
-        let count_max = usize::try_from(self.config.pull_batch_size).unwrap_or(0);
-        for checked in CheckedMessages::new(body.clone()) {
-            let (record, offset) = match checked {
-                Ok(checked) => Record::of(checked, delta),
-                Err(error) if error.ends_body && owned.broken < BROKEN_MAX => {
-                    broken = true;
-                    break;
-                }
-                Err(error) => {
-                    // What can't be read stands where the next message was to be expected.
-                    let stored = error.queue_offset.map(|offset| offset.saturating_add(delta));
-                    (Record::Read(Box::new(Err(error))), stored.unwrap_or(expected))
-                }
-            };
-            if offset < begin || (record.error().is_some() && offset >= next) {
-                continue;
-            }
-            expected = offset.saturating_add(1);
-            if let Some(error) = record.error() {
-                statistics.undecodable += 1;
-                tracing::warn!(queue = %owned.queue, offset, %error, "undecodable message");
-            }
-            if subscription.is_some_and(|subscription| !wants(subscription, &record, &body)) {
-                statistics.filtered += 1;
-                continue;
-            }
-            let bytes = record.bytes();
-            if records.is_empty() {
-                // Messages of a topic are mostly about as large as each other.
-                let count = (body.len() / bytes.max(1)).clamp(1, count_max.max(1));
-                records.reserve(count);
-                places.reserve(count);
-            }
-            places.push((offset, bytes));
-            records.push(record);
-        }
-        let mut deliveries = Vec::with_capacity(records.len());
-        let messages = PulledMessage::all(owned.queue.clone(), body, delta, records);
-        for (message, (offset, bytes)) in messages.zip(places) {
-            let cached = Cached {
-                message: message.clone(),
-                fate: Fate::InHand,
-                hand_out: 0,
-                begun: None,
-                refusals: 0,
-            };
-            if owned.cache.put(offset, bytes, cached) {
-                let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset, hand_out: 0 };
-                deliveries.push(delivery(owned, token, message, &self.retry_topic));
-            }
-        }
-        // A broken answer counts up to where it broke; the rest is pulled again.
-        let seen = if broken { expected } else { next };
-        owned.broken = if broken && seen == begin { owned.broken + 1 } else { 0 };
-        owned.next_offset = Some(seen);
-        owned.cache.see(seen);
-        let new_bytes = owned.cache.bytes() - bytes_before;
-        self.cached_bytes += new_bytes;
-        statistics.pulled += deliveries.len() as u64;
-        statistics.pulled_bytes += new_bytes as u64;
-        if !deliveries.is_empty() {
-            tracing::trace!(queue = %owned.queue, count = deliveries.len(), next = seen, "pulled");
-            shared.outputs.push_back(Output::Deliver { consumer: self.id, deliveries });
-            self.watch_handlers(shared, now);
-        }
-        !broken
-    }
-
-    /// The offset is not one that the broker has. Forward, what is cached stays and is finished; backward,
-    /// the queue was reset or truncated, and begins again there.
-    fn offset_moved(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, next: i64) {
+        header: &PullMessageResponseHeader,
+    ) {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let at = owned.next_offset.unwrap_or_default();
-        tracing::warn!(queue = %owned.queue, at, next, "the broker moved the offset: expired, truncated or reset");
-        if next < 0 {
-            return self.back_off(shared, now, id, Pause::BadAnswer);
-        }
-        if next > at {
-            owned.next_offset = Some(next);
-            owned.cache.see(next);
-            return self.back_off(shared, now, id, Pause::BadAnswer);
-        }
-        let Some(queue) = self.forget_queue(shared, id) else { return };
-        self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
-        self.offsets.update_and_freeze(&queue, next);
-        self.commit(shared, now, &queue);
-        self.offsets.thaw(&queue);
-        self.acquire_at(shared, now, &queue, Some(next), super::queue::RETRY_DELAY_MIN);
-    }
-
-    fn pull_refused(
-        &mut self,
-        shared: &mut Shared,
-        now: Instant,
-        id: ProcessQueueId,
-        begun: Instant,
-        reply: Reply,
-    ) {
-        let why = refusal(&reply);
-        let Some(owned) = self.owned.get(id) else { return };
-        let (queue, first, broker_id) = (owned.queue.clone(), owned.failures == 0, owned.broker_id);
-        let cause = cause_of(reply);
-        self.stats_of(id).pull_failures += 1;
-        if first && why == Pause::Refused && !names::is_retry_topic(&queue.topic) {
-            tracing::warn!(%queue, %cause, "a broker refuses pulls; trying on");
-        } else {
-            tracing::debug!(%queue, %cause, "pull failed");
-        }
-        match why {
-            Pause::FlowControl => self.pause(shared, now, id, FLOW_CONTROL_DELAY, why),
-            Pause::NotRegistered => {
-                // Brokers answer heartbeats and pulls in different threads: it may know of us by now.
-                let address = shared.routes.address(&queue.broker_name, broker_id);
-                let since = address.and_then(|(address, _)| self.registered.get(address));
-                if since.is_some_and(|since| *since > begun) {
-                    return self.proceed(shared, now, id);
-                }
-                shared.heartbeat_soon(now);
-                self.back_off(shared, now, id, why);
+        let (next, min, max) = (header.next_begin_offset, header.min_offset, header.max_offset);
+        match (Facts { at, next, min, max }).verdict() {
+            Verdict::Nonsense => {
+                self.count_bad_answer(shared, now, id, BadAnswer::Moved { at, next, min, max });
+                self.back_off(shared, now, id, Pause::BadAnswer);
             }
-            Pause::Refused => {
-                // Topic or queue may be gone: the route knows.
-                shared.look_up_route(now, &queue.topic, None);
-                if let Some(owned) = self.owned.get_mut(id) {
-                    owned.failures = owned.failures.saturating_add(1);
-                    owned.broker_id = MASTER_ID;
+            Verdict::Empty => {
+                if !owned.empty {
+                    tracing::warn!(queue = %owned.queue, at, "the broker says that the queue has no message and never had one; keeping the offset");
                 }
-                self.pause(shared, now, id, self.config.pull_delay_when_exception, why);
+                owned.empty = true;
+                let delay = doubled(RETRY_DELAY_MIN, owned.failures, EMPTY_DELAY_MAX);
+                owned.failures = owned.failures.saturating_add(1);
+                self.pause(shared, now, id, delay, Pause::QueueEmpty);
             }
-            _ => self.back_off(shared, now, id, why),
+            Verdict::Forward(place) => {
+                owned.empty = false;
+                if shared.lines.may(now) {
+                    tracing::warn!(queue = %owned.queue, at, place, "the messages below have expired; going on behind them");
+                }
+                self.go_on_at(shared, now, id, place);
+            }
+            Verdict::Reset(place) => {
+                owned.empty = false;
+                if shared.lines.may(now) {
+                    tracing::warn!(queue = %owned.queue, at, place, "the group's offset was reset");
+                }
+                self.go_on_at(shared, now, id, place);
+            }
+            Verdict::Beyond { min, max } => {
+                owned.empty = false;
+                self.position_is_beyond(shared, now, id, (min, max));
+            }
         }
-    }
-
-    /// No route names an address of the queue's broker.
-    pub(super) fn no_address(
-        &mut self,
-        shared: &mut Shared,
-        now: Instant,
-        id: ProcessQueueId,
-        topic: &Arc<str>,
-    ) {
-        shared.look_up_route(now, topic, None);
-        self.back_off(shared, now, id, Pause::NoAddress);
     }
 }
 
@@ -316,20 +212,6 @@ fn origin_topic(owned: &OwnedQueue, message: &PulledMessage, retry_topic: &Arc<s
 /// The topic that the user subscribed to.
 pub(super) fn real_topic(owned: &OwnedQueue, message: &PulledMessage, retry_topic: &Arc<str>) -> Arc<str> {
     origin_topic(owned, message, retry_topic).unwrap_or_else(|| owned.queue.topic.clone())
-}
-
-/// What a queue waits for after an answer that was none.
-pub(super) fn refusal(reply: &Reply) -> Pause {
-    match reply {
-        Err(_) => Pause::Unreachable,
-        Ok(command) => match ResponseCode(command.code) {
-            ResponseCode::FLOW_CONTROL | ResponseCode::SYSTEM_BUSY => Pause::FlowControl,
-            ResponseCode::SUBSCRIPTION_NOT_EXIST
-            | ResponseCode::SUBSCRIPTION_NOT_LATEST
-            | ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST => Pause::NotRegistered,
-            _ => Pause::Refused,
-        },
-    }
 }
 
 /// Why a reply is not the one that was hoped for.

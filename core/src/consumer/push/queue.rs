@@ -5,14 +5,16 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::PushConsumer;
+use super::place::Question;
+use super::restart::Moved;
 use super::start::doubled;
+use super::{BadAnswer, PushConsumer};
 use crate::client::{Output, Shared};
 use crate::consumer::{ConsumeToken, ConsumerTimer, Full, ProcessQueue, PulledMessage};
 use crate::id::ProcessQueueId;
 use crate::message::MessageQueue;
 use crate::route::MASTER_ID;
-use crate::time::Instant;
+use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
 
 /// The first pause after a broker could not be asked; doubles up to
@@ -51,6 +53,13 @@ pub enum Pause {
     Refused,
     /// The answer could not be read, or led nowhere.
     BadAnswer,
+    /// A commit of this member's former stay at the queue is on its way: until it has ended nobody can
+    /// say where the group stands.
+    Committing,
+    /// The broker moved the offset, and had just done so.
+    OffsetMoved,
+    /// The broker says that the queue has no message and never had one: the offset is kept until it has.
+    QueueEmpty,
 }
 
 impl fmt::Display for Pause {
@@ -62,6 +71,9 @@ impl fmt::Display for Pause {
             Self::FlowControl => "the broker sheds load",
             Self::Refused => "the broker refuses pulls",
             Self::BadAnswer => "the broker's answer makes no sense",
+            Self::Committing => "an own commit of the queue is still on its way",
+            Self::OffsetMoved => "the broker moves the offset again and again",
+            Self::QueueEmpty => "the broker says that the queue is empty; the offset is kept",
         })
     }
 }
@@ -83,6 +95,19 @@ pub(super) struct OwnedQueue {
     pub(super) topic_index: usize,
     /// Where the broker said that the queue ends.
     pub(super) max_offset: Option<i64>,
+    /// When the last message was stored that the last pull with messages brought.
+    pub(super) newest: Option<Timestamp>,
+    /// The broker is to be asked this before the queue goes on. Meanwhile nothing of it is committed.
+    pub(super) question: Option<Question>,
+    /// How often a broker has made it go on elsewhere.
+    pub(super) moved: Moved,
+    /// The broker said that the queue is empty, although it was not. Meanwhile nothing of it is committed.
+    pub(super) empty: bool,
+    /// Where the queue begins was said by a search, and no pull has shown yet that there is such an offset.
+    pub(super) unproved: bool,
+    /// Answers, and records of answers, that were not believed, and the last one.
+    pub(super) bad_answers: u64,
+    pub(super) bad_answer: Option<BadAnswer>,
     /// When the last pull was answered.
     pub(super) last_pull: Option<Instant>,
     /// When a message was last finished with.
@@ -134,8 +159,32 @@ impl OwnedQueue {
             broken: 0,
             topic_index,
             max_offset: None,
+            newest: None,
+            question: None,
+            moved: Moved::default(),
+            empty: false,
+            unproved: false,
+            bad_answers: 0,
+            bad_answer: None,
             last_pull: None,
             last_consume: None,
+        }
+    }
+
+    /// The stay that follows this one at `place`, and has taken over what was cached below.
+    pub(super) fn successor(self, timer: TimerId, below: ProcessQueue<Cached>, place: i64) -> Self {
+        let mut cache = below;
+        cache.see(place);
+        Self {
+            cache,
+            fetch: Fetch::Pausing(timer, Pause::OffsetMoved),
+            next_offset: Some(place),
+            broker_id: MASTER_ID,
+            broken: 0,
+            question: None,
+            empty: false,
+            unproved: false,
+            ..self
         }
     }
 
@@ -147,48 +196,48 @@ impl OwnedQueue {
 impl PushConsumer {
     /// A queue has become this member's own.
     pub(super) fn acquire(&mut self, shared: &mut Shared, now: Instant, queue: &Arc<MessageQueue>) {
-        self.acquire_at(shared, now, queue, None, Duration::ZERO);
+        if self.by_queue.contains_key(queue) {
+            // Two stays at a time would deliver everything twice.
+            return;
+        }
+        let topic_index = self.subscriptions.keys().position(|topic| *topic == queue.topic).unwrap_or(0);
+        let id = self.insert_stay(shared, now, |timer| OwnedQueue::new(queue.clone(), timer, topic_index));
+        tracing::debug!(group = %self.config.group, %queue, ?id, "queue acquired");
+        self.proceed(shared, now, id);
     }
 
-    /// As [`acquire`](Self::acquire), for a start that is known, after a pause.
-    pub(super) fn acquire_at(
+    /// Begins a stay, which waits for the timer that it is given.
+    pub(super) fn insert_stay(
         &mut self,
         shared: &mut Shared,
         now: Instant,
-        queue: &Arc<MessageQueue>,
-        next_offset: Option<i64>,
-        delay: Duration,
-    ) {
+        begin: impl FnOnce(TimerId) -> OwnedQueue,
+    ) -> ProcessQueueId {
         let consumer = self.id;
-        let topic_index = self.subscriptions.keys().position(|topic| *topic == queue.topic).unwrap_or(0);
+        let mut queue = None;
         let id = self.owned.insert_with(|id| {
             let key = crate::client::TimerKey::Consumer(consumer, ConsumerTimer::Fetch(id));
-            let timer = shared.arm(now + delay, key);
-            OwnedQueue { next_offset, ..OwnedQueue::new(queue.clone(), timer, topic_index) }
+            let owned = begin(shared.arm(now, key));
+            queue = Some(owned.queue.clone());
+            owned
         });
-        tracing::debug!(group = %self.config.group, %queue, ?id, "queue acquired");
-        self.by_queue.insert(queue.clone(), id);
-        if delay.is_zero() {
-            self.proceed(shared, now, id);
-        }
+        self.by_queue.extend(queue.map(|queue| (queue, id)));
+        id
     }
 
     /// A queue is no longer this member's: what is settled is committed, what is cached is revoked.
     pub(super) fn release(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
         self.note_progress(id);
-        let Some(gone) = self.forget_queue(shared, id) else { return };
+        let Some(gone) = self.forget_queue(shared, id).map(|gone| gone.queue) else { return };
+        self.moves.forget(id, i64::MAX);
         self.offsets.trust(&gone);
         self.commit(shared, now, &gone);
-        self.offsets.release(&gone);
+        self.offsets.release(&gone, now);
         tracing::debug!(group = %self.config.group, queue = %gone, ?id, "queue released");
     }
 
     /// Takes the stay out of all tables and tells the host.
-    pub(super) fn forget_queue(
-        &mut self,
-        shared: &mut Shared,
-        id: ProcessQueueId,
-    ) -> Option<Arc<MessageQueue>> {
+    pub(super) fn forget_queue(&mut self, shared: &mut Shared, id: ProcessQueueId) -> Option<OwnedQueue> {
         let gone = self.owned.remove(id)?;
         self.by_queue.remove(&gone.queue);
         self.cached_bytes -= gone.cache.bytes();
@@ -201,7 +250,7 @@ impl PushConsumer {
             }
         }
         shared.outputs.push_back(Output::Revoke { consumer: self.id, queue: id });
-        Some(gone.queue)
+        Some(gone)
     }
 
     /// The one way on for a queue that waited: asks where to start, pulls, or finds that it is full.
@@ -213,6 +262,10 @@ impl PushConsumer {
         let Some(owned) = self.owned.get_mut(id) else { return };
         if let Fetch::Pausing(timer, _) = owned.fetch {
             shared.cancel(timer);
+        }
+        // Nothing is fetched by a question.
+        if let Some(question) = owned.question {
+            return self.ask_place(shared, now, id, question);
         }
         if self.suspended {
             owned.fetch = Fetch::Suspended;
@@ -251,13 +304,19 @@ impl PushConsumer {
         }
         if self.suspended
             && let Some(owned) = self.owned.get_mut(id)
+            && owned.question.is_none()
         {
             owned.fetch = Fetch::Suspended;
             return;
         }
         let timer = shared.arm(now + delay, self.timer(ConsumerTimer::Fetch(id)));
         match self.owned.get_mut(id) {
-            Some(owned) => owned.fetch = Fetch::Pausing(timer, why),
+            Some(owned) => {
+                if let Fetch::Pausing(former, _) = owned.fetch {
+                    shared.cancel(former);
+                }
+                owned.fetch = Fetch::Pausing(timer, why);
+            }
             None => shared.cancel(timer),
         }
     }

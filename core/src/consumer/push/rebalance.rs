@@ -192,6 +192,8 @@ impl PushConsumer {
         topic: &Arc<str>,
         mut target: Vec<Arc<MessageQueue>>,
     ) {
+        // A strategy may name queues of other topics: those have rounds of their own.
+        target.retain(|queue| queue.topic == *topic);
         target.sort();
         target.dedup();
         let mine = self.by_queue.iter().filter(|(queue, _)| queue.topic == *topic);

@@ -38,9 +38,7 @@ impl PushConsumer {
         answers: &[(ConsumeToken, Ack)],
     ) {
         let Some(owned) = self.owned.get_mut(id) else {
-            // It went to another member meanwhile.
-            self.late += answers.len() as u64;
-            return;
+            return self.settle_of_former(shared, now, id, answers);
         };
         let statistics = &mut self.statistics[owned.topic_index];
         let before = owned.cache.bytes();
@@ -80,10 +78,34 @@ impl PushConsumer {
         }
     }
 
+    /// The stay has ended. A later one may have taken the message over; else the queue went to another
+    /// member meanwhile, or begins again before it.
+    fn settle_of_former(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        answers: &[(ConsumeToken, Ack)],
+    ) {
+        for (token, ack) in answers {
+            let Some(later) = self.moves.find(id, token.queue_offset) else {
+                self.late += 1;
+                continue;
+            };
+            // It was handed out anew because no handler seemed to have begun it. One had, and its answer is true.
+            let anew = token.hand_out.wrapping_add(1);
+            let cached = self.cached(later, token.queue_offset);
+            let is_anew = cached.is_some_and(|cached| cached.hand_out == anew);
+            let hand_out = if is_anew { anew } else { token.hand_out };
+            self.settle_of_queue(shared, now, later, &[(ConsumeToken { hand_out, ..*token }, *ack)]);
+        }
+    }
+
     /// No handler began a delivery, and none will. In a close the queue's next owner gets it; else
     /// nobody would, so it is offered here again.
     pub fn handle_handed_back(&mut self, shared: &mut Shared, now: Instant, token: ConsumeToken) {
-        let (id, offset) = (token.queue, token.queue_offset);
+        let offset = token.queue_offset;
+        let id = self.stay_of(token.queue, offset);
         if self.is_in_hand(token) {
             self.rest(shared, now, id, offset);
             self.closing_message_settled(shared, now);
@@ -161,7 +183,8 @@ impl PushConsumer {
 
     /// Whether this hand-out of a message is the last one and has no answer yet.
     pub(super) fn is_in_hand(&self, token: ConsumeToken) -> bool {
-        self.cached(token.queue, token.queue_offset).is_some_and(|cached| cached.is_in_hand(token))
+        let id = self.stay_of(token.queue, token.queue_offset);
+        self.cached(id, token.queue_offset).is_some_and(|cached| cached.is_in_hand(token))
     }
 
     pub(super) fn cached(&self, id: ProcessQueueId, offset: i64) -> Option<&Cached> {

@@ -1,11 +1,14 @@
 //! Where to start on a queue. Java: `RebalancePushImpl#computePullFromWhereWithException`, but an
 //! error is asked again, never taken for an offset.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 
 use super::PushConsumer;
-use super::pull::{cause_of, refusal};
+use super::pull::cause_of;
 use super::queue::{Fetch, Pause};
+use super::refused::refusal;
 use crate::channel::Reply;
 use crate::client::Shared;
 use crate::config::ConsumeFrom;
@@ -22,6 +25,9 @@ use crate::time::Instant;
 /// What a broker has stored of a group that it doesn't know on a queue.
 const NONE_STORED: i64 = -1;
 
+/// Pause while a commit of a former stay is on its way.
+const COMMIT_LOOK_DELAY: Duration = Duration::from_millis(100);
+
 /// Where a group begins that stands nowhere.
 enum Beginning {
     At(i64),
@@ -34,6 +40,9 @@ impl PushConsumer {
     pub(super) fn ask_stored_offset(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let queue = owned.queue.clone();
+        if self.offsets.is_under_way(&queue) {
+            return self.pause(shared, now, id, COMMIT_LOOK_DELAY, Pause::Committing);
+        }
         let Some((address, _)) = shared.routes.address(&queue.broker_name, MASTER_ID) else {
             return self.no_address(shared, now, id, &queue.topic);
         };
@@ -139,7 +148,14 @@ impl PushConsumer {
                 // Both answers have the one field `offset`.
                 match command.header::<GetMaxOffsetResponseHeader>() {
                     Ok(header) if header.offset >= 0 => {
-                        self.offsets.begin(queue, header.offset);
+                        // The end is what a broker has; what a search finds may be beyond it.
+                        let searched = matches!(self.config.consume_from, ConsumeFrom::Timestamp(_))
+                            && !names::is_retry_topic(&queue.topic);
+                        if searched && let Some(owned) = self.owned.get_mut(id) {
+                            owned.unproved = true;
+                        } else {
+                            self.offsets.begin(queue, header.offset);
+                        }
                         self.start_at(shared, now, id, header.offset);
                     }
                     other => {

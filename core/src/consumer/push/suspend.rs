@@ -20,6 +20,7 @@ impl PushConsumer {
         tracing::debug!(group = %self.config.group, "suspended");
         for (_, owned) in self.owned.iter_mut() {
             match owned.fetch {
+                Fetch::Pausing(..) if owned.question.is_some() => continue,
                 Fetch::Pausing(timer, _) => shared.cancel(timer),
                 Fetch::Full(_) => {}
                 Fetch::Asking | Fetch::Pulling(_) | Fetch::Suspended | Fetch::Stopped => continue,

@@ -38,12 +38,12 @@ use super::mailbox::Urgent;
 use super::record::Tap;
 use super::resolve::Resolver;
 use super::responder::Responders;
-use super::run_queue::RunQueue;
+use super::run_queue::{LOOK_INTERVAL, RunQueue};
 use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
 use crate::client::{Command, Input, Outcome, Output, Owner, Question};
 use crate::consumer::{ConsumeToken, Delivery};
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::id::{AskToken, ChannelId, ConsumerId, GenerationalId, OperationId};
 use crate::time::{Instant, Timestamp, WallClock};
 
@@ -88,6 +88,8 @@ struct Core<H, M> {
     deadline: Instant,
     /// When the first of the commands that wait for permits has waited in vain.
     waiting_until: Instant,
+    /// When it looks at the hands of workers.
+    look_at: Instant,
     dirty: Vec<ChannelId>,
     batch: Batch,
     ready: Vec<ChannelId>,
@@ -131,6 +133,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
             responders: Responders::default(),
             deadline: Instant::ZERO,
             waiting_until: Instant::FAR_FUTURE,
+            look_at: Instant::FAR_FUTURE,
             dirty: Vec::new(),
             batch: Batch::default(),
             ready: Vec::new(),
@@ -217,20 +220,26 @@ impl<H: Host + Unpin, M: Machine + Unpin> Future for Engine<H, M> {
 impl<H: Host, M: Machine> Drop for Engine<H, M> {
     /// The runtime was shut down under us, or the client has closed: nobody waits for ever.
     fn drop(&mut self) {
+        if !self.core.finished {
+            // A recording is whole from here on.
+            self.core.tap = None;
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.core.abandon())) {
+                return self.core.end(&Error::Bug(panic_text(&*panic).into()));
+            }
+        }
         self.core.end(&Error::Closed);
     }
 }
 
 impl<H: Host, M: Machine> Core<H, M> {
     fn wake_at(&self) -> Instant {
-        self.deadline.min(self.waiting_until)
+        self.deadline.min(self.waiting_until).min(self.look_at)
     }
 
     fn drain(&mut self, wakers: &mut Vec<Waker>) {
         let now = self.host.now();
         self.check_wall(now);
         self.take_ready(now);
-        self.take_begun(now);
         let more = self.take_mailbox(now);
         if now >= self.deadline {
             self.handle(now, Input::Timeout);
@@ -348,36 +357,27 @@ impl<H: Host, M: Machine> Core<H, M> {
 
     // In: users.
 
-    /// Tells what handlers were called with, before what they answered.
-    fn take_begun(&mut self, now: Instant) {
-        let mut tokens = Vec::new();
-        self.run_queues.values().for_each(|queue| queue.take_begun(&mut tokens));
-        if !tokens.is_empty() {
-            self.handle(now, Input::Begun { tokens });
-        }
-    }
-
     /// True when more is left than one drain takes.
     fn take_mailbox(&mut self, now: Instant) -> bool {
         let mut batch = core::mem::take(&mut self.batch);
         let more = self.shared.take(now, COMMANDS_MAX, &mut batch);
         self.waiting_until = batch.deadline.unwrap_or(Instant::FAR_FUTURE);
+        // What handlers were called with is looked at after their answers, and told before them.
+        let mut tokens = Vec::new();
+        let again = self.shared.hands.look(now, &mut tokens, &mut batch.settled);
+        self.look_at = if again { now + LOOK_INTERVAL } else { Instant::FAR_FUTURE };
+        self.run_queues.values().for_each(|queue| queue.take_begun(&mut tokens));
+        if !tokens.is_empty() {
+            self.handle(now, Input::Begun { tokens });
+        }
         if !batch.settled.is_empty() {
             let answers = core::mem::take(&mut batch.settled);
             self.handle(now, Input::Settled { answers });
         }
         for urgent in batch.urgent.drain(..) {
             match urgent {
-                Urgent::Input(input) => {
-                    match &input {
-                        Input::Command(Command::Close { operation, .. }) => self.closing.push(*operation),
-                        Input::Command(Command::StartConsumer { operation, consumer, .. }) => {
-                            self.starting.push((*operation, *consumer));
-                        }
-                        _ => {}
-                    }
-                    self.handle(now, input);
-                }
+                Urgent::Input(Input::Command(command)) => self.command(now, command),
+                Urgent::Input(input) => self.handle(now, input),
                 Urgent::RunQueue(consumer, queue) => {
                     self.run_queues.insert(consumer, queue);
                 }
@@ -385,11 +385,47 @@ impl<H: Host, M: Machine> Core<H, M> {
             }
         }
         for queued in batch.commands.drain(..) {
-            self.handle(now, Input::Command(queued.into_command(now)));
+            self.command(now, queued.into_command(now));
         }
-        self.outcomes.extend(batch.spent.drain(..).filter_map(|queued| queued.into_timeout(now)));
+        for queued in batch.spent.drain(..) {
+            if queued.is_close() {
+                self.command(now, queued.into_command(now));
+            } else {
+                self.outcomes.extend(queued.into_not_sent(now, Cause::Timeout));
+            }
+        }
         self.batch = batch;
         more
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        match &command {
+            Command::Close { operation, .. } => self.closing.push(*operation),
+            Command::StartConsumer { operation, consumer, .. } => self.starting.push((*operation, *consumer)),
+            _ => {}
+        }
+        self.handle(now, Input::Command(command));
+    }
+
+    /// The engine goes before the client has closed: the machine says what it knows of all that is under way,
+    /// which is more than one word for all. What it still wants is not done.
+    fn abandon(&mut self) {
+        let now = self.host.now();
+        let (operation, timeout) = (self.shared.detached(), Duration::ZERO);
+        self.machine.handle(now, Input::Command(Command::Close { operation, timeout }));
+        self.machine.handle(now, Input::Timeout);
+        loop {
+            match self.machine.poll_output(now) {
+                Output::Complete { operation, outcome } => {
+                    // A close during a start is no error; nobody has asked for this one.
+                    let starts = self.starting.iter().any(|(starting, _)| *starting == operation);
+                    let outcome = if starts { Outcome::Failed(Error::Closed) } else { outcome };
+                    self.outcomes.push((operation, outcome));
+                }
+                Output::Wait(_) => return,
+                _ => {}
+            }
+        }
     }
 
     /// Stops for good. Nothing waits for ever: operations get `error`, run queues end.

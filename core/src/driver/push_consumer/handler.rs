@@ -1,16 +1,14 @@
 //! How handlers are called: with each message, or with several at once.
 
 use super::super::std;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::Future;
-use core::task::{Context, Poll};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::super::mailbox::Settled;
-use super::super::run_queue::{RunQueue, WaiterId};
+use super::super::run_queue::{Hand, RunQueue, Want};
 use super::super::shared::Alive;
 use super::batch::Batch;
 use super::decoding::Decoding;
@@ -26,29 +24,20 @@ pub(super) struct Source<'a> {
     pub(super) decoding: &'a Decoding,
 }
 
+/// A call that has begun, and the token that its end answers; or, where no call came of it, what answers for the
+/// message.
+pub(super) type Begun<Call> = Result<(Option<ConsumeToken>, Call), Option<Settled>>;
+
 /// What is called.
 pub(super) trait Handler {
     /// A call.
     type Call: Future;
 
-    /// Moves what there is room for into `batch`: `room` is how many calls may begin.
-    fn take(
-        &self,
-        source: &Source<'_>,
-        waiter: WaiterId,
-        cx: &Context<'_>,
-        room: usize,
-        batch: &mut VecDeque<Delivery>,
-    ) -> Poll<bool>;
+    /// What there is room for: `room` is how many calls may begin.
+    fn want(&self, now: Instant, room: usize) -> Want;
 
-    /// Begins a call with what stands first in `batch`, and takes it out. The token is the one that the
-    /// end of the call answers. `None` when no call came of it; then `settled` has the answers.
-    fn begin(
-        &mut self,
-        source: &Source<'_>,
-        batch: &mut VecDeque<Delivery>,
-        settled: &mut Vec<Settled>,
-    ) -> Option<(Option<ConsumeToken>, Self::Call)>;
+    /// Begins a call with `first`, perhaps together with what else is in the hand.
+    fn begin(&mut self, source: &Source<'_>, hand: &Arc<Hand>, first: Delivery) -> Begun<Self::Call>;
 
     /// What the end of a call says.
     fn answer(output: <Self::Call as Future>::Output) -> Ack;
@@ -70,38 +59,16 @@ where
 {
     type Call = Fut;
 
-    fn take(
-        &self,
-        source: &Source<'_>,
-        waiter: WaiterId,
-        cx: &Context<'_>,
-        room: usize,
-        batch: &mut VecDeque<Delivery>,
-    ) -> Poll<bool> {
-        source.queue.poll_batch(waiter, cx, (source.now(), room), batch)
+    fn want(&self, now: Instant, room: usize) -> Want {
+        Want { now, count_max: room, workers: 1, one_queue: false }
     }
 
-    fn begin(
-        &mut self,
-        source: &Source<'_>,
-        batch: &mut VecDeque<Delivery>,
-        settled: &mut Vec<Settled>,
-    ) -> Option<(Option<ConsumeToken>, Fut)> {
-        let delivery = batch.pop_front()?;
-        let token = delivery.token;
-        let message = match source.decoding.for_handler(delivery) {
-            Ok(message) => message,
-            Err(ack) => {
-                settled.push((token, ack));
-                return None;
-            }
-        };
+    fn begin(&mut self, source: &Source<'_>, _: &Arc<Hand>, first: Delivery) -> Begun<Fut> {
+        let token = first.token;
+        let message = source.decoding.for_handler(first).map_err(|ack| Some((token, ack)))?;
         match catch_unwind(AssertUnwindSafe(|| (self.0)(message))) {
-            Ok(call) => Some((Some(token), call)),
-            Err(_) => {
-                settled.push((token, panicked(&source.decoding.group, Some(token))));
-                None
-            }
+            Ok(call) => Ok((Some(token), call)),
+            Err(_) => Err(Some((token, source.decoding.panicked(Some(token))))),
         }
     }
 
@@ -117,31 +84,16 @@ where
 {
     type Call = Fut;
 
-    fn take(
-        &self,
-        source: &Source<'_>,
-        waiter: WaiterId,
-        cx: &Context<'_>,
-        _room: usize,
-        batch: &mut VecDeque<Delivery>,
-    ) -> Poll<bool> {
-        source.queue.poll_batch_of_one_queue(waiter, cx, (source.now(), self.messages_max), batch)
+    fn want(&self, now: Instant, _: usize) -> Want {
+        Want { now, count_max: self.messages_max, workers: 1, one_queue: true }
     }
 
-    fn begin(
-        &mut self,
-        source: &Source<'_>,
-        batch: &mut VecDeque<Delivery>,
-        settled: &mut Vec<Settled>,
-    ) -> Option<(Option<ConsumeToken>, Fut)> {
-        let batch = source.batch(batch, settled)?;
-        match catch_unwind(AssertUnwindSafe(|| (self.handler)(batch))) {
-            Ok(call) => Some((None, call)),
-            Err(_) => {
-                panicked(&source.decoding.group, None);
-                None
-            }
-        }
+    fn begin(&mut self, source: &Source<'_>, hand: &Arc<Hand>, first: Delivery) -> Begun<Fut> {
+        let batch = source.batch(hand, first).ok_or(None)?;
+        catch_unwind(AssertUnwindSafe(|| (self.handler)(batch))).map(|call| (None, call)).map_err(|_| {
+            source.decoding.panicked(None);
+            None
+        })
     }
 
     /// Each message has its own answer.
@@ -151,27 +103,30 @@ where
 }
 
 impl Source<'_> {
-    fn now(&self) -> Instant {
+    pub(super) fn now(&self) -> Instant {
         self.alive.0.spawn.now()
     }
 
-    /// The messages that can be decoded; the others are answered for. `None` when there is none.
-    pub(super) fn batch(&self, batch: &mut VecDeque<Delivery>, settled: &mut Vec<Settled>) -> Option<Batch> {
-        let mut messages = Vec::with_capacity(batch.len());
-        for delivery in batch.drain(..) {
+    /// The messages that can be decoded, of `first` and what else is in the hand; the others are answered for.
+    /// `None` when there is none. Where one was large, the others of the hand have gone back to take turns.
+    pub(super) fn batch(&self, hand: &Arc<Hand>, first: Delivery) -> Option<Batch> {
+        let mut messages = Vec::new();
+        let mut next = Some(first);
+        while let Some(delivery) = next {
             let token = delivery.token;
-            match self.decoding.for_handler(delivery) {
-                Ok(message) => messages.push(Delivered::new(message, self.alive, self.queue)),
-                Err(ack) => settled.push((token, ack)),
+            let answer = match self.decoding.for_handler(delivery) {
+                Ok(message) => {
+                    messages.push(Delivered::new(message, self.alive, self.queue));
+                    None
+                }
+                Err(ack) => Some((token, ack)),
+            };
+            let tells = answer.is_some();
+            next = hand.turn(&self.alive.0.hands, answer);
+            if tells {
+                self.alive.0.told_by_hand();
             }
         }
         (!messages.is_empty()).then(|| Batch::new(messages))
     }
-}
-
-/// A panic of a handler means that what it had not answered comes again.
-pub(super) fn panicked(group: &str, token: Option<ConsumeToken>) -> Ack {
-    let offset = token.map(|token| token.queue_offset);
-    tracing::warn!(group, offset, "a handler panicked; what it had not answered comes again later");
-    Ack::Retry
 }

@@ -9,11 +9,12 @@ use bytes::Bytes;
 
 use std::sync::OnceLock;
 
-use super::super::compress::{InflateError, inflate};
+use super::super::compress::{INFLATE_RATIO_MAX, InflateError, inflate};
 use super::super::std;
 use crate::consumer::{ConsumeToken, Delivery, PulledMessage};
 use crate::message::{
-    CrcMismatch, MessageQueue, RawRecord, RecordError, StoredMessage, property, split_keys, sys_flag,
+    CrcMismatch, MessageQueue, RawRecord, RecordError, StoredMessage, properties, property, split_keys,
+    sys_flag,
 };
 use crate::time::Timestamp;
 
@@ -48,10 +49,10 @@ pub enum UndecodableBody {
 
 impl ReceivedMessage {
     /// Checks the body and inflates it, to at most `inflated_bytes_max`, where it is compressed; that
-    /// happens on the consumer's side.
-    pub(super) fn new(delivery: Delivery, inflated_bytes_max: usize) -> Self {
-        let body = decoded(&delivery.message, inflated_bytes_max).map_err(Box::new);
-        Self { delivery, body, stored: OnceLock::new() }
+    /// happens on the consumer's side. Also tells what inflating cost.
+    pub(super) fn new(delivery: Delivery, inflated_bytes_max: usize) -> (Self, Option<Inflated>) {
+        let (body, inflated) = decoded(&delivery.message, inflated_bytes_max);
+        (Self { delivery, body: body.map_err(Box::new), stored: OnceLock::new() }, inflated)
     }
 
     /// The body.
@@ -100,6 +101,12 @@ impl ReceivedMessage {
             // What is no text in it is replaced.
             Some(Err(_)) | None => self.stored()?.property(name),
         }
+    }
+
+    /// All its properties, as name and value: yours, and those of RocketMQ such as `TAGS`, `KEYS` and `UNIQ_KEY`;
+    /// [`property::is_reserved`] tells which is which. None for a record that can't be read.
+    pub fn properties(&self) -> impl Iterator<Item = (&str, &str)> {
+        properties::pieces(self.stored().map_or("", StoredMessage::properties_text))
     }
 
     /// Its unique key, or, for a message without one, its place in the broker's log. Empty for a
@@ -172,10 +179,22 @@ fn look<T>(
     message.raw().as_ref().map(raw).or_else(|| message.read().map(read))
 }
 
+/// The bytes of a compressed body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inflated {
+    /// As the broker keeps them.
+    pub(super) stored: usize,
+    /// As many as were inflated, or may have been where that failed.
+    pub(super) inflated: usize,
+}
+
 /// The body of a message, checked and inflated.
-fn decoded(message: &PulledMessage, inflated_bytes_max: usize) -> Result<Bytes, UndecodableBody> {
+fn decoded(
+    message: &PulledMessage,
+    inflated_bytes_max: usize,
+) -> (Result<Bytes, UndecodableBody>, Option<Inflated>) {
     if let Some(error) = message.error() {
-        return Err(error.clone().into());
+        return (Err(error.clone().into()), None);
     }
     let parts = look(
         message,
@@ -184,13 +203,26 @@ fn decoded(message: &PulledMessage, inflated_bytes_max: usize) -> Result<Bytes, 
     );
     let (flags, crc, body) = parts.expect("what is no error and does not lie in the answer was read");
     // Whoever writes no CRC writes zero.
-    if crc != 0 {
-        CrcMismatch::check(crc, &body)?;
+    if crc != 0
+        && let Err(error) = CrcMismatch::check(crc, &body)
+    {
+        return (Err(error.into()), None);
     }
-    if sys_flag::is_compressed(flags) {
-        return Ok(inflate(flags, &body, inflated_bytes_max)?);
+    if !sys_flag::is_compressed(flags) {
+        return (Ok(body), None);
     }
-    Ok(body)
+    let body_inflated = inflate(flags, &body, inflated_bytes_max);
+    let inflated = match &body_inflated {
+        Ok(inflated) => inflated.len(),
+        Err(InflateError::UnknownType { .. }) => 0,
+        Err(InflateError::TooLarge { max, .. } | InflateError::Ratio { max, .. }) => *max,
+        // It may have become as large as that before it turned out to be wrong.
+        Err(InflateError::Corrupt { .. }) => {
+            body.len().saturating_mul(INFLATE_RATIO_MAX).min(inflated_bytes_max)
+        }
+    };
+    let inflated = Inflated { stored: body.len(), inflated };
+    (body_inflated.map_err(UndecodableBody::from), Some(inflated))
 }
 
 impl fmt::Display for ReceivedMessage {

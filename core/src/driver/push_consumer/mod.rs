@@ -32,7 +32,7 @@ pub use self::run::Run;
 pub use self::stream::{Delivered, MessageStream, Next};
 pub use self::workers::PushConsumer;
 
-use self::decoding::{Decoding, UndecodableHook};
+use self::decoding::UndecodableHook;
 use self::subscription::Subscription;
 use super::operation::{Operation, Starting};
 use super::shared::Alive;
@@ -198,7 +198,7 @@ impl PushConsumerBuilder {
         Fut: Future<Output = ()> + Send + 'static,
     {
         self.start_workers(|subscription| {
-            workers::spawn_batches(subscription, count, messages_max.max(1), Arc::new(handler));
+            workers::spawn_batches(subscription, count, messages_max.max(1), Arc::new(handler))
         })
     }
 
@@ -214,7 +214,7 @@ impl PushConsumerBuilder {
         F: Fn(Batch) + Send + Sync + 'static,
     {
         self.start_workers(|subscription| {
-            workers::spawn_batch_threads(subscription, count, messages_max.max(1), Arc::new(handler));
+            workers::spawn_batch_threads(subscription, count, messages_max.max(1), Arc::new(handler))
         })
     }
 
@@ -230,8 +230,9 @@ impl PushConsumerBuilder {
         self.start_workers(|subscription| workers::spawn(subscription, count, Arc::new(handler)))
     }
 
-    /// Consumes on `count` threads of the host, each of which calls `handler` for one message at a time. Ends
-    /// when the consumer has started. Panics and undecodable bodies as with [`run`](Self::run).
+    /// Consumes on `count` threads, each of which calls `handler` for one message at a time. The threads are the
+    /// consumer's own, named after its group, at most 1,000, and end with it. Ends when the consumer has started.
+    /// Panics and undecodable bodies as with [`run`](Self::run).
     ///
     /// Cancel safe: dropped before it ends, the consumer is closed with deadline zero.
     pub fn run_on_threads<F>(self, count: usize, handler: F) -> Starting<PushConsumer>
@@ -241,14 +242,12 @@ impl PushConsumerBuilder {
         self.start_workers(|subscription| workers::spawn_threads(subscription, count, Arc::new(handler)))
     }
 
-    fn start_workers(self, workers: impl FnOnce(&Subscription)) -> Starting<PushConsumer> {
-        match self.start(None) {
-            Ok((subscription, starting)) => {
-                workers(&subscription);
-                Starting::new(starting, PushConsumer::new(subscription))
-            }
-            Err(error) => Starting::failed(error),
-        }
+    fn start_workers(self, workers: impl FnOnce(&Subscription) -> Result<()>) -> Starting<PushConsumer> {
+        let started = self.start(None).and_then(|(subscription, starting)| {
+            workers(&subscription)?;
+            Ok(Starting::new(starting, PushConsumer::new(subscription)))
+        });
+        started.unwrap_or_else(Starting::failed)
     }
 
     /// Consumes by hand: each message is taken from the stream and answered with
@@ -264,12 +263,7 @@ impl PushConsumerBuilder {
 
     /// As the consumer `id`, where that was given already.
     fn start(self, id: Option<ConsumerId>) -> Result<(Arc<Subscription>, Operation<()>)> {
-        let decoding = Decoding {
-            group: self.config.group.clone(),
-            inflated_bytes_max: self.config.inflated_bytes_max,
-            hook: self.on_undecodable,
-        };
         let id = id.unwrap_or_else(|| ConsumerId(self.alive.0.next_consumer()));
-        Subscription::start(id, self.alive, self.config, decoding)
+        Subscription::start(id, self.alive, self.config, self.on_undecodable)
     }
 }

@@ -2,7 +2,6 @@
 
 use super::super::std;
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -19,12 +18,13 @@ use super::super::lock;
 use super::super::mailbox::Settled;
 use super::super::operation::Operation;
 use super::super::ready::{self, Owner, ReadySet};
-use super::super::run_queue::WaiterId;
+use super::super::run_queue::{Hand, WaiterId};
+use super::super::shared::Shared;
 use super::super::signal::Signal;
 use super::PushConsumerBuilder;
 use super::batch::Batch;
 use super::control::{Concurrency, ConsumerControl};
-use super::handler::{Each, Handler, Several, panicked};
+use super::handler::{Each, Handler, Several};
 use super::message::ReceivedMessage;
 use super::subscription::{CLOSE_TIMEOUT, Subscription};
 use crate::client::Input;
@@ -132,13 +132,15 @@ impl<F: Future<Output = Result<CloseReport>>> Run<F> {
     }
 
     /// Consumes until `stop` ends, then closes: nothing more is begun, handlers that run may end,
-    /// offsets are committed.
+    /// offsets are committed. A stop that comes before the consumer has started is none the worse: there is
+    /// little to report then.
     ///
     /// Cancel safe: dropped, it ends as the run itself does, with deadline zero; messages whose handlers
     /// run then come again.
     ///
     /// # Errors
-    /// The consumer could not start, or the client was closed or broke.
+    /// The consumer could not start, or the client broke. A client that is closed elsewhere ends it without an
+    /// error.
     pub async fn until<S: Future>(mut self, stop: S) -> Result<CloseReport> {
         let mut stop = pin!(stop);
         poll_fn(|cx| {
@@ -176,9 +178,13 @@ async fn drive<H: Handler>(
             starting = None;
             started?;
         }
-        let ended = handlers.poll(cx);
-        if closing.is_none() && (ended.is_ready() || control.stop.load(Ordering::Relaxed)) {
-            closing = Some(subscription.close(*lock(&control.close_timeout)));
+        let close = || subscription.close(*lock(&control.close_timeout));
+        // Before handlers are looked at: nothing is begun after the word to stop.
+        if closing.is_none() && control.stop.load(Ordering::Relaxed) {
+            closing = Some(close());
+        }
+        if handlers.poll(cx).is_ready() && closing.is_none() {
+            closing = Some(close());
         }
         match &mut closing {
             // The report comes when the handlers have ended, or when the time is over.
@@ -195,10 +201,12 @@ pub(super) struct Handlers<'a, H: Handler> {
     handler: H,
     concurrency: &'a Concurrency,
     waiter: WaiterId,
+    /// What was taken, and what was answered: not this future's alone, since it may be kept by a handler.
+    hand: Arc<Hand>,
+    /// Answers were given in this turn.
+    told: bool,
     slots: Vec<Slot<H::Call>>,
     free: Vec<usize>,
-    batch: VecDeque<Delivery>,
-    settled: Vec<Settled>,
     woken: Arc<Woken>,
 }
 
@@ -231,12 +239,16 @@ impl<'a, H: Handler> Handlers<'a, H> {
             handler,
             concurrency,
             waiter: subscription.queue.waiter(),
+            hand: Arc::default(),
+            told: false,
             slots: Vec::new(),
             free: Vec::new(),
-            batch: VecDeque::new(),
-            settled: Vec::new(),
             woken,
         }
+    }
+
+    fn shared(&self) -> &'a Shared {
+        &self.subscription.alive.0
     }
 
     /// Runs handlers. Ready when nothing comes any more and all have ended.
@@ -246,11 +258,16 @@ impl<'a, H: Handler> Handlers<'a, H> {
         self.woken.ready.take(|bit| bits.push(bit as usize));
         for bit in bits {
             for index in (bit..self.slots.len()).step_by(ready::BITS as usize) {
-                self.poll_slot(index);
+                if let Some(answer) = self.poll_slot(index) {
+                    self.hand.tell(&self.shared().hands, [answer]);
+                    self.told = true;
+                }
             }
         }
         let open = self.begin(cx);
-        self.subscription.alive.0.push_settled(self.settled.drain(..));
+        if core::mem::take(&mut self.told) {
+            self.shared().signal().raise();
+        }
         if open || self.free.len() < self.slots.len() { Poll::Pending } else { Poll::Ready(()) }
     }
 
@@ -266,13 +283,18 @@ impl<'a, H: Handler> Handlers<'a, H> {
                 return true;
             }
             let source = self.subscription.source();
-            match self.handler.take(&source, self.waiter, cx, room, &mut self.batch) {
+            let want = self.handler.want(source.now(), room);
+            let hands = &self.shared().hands;
+            let mut next = match source.queue.poll_hand((self.waiter, &self.hand), cx, want, hands) {
                 Poll::Pending => return true,
-                Poll::Ready(false) => return false,
-                Poll::Ready(true) => budget = budget.saturating_sub(self.batch.len()),
-            }
-            while !self.batch.is_empty() {
-                self.begin_one();
+                Poll::Ready(None) => return false,
+                Poll::Ready(first) => first,
+            };
+            while let Some(delivery) = next {
+                budget = budget.saturating_sub(1);
+                let answer = self.begin_one(delivery);
+                self.told |= answer.is_some();
+                next = self.hand.turn(&self.shared().hands, answer);
             }
         }
     }
@@ -281,10 +303,16 @@ impl<'a, H: Handler> Handlers<'a, H> {
         self.slots.len() - self.free.len()
     }
 
-    fn begin_one(&mut self) {
+    /// Calls the handler; what answers for the message if the call has ended already.
+    fn begin_one(&mut self, delivery: Delivery) -> Option<Settled> {
+        if self.told {
+            self.shared().told_by_hand();
+        }
         let source = self.subscription.source();
-        let begun = self.handler.begin(&source, &mut self.batch, &mut self.settled);
-        let Some((token, future)) = begun else { return };
+        let (token, future) = match self.handler.begin(&source, &self.hand, delivery) {
+            Ok(begun) => begun,
+            Err(answer) => return answer,
+        };
         let index = self.free.pop().unwrap_or_else(|| {
             let index = self.slots.len();
             let bit = u32::try_from(index).unwrap_or(u32::MAX);
@@ -295,27 +323,30 @@ impl<'a, H: Handler> Handlers<'a, H> {
         let slot = &mut self.slots[index];
         slot.future.set(Some(future));
         slot.token = token;
-        self.poll_slot(index);
+        self.poll_slot(index)
     }
 
-    fn poll_slot(&mut self, index: usize) {
+    /// What answers for the message if the call has ended.
+    fn poll_slot(&mut self, index: usize) -> Option<Settled> {
+        if self.told {
+            self.shared().told_by_hand();
+        }
         let slot = &mut self.slots[index];
-        let Some(future) = slot.future.as_mut().as_pin_mut() else { return };
+        let future = slot.future.as_mut().as_pin_mut()?;
         let mut cx = Context::from_waker(&slot.waker);
         let ack = match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
-            Ok(Poll::Pending) => return,
+            Ok(Poll::Pending) => return None,
             Ok(Poll::Ready(output)) => H::answer(output),
-            Err(_) => panicked(&self.subscription.decoding.group, slot.token),
+            Err(_) => self.subscription.decoding.panicked(slot.token),
         };
         let answer = slot.token.take().map(|token| (token, ack));
-        if catch_unwind(AssertUnwindSafe(|| slot.future.set(None))).is_err() {
-            tracing::warn!(
-                group = &*self.subscription.decoding.group,
-                "a handler's future panicked when it was dropped"
-            );
+        let dropped = catch_unwind(AssertUnwindSafe(|| slot.future.set(None)));
+        let decoding = &self.subscription.decoding;
+        if dropped.is_err() && decoding.may_log() {
+            tracing::warn!(group = &*decoding.group, "a handler's future panicked when it was dropped");
         }
         self.free.push(index);
-        self.settled.extend(answer);
+        answer
     }
 }
 
@@ -325,11 +356,11 @@ impl<H: Handler> Drop for Handlers<'_, H> {
     fn drop(&mut self) {
         self.concurrency.forget();
         self.subscription.queue.give_up();
-        self.subscription.queue.leave(self.waiter);
+        // What was not begun goes back with the rest of the queue, when the subscription goes.
+        self.subscription.queue.leave_hand(self.waiter, &self.hand);
         let begun = self.slots.iter_mut().filter_map(|slot| slot.token.take());
-        let taken = self.batch.iter().map(|delivery| delivery.token);
-        let mut handed_back = begun.chain(taken).map(|token| Input::HandedBack { token }).collect();
-        self.subscription.alive.0.push_settled(self.settled.drain(..));
-        self.subscription.alive.0.push_inputs(&mut handed_back);
+        let mut handed_back = begun.map(|token| Input::HandedBack { token }).collect();
+        self.shared().signal().raise();
+        self.shared().push_inputs(&mut handed_back);
     }
 }

@@ -1,16 +1,19 @@
 //! One consumer as the handles see it: its run queue, its answers, its end.
 
+use super::super::std;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
+
+use std::sync::Mutex;
 
 use super::super::mailbox::Urgent;
 use super::super::operation::Operation;
 use super::super::run_queue::RunQueue;
 use super::super::shared::Alive;
 use super::control::{Concurrency, ConsumerControl};
-use super::decoding::Decoding;
+use super::decoding::{Decoding, UndecodableHook};
 use super::handler::Source;
 use crate::client::{Command, Input};
 use crate::config::PushConsumerConfig;
@@ -37,11 +40,20 @@ impl Subscription {
         consumer: ConsumerId,
         alive: Arc<Alive>,
         config: PushConsumerConfig,
-        decoding: Decoding,
+        hook: Option<UndecodableHook>,
     ) -> Result<(Arc<Self>, Operation<()>)> {
         config.validate()?;
         let queue = Arc::new(RunQueue::default());
+        let decoding = Decoding {
+            group: config.group.clone(),
+            inflated_bytes_max: config.inflated_bytes_max,
+            hook,
+            queue: queue.clone(),
+            spawn: alive.0.spawn.clone(),
+            lines: Mutex::default(),
+        };
         let config = Arc::new(config);
+        alive.0.add_run_queue(&queue);
         // The queue goes ahead of the command, so that no delivery comes before it.
         alive.0.push_urgent(Urgent::RunQueue(consumer, queue.clone()));
         let submitted =
@@ -65,22 +77,28 @@ impl Subscription {
         ConsumerControl::new(self.alive.clone(), self.id, self.concurrency.clone())
     }
 
+    /// From here on no handler is called, whatever the engine is busy with.
     pub(super) fn close(&self, timeout: Duration) -> Operation<CloseReport> {
         self.closed.store(true, Ordering::Relaxed);
+        self.stop();
         let consumer = self.id;
         let submitted =
             self.alive.0.submit_urgent(|operation| Command::CloseConsumer { operation, consumer, timeout });
-        Operation::new(&self.alive, submitted)
+        Operation::closing(&self.alive, submitted)
+    }
+
+    /// What no handler has begun goes back, ahead of the close that follows.
+    fn stop(&self) {
+        let tokens = self.queue.stop();
+        let mut inputs: Vec<Input> = tokens.into_iter().map(|token| Input::HandedBack { token }).collect();
+        self.alive.0.push_inputs(&mut inputs);
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.concurrency.forget();
-        // Answered before the close, whose deadline is at once.
-        let tokens = self.queue.abandon();
-        let mut inputs: Vec<Input> = tokens.into_iter().map(|token| Input::HandedBack { token }).collect();
-        self.alive.0.push_inputs(&mut inputs);
+        self.stop();
         if !self.closed.load(Ordering::Relaxed) {
             let (consumer, timeout) = (self.id, Duration::ZERO);
             let close = |operation| Command::CloseConsumer { operation, consumer, timeout };

@@ -2,31 +2,33 @@
 
 use super::super::std;
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::string::ToString;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 use core::future::{Future, poll_fn, ready};
 use core::pin::Pin;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll};
 use core::time::Duration;
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 
 use super::super::host::Spawn;
+use super::super::lock;
 use super::super::mailbox::Settled;
 use super::super::operation::Operation;
 use super::super::park;
-use super::super::run_queue::{RunQueue, WaiterId};
-use super::super::shared::Alive;
+use super::super::run_queue::{Hand, RunQueue, WaiterId, Want};
+use super::super::shared::{Alive, Shared};
 use super::batch::Batch;
 use super::control::{Concurrency, ConsumerControl};
 use super::decoding::Decoding;
-use super::handler::{Source, panicked};
+use super::handler::Source;
 use super::message::ReceivedMessage;
 use super::subscription::{CLOSE_TIMEOUT, Subscription};
-use crate::client::Input;
 use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerHealth, ConsumerStatistics, Delivery};
+use crate::error::{Error, Result};
 use crate::time::Instant;
 
 /// A consumer whose handlers run by themselves. Dropping it closes the consumer with deadline zero.
@@ -87,6 +89,7 @@ impl PushConsumer {
 /// The workers of a consumer: not the consumer itself, which ends when its handle goes.
 struct Pool {
     alive: Weak<Alive>,
+    shared: Arc<Shared>,
     queue: Arc<RunQueue>,
     decoding: Arc<Decoding>,
     spawn: Arc<dyn Spawn>,
@@ -95,23 +98,46 @@ struct Pool {
 }
 
 impl Pool {
-    /// Begins `start` as often as workers are missing, now and whenever more are wanted.
-    fn fill(subscription: &Subscription, count: usize, start: impl Fn(Worker) + Send + Sync + 'static) {
+    /// Begins `start` as often as workers are missing, now and whenever more are wanted, at most `workers_max`.
+    ///
+    /// # Errors
+    /// The host could not begin a single one.
+    fn fill(
+        subscription: &Subscription,
+        (count, workers_max): (usize, usize),
+        start: impl Fn(Worker) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Result<()> {
         let concurrency = subscription.concurrency().clone();
         let pool = Arc::new(Self {
             alive: Arc::downgrade(&subscription.alive),
+            shared: subscription.alive.0.clone(),
             queue: subscription.queue.clone(),
             decoding: subscription.decoding.clone(),
             spawn: subscription.alive.0.spawn.clone(),
             concurrency: concurrency.clone(),
             running: AtomicUsize::new(0),
         });
+        let (filled, failed) = (pool.clone(), Arc::new(Mutex::new(None)));
+        let told = failed.clone();
         concurrency.on_change(Box::new(move || {
-            while pool.change(|running, wanted| (running < wanted).then_some(running + 1)) {
-                start(Worker::new(&pool));
+            let missing = |running, wanted: usize| (running < wanted.min(workers_max)).then_some(running + 1);
+            while pool.change(missing) {
+                if let Err(error) = start(Worker::new(&pool)) {
+                    // The next change of the number tries again.
+                    let (group, running) = (&*pool.decoding.group, pool.running.load(Ordering::Relaxed));
+                    tracing::warn!(group, running, %error, "the host gives no more threads for handlers");
+                    *lock(&told) = Some(error);
+                    break;
+                }
             }
         }));
         concurrency.set(count);
+        match lock(&failed).take() {
+            Some(error) if filled.running.load(Ordering::Relaxed) == 0 => {
+                Err(Error::Host(error.to_string().into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Changes the number of workers by `next` if that gives one.
@@ -121,30 +147,35 @@ impl Pool {
     }
 }
 
-/// Answers that a worker tells at once, and how old they may get while its handlers end without waiting:
-/// one lock and one wake-up for all of them.
+/// The most threads that one consumer runs handlers on. Java: `consumeThreadMax` is at most 1,000.
+const THREADS_MAX: usize = 1_000;
+
+/// Answers after which the engine is woken, while handlers end without waiting and it looks by itself once in a
+/// while: one wake-up for all of them.
 const SETTLED_MAX: usize = 32;
-const SETTLED_TIME_MAX: Duration = Duration::from_millis(1);
 
 /// Deliveries that a worker takes at once, under one lock.
 const TAKEN_MAX: usize = 16;
+
+/// A worker whose calls take longer than this takes one at a time.
+const QUICK_CALL: Duration = Duration::from_millis(1);
 
 /// One task or thread.
 struct Worker {
     pool: Arc<Pool>,
     waiter: WaiterId,
-    /// The delivery in hand.
+    /// What it has taken and not begun, and its answers: not its own alone, since user code may keep it.
+    hand: Arc<Hand>,
+    /// The delivery whose call runs.
     token: Option<ConsumeToken>,
-    /// What was taken together with it and is not begun.
-    taken: VecDeque<Delivery>,
-    /// It took several at once and has not put any back.
-    holds: bool,
+    /// What that call has answered.
+    answer: Option<Settled>,
+    /// Answers in the hand since it last asked the engine to look.
+    untold: usize,
     /// Calls in a row that ended at once.
     quick_calls: usize,
-    /// Answers that the engine has not been told, because handlers ended at once.
-    settled: Vec<Settled>,
-    /// When the first of them was given, or earlier.
-    settled_since: Instant,
+    /// When it took last, and the calls since.
+    took: (Instant, u32),
     /// It has left the pool, which has too many.
     retired: bool,
 }
@@ -154,12 +185,12 @@ impl Worker {
         Self {
             pool: pool.clone(),
             waiter: pool.queue.waiter(),
+            hand: Arc::default(),
             token: None,
-            taken: VecDeque::new(),
-            holds: false,
+            answer: None,
+            untold: 0,
             quick_calls: 0,
-            settled: Vec::new(),
-            settled_since: Instant::ZERO,
+            took: (Instant::ZERO, 0),
             retired: false,
         }
     }
@@ -172,40 +203,57 @@ impl Worker {
         self.retired
     }
 
-    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Delivery>> {
-        if let Some(delivery) = self.taken.pop_front() {
-            self.token = Some(delivery.token);
-            return Poll::Ready(Some(delivery));
+    /// Gives the last answer, and begins what it has taken before. While user code then runs, whatever was
+    /// answered is to be heard, and whatever was taken may be taken by others.
+    fn turn(&mut self) -> Option<Delivery> {
+        let answer = self.answer.take();
+        self.untold += usize::from(answer.is_some());
+        let next = self.hand.turn(&self.pool.shared.hands, answer);
+        if self.untold >= SETTLED_MAX {
+            self.flush();
+        } else if next.is_some() && self.untold > 0 {
+            self.pool.shared.told_by_hand();
         }
+        next
+    }
+
+    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Delivery>> {
         if self.retires() {
+            self.flush();
             return Poll::Ready(None);
         }
         let now = self.pool.spawn.now();
-        if self.settled.len() >= SETTLED_MAX || now.saturating_since(self.settled_since) >= SETTLED_TIME_MAX {
-            self.flush();
+        let (since, calls) = self.took;
+        if now.saturating_since(since) > QUICK_CALL * calls {
+            self.quick_calls = 0;
         }
         // As long as handlers wait for nothing, what is taken together is begun as soon as it would be alone.
-        let share = (now, TAKEN_MAX.min(1 + self.quick_calls), self.pool.concurrency.get());
-        let held = core::mem::take(&mut self.holds);
-        let polled = self.pool.queue.poll_share((self.waiter, held), cx, share, &mut self.taken);
-        self.holds = self.taken.len() > 1;
-        if polled != Poll::Ready(true) {
-            self.flush();
+        let count_max = TAKEN_MAX.min(1 + self.quick_calls);
+        let want = Want { now, count_max, workers: self.pool.concurrency.get(), one_queue: false };
+        self.took = (now, 0);
+        self.poll_hand(cx, want)
+    }
+
+    fn poll_hand(&mut self, cx: &Context<'_>, want: Want) -> Poll<Option<Delivery>> {
+        let hands = &self.pool.shared.hands;
+        let polled = self.pool.queue.poll_hand((self.waiter, &self.hand), cx, want, hands);
+        match polled {
+            Poll::Ready(Some(_)) if self.untold > 0 => self.pool.shared.told_by_hand(),
+            Poll::Ready(Some(_)) => {}
+            _ => self.flush(),
         }
-        if self.settled.is_empty() {
-            self.settled_since = now;
-        }
-        polled.map(|_| {
-            let delivery = self.taken.pop_front()?;
-            self.token = Some(delivery.token);
-            Some(delivery)
-        })
+        polled
     }
 
     /// The next message that can be decoded; the others are answered for.
     async fn next(&mut self) -> Option<ReceivedMessage> {
         loop {
-            let delivery = poll_fn(|cx| self.poll_next(cx)).await?;
+            let delivery = match self.turn() {
+                Some(delivery) => delivery,
+                None => poll_fn(|cx| self.poll_next(cx)).await?,
+            };
+            self.took.1 += 1;
+            self.token = Some(delivery.token);
             match self.pool.decoding.for_handler(delivery) {
                 Ok(message) => return Some(message),
                 Err(ack) => self.settle(ack),
@@ -216,55 +264,32 @@ impl Worker {
     /// The next messages of one queue that can be decoded, at most so many.
     async fn next_batch(&mut self, messages_max: usize) -> Option<Batch> {
         loop {
-            let mut batch = VecDeque::new();
-            let open = poll_fn(|cx| {
+            let first = poll_fn(|cx| {
                 if self.retires() {
-                    return Poll::Ready(false);
+                    return Poll::Ready(None);
                 }
-                let count = (self.pool.spawn.now(), messages_max);
-                self.pool.queue.poll_batch_of_one_queue(self.waiter, cx, count, &mut batch)
+                let now = self.pool.spawn.now();
+                self.poll_hand(cx, Want { now, count_max: messages_max, workers: 1, one_queue: true })
             });
-            if !open.await {
-                return None;
-            }
+            let first = first.await?;
             let alive = self.pool.alive.upgrade()?;
             let source = Source { alive: &alive, queue: &self.pool.queue, decoding: &self.pool.decoding };
-            let mut settled = Vec::new();
-            let batch = source.batch(&mut batch, &mut settled);
-            alive.0.push_settled(settled.into_iter());
+            let batch = source.batch(&self.hand, first);
             if batch.is_some() {
                 return batch;
             }
         }
     }
 
-    /// Answers for the delivery in hand, at once.
+    /// Answers for the delivery in hand; told by the next [`turn`](Self::turn).
     fn settle(&mut self, ack: Ack) {
-        self.settle_soon(ack);
-        self.flush();
+        self.answer = self.token.take().map(|token| (token, ack));
     }
 
-    /// Answers for the delivery in hand, together with those that follow it at once.
-    fn settle_soon(&mut self, ack: Ack) {
-        self.settled.extend(self.token.take().map(|token| (token, ack)));
-    }
-
-    /// Tells the engine what was settled.
+    /// Asks the engine to look at the answers.
     fn flush(&mut self) {
-        if let Some(alive) = self.pool.alive.upgrade().filter(|_| !self.settled.is_empty()) {
-            alive.0.push_settled(self.settled.drain(..));
-        }
-    }
-
-    /// Leaves what was taken and not begun to other workers.
-    fn put_back(&mut self) {
-        if !core::mem::take(&mut self.holds) {
-            return;
-        }
-        let mut refused = Vec::new();
-        self.pool.queue.put_back(&mut self.taken, &mut refused);
-        if let Some(alive) = self.pool.alive.upgrade() {
-            alive.0.push_inputs(&mut refused.into_iter().map(|token| Input::HandedBack { token }).collect());
+        if core::mem::take(&mut self.untold) > 0 {
+            self.pool.shared.signal().raise();
         }
     }
 
@@ -275,7 +300,6 @@ impl Worker {
             let polled = call.as_mut().poll(cx);
             if polled.is_pending() {
                 self.quick_calls = 0;
-                self.put_back();
                 self.flush();
             } else {
                 self.quick_calls += 1;
@@ -287,28 +311,34 @@ impl Worker {
 
     /// Says what a panic means.
     fn panicked(&self) -> Ack {
-        panicked(&self.pool.decoding.group, self.token)
+        self.pool.decoding.panicked(self.token)
     }
 }
 
 impl Drop for Worker {
     /// The host dropped the task, perhaps with a message in hand.
     fn drop(&mut self) {
-        self.put_back();
-        self.pool.queue.leave(self.waiter);
-        self.settle(Ack::Retry);
+        self.pool.queue.leave_hand(self.waiter, &self.hand);
+        if self.token.is_some() {
+            self.settle(Ack::Retry);
+        }
+        if let Some(answer) = self.answer.take() {
+            self.hand.tell(&self.pool.shared.hands, [answer]);
+            self.untold += 1;
+        }
+        self.flush();
         if !self.retired {
             self.pool.running.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
-pub(super) fn spawn<F, Fut>(subscription: &Subscription, count: usize, handler: Arc<F>)
+pub(super) fn spawn<F, Fut>(subscription: &Subscription, count: usize, handler: Arc<F>) -> Result<()>
 where
     F: Fn(ReceivedMessage) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Ack> + Send + 'static,
 {
-    Pool::fill(subscription, count, move |mut worker| {
+    Pool::fill(subscription, (count, usize::MAX), move |mut worker| {
         let (spawn, handler) = (worker.pool.spawn.clone(), handler.clone());
         spawn.spawn(Box::pin(async move {
             while let Some(message) = worker.next().await {
@@ -317,10 +347,11 @@ where
                     Err(_) => None,
                 };
                 let ack = ack.unwrap_or_else(|| worker.panicked());
-                worker.settle_soon(ack);
+                worker.settle(ack);
             }
         }));
-    });
+        Ok(())
+    })
 }
 
 pub(super) fn spawn_batches<F, Fut>(
@@ -328,11 +359,12 @@ pub(super) fn spawn_batches<F, Fut>(
     count: usize,
     messages_max: usize,
     handler: Arc<F>,
-) where
+) -> Result<()>
+where
     F: Fn(Batch) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    Pool::fill(subscription, count, move |mut worker| {
+    Pool::fill(subscription, (count, usize::MAX), move |mut worker| {
         let (spawn, handler) = (worker.pool.spawn.clone(), handler.clone());
         spawn.spawn(Box::pin(async move {
             while let Some(batch) = worker.next_batch(messages_max).await {
@@ -345,7 +377,8 @@ pub(super) fn spawn_batches<F, Fut>(
                 }
             }
         }));
-    });
+        Ok(())
+    })
 }
 
 /// What the future gives, or `None` when it panics.
@@ -361,7 +394,7 @@ async fn caught<Fut: Future>(future: Fut) -> Option<Fut::Output> {
     .await
 }
 
-pub(super) fn spawn_threads<F>(subscription: &Subscription, count: usize, handler: Arc<F>)
+pub(super) fn spawn_threads<F>(subscription: &Subscription, count: usize, handler: Arc<F>) -> Result<()>
 where
     F: Fn(ReceivedMessage) -> Ack + Send + Sync + 'static,
 {
@@ -369,17 +402,14 @@ where
         let handler = Arc::new(move |message| ready(handler(message)));
         return spawn(subscription, count, handler);
     }
-    let shared = subscription.alive.0.clone();
-    Pool::fill(subscription, count, move |mut worker| {
-        let (spawn, handler, shared) = (worker.pool.spawn.clone(), handler.clone(), shared.clone());
-        spawn.spawn_blocking(Box::new(move || {
-            while let Some(message) = park::wait_for(Some(&shared), worker.next()) {
-                let ack = catch_unwind(AssertUnwindSafe(|| handler(message)));
-                let ack = ack.unwrap_or_else(|_| worker.panicked());
-                worker.settle(ack);
-            }
-        }));
-    });
+    on_threads(subscription, count, move |worker| {
+        let shared = worker.pool.shared.clone();
+        while let Some(message) = park::wait_for(Some(&shared), worker.next()) {
+            let ack = catch_unwind(AssertUnwindSafe(|| handler(message)));
+            let ack = ack.unwrap_or_else(|_| worker.panicked());
+            worker.settle(ack);
+        }
+    })
 }
 
 pub(super) fn spawn_batch_threads<F>(
@@ -387,7 +417,8 @@ pub(super) fn spawn_batch_threads<F>(
     count: usize,
     messages_max: usize,
     handler: Arc<F>,
-) where
+) -> Result<()>
+where
     F: Fn(Batch) + Send + Sync + 'static,
 {
     if !subscription.alive.0.spawn.may_wait() {
@@ -397,15 +428,27 @@ pub(super) fn spawn_batch_threads<F>(
         });
         return spawn_batches(subscription, count, messages_max, handler);
     }
-    let shared = subscription.alive.0.clone();
-    Pool::fill(subscription, count, move |mut worker| {
-        let (spawn, handler, shared) = (worker.pool.spawn.clone(), handler.clone(), shared.clone());
-        spawn.spawn_blocking(Box::new(move || {
-            while let Some(batch) = park::wait_for(Some(&shared), worker.next_batch(messages_max)) {
-                if catch_unwind(AssertUnwindSafe(|| handler(batch))).is_err() {
-                    worker.panicked();
-                }
+    on_threads(subscription, count, move |worker| {
+        let shared = worker.pool.shared.clone();
+        while let Some(batch) = park::wait_for(Some(&shared), worker.next_batch(messages_max)) {
+            if catch_unwind(AssertUnwindSafe(|| handler(batch))).is_err() {
+                worker.panicked();
             }
-        }));
-    });
+        }
+    })
+}
+
+/// Workers on threads of their own, which last as long as the consumer: in a pool for short work, look-ups of
+/// names would wait for them, and a user's own calls.
+fn on_threads(
+    subscription: &Subscription,
+    count: usize,
+    work: impl Fn(&mut Worker) + Send + Sync + 'static,
+) -> Result<()> {
+    let work = Arc::new(work);
+    Pool::fill(subscription, (count, THREADS_MAX), move |mut worker| {
+        let (spawn, work) = (worker.pool.spawn.clone(), work.clone());
+        let name = alloc::format!("rmq-{}", worker.pool.decoding.group);
+        spawn.spawn_thread(&name, Box::new(move || work(&mut worker)))
+    })
 }

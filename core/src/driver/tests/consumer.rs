@@ -612,3 +612,144 @@ fn the_core_learns_when_a_handler_was_called_before_it_learns_the_answer() {
     fixture.world.settle();
     assert_eq!(fixture.world.told(), ["begun 0 1", "settled 0 Done", "settled 1 Done"]);
 }
+
+/// A consumer in whose handler for offset `at`, which could block for as long as it likes, the test looks at what
+/// the engine knows, and does something.
+struct Inside {
+    fixture: Mutex<Fixture>,
+    at: i64,
+    act: fn(&mut Fixture),
+    /// What the engine had been told by then.
+    told: Mutex<Vec<alloc::string::String>>,
+    begun: Mutex<Vec<i64>>,
+}
+
+impl Inside {
+    fn new(at: i64, act: fn(&mut Fixture)) -> Arc<Self> {
+        let fixture = Mutex::new(Fixture::new());
+        Arc::new(Self { fixture, at, act, told: Mutex::default(), begun: Mutex::default() })
+    }
+
+    fn called(&self, offset: i64) -> Ack {
+        lock(&self.begun).push(offset);
+        if offset == self.at {
+            let mut fixture = lock(&self.fixture);
+            fixture.world.settle();
+            *lock(&self.told) = fixture.world.told();
+            (self.act)(&mut fixture);
+        }
+        Ack::Done
+    }
+
+    /// One worker that deals with 80 messages as far as it may.
+    fn with_one_worker(at: i64, act: fn(&mut Fixture)) -> Arc<Self> {
+        let inside = Self::new(at, act);
+        let (handler, builder) = (inside.clone(), lock(&inside.fixture).builder());
+        let mut starting = builder.workers(1, move |message| ready(handler.called(message.queue_offset())));
+        lock(&inside.fixture).world.settle();
+        let Poll::Ready(Ok(consumer)) = poll_once(&mut starting) else { panic!("it starts") };
+        let mut worker = lock(&lock(&inside.fixture).world.stage).tasks.pop().expect("a worker");
+        assert!(turn(worker.as_mut()).is_pending());
+        lock(&inside.fixture).deliver(messages(0..80));
+        let _ = turn(worker.as_mut());
+        drop((worker, consumer));
+        inside
+    }
+
+    fn last_begun(&self) -> Option<i64> {
+        lock(&self.begun).iter().max().copied()
+    }
+}
+
+#[test]
+fn while_a_handler_runs_the_answers_of_ended_calls_are_told() {
+    let inside = Inside::with_one_worker(40, |_| {});
+    let told = lock(&inside.told);
+    assert_eq!(told.iter().filter(|told| told.starts_with("settled")).count(), 40);
+    assert_eq!(inside.last_begun(), Some(79), "the others came after it");
+}
+
+#[test]
+fn a_begun_stamp_means_that_the_handler_was_called() {
+    let inside = Inside::with_one_worker(40, |_| {});
+    let told = lock(&inside.told);
+    let begun = told.iter().filter_map(|told| told.strip_prefix("begun ")).flat_map(|told| told.split(' '));
+    let mut begun: Vec<i64> = begun.map(|offset| offset.parse().expect("an offset")).collect();
+    begun.sort_unstable();
+    assert_eq!(begun, (0..=40).collect::<Vec<_>>());
+}
+
+#[test]
+fn nothing_begins_after_a_revocation_whatever_was_taken() {
+    let inside = Inside::with_one_worker(40, |fixture| {
+        let queue = ProcessQueueId::from_parts(0, 0);
+        fixture.output(Output::Revoke { consumer: ConsumerId(0), queue });
+    });
+    assert_eq!(inside.last_begun(), Some(40));
+}
+
+#[test]
+fn nothing_begins_after_the_clients_close_was_called_also_before_the_engine_has_heard_of_it() {
+    let inside = Inside::with_one_worker(40, |fixture| drop(fixture.world.client().close()));
+    assert_eq!(inside.last_begun(), Some(40));
+    let told = lock(&inside.fixture).settled();
+    assert_eq!(told.iter().filter(|told| told.starts_with("handed back")).count(), 39);
+}
+
+#[test]
+fn while_a_handler_of_a_run_runs_the_answers_of_ended_calls_are_told_and_nothing_begins_after_a_revocation() {
+    let inside = Inside::new(25, |fixture| {
+        let queue = ProcessQueueId::from_parts(0, 0);
+        fixture.output(Output::Revoke { consumer: ConsumerId(0), queue });
+    });
+    let builder = lock(&inside.fixture).builder();
+    let mut run = pin!(builder.run(async |message| inside.called(message.queue_offset())).concurrency(20));
+    assert!(turn(run.as_mut()).is_pending());
+    lock(&inside.fixture).deliver(messages(0..80));
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!(lock(&inside.told).iter().filter(|told| told.starts_with("settled")).count(), 25);
+    assert_eq!(inside.last_begun(), Some(25));
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_begins_nothing_more_and_needs_no_start_to_tell_a_report() {
+    let mut fixture = Fixture::new();
+    let (begun, stop) = (Cell::new(0), Cell::new(false));
+    let until = poll_fn(|_| if stop.get() { Poll::Ready(()) } else { Poll::Pending });
+    let run = fixture.builder().run(async |_| {
+        begun.set(begun.get() + 1);
+        Ack::Done
+    });
+    let mut run = pin!(run.until(until));
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.deliver(messages(0..3));
+    stop.set(true);
+    assert!(turn(run.as_mut()).is_pending());
+    assert_eq!((begun.get(), fixture.settled().len()), (0, 4), "three handed back, and the close");
+    assert!(matches!(turn(run.as_mut()), Poll::Ready(Ok(_))));
+}
+
+#[test]
+fn a_stream_that_was_closed_gives_nothing_more() {
+    let mut fixture = Fixture::new();
+    let mut starting = fixture.builder().stream();
+    fixture.world.settle();
+    let Poll::Ready(Ok(mut stream)) = poll_once(&mut starting) else { panic!("the consumer starts") };
+    fixture.deliver(messages(0..2));
+    let close = stream.close();
+    assert!(matches!(poll_once(&mut stream.next()), Poll::Ready(None)), "the engine has not heard of it yet");
+    assert_eq!(fixture.settled(), ["handed back 0", "handed back 1", "close consumer 30s"]);
+    drop(close);
+}
+
+#[test]
+fn a_run_whose_client_is_closed_ends_without_an_error() {
+    let mut fixture = Fixture::new();
+    let mut run = pin!(fixture.builder().run(async |_| Ack::Done));
+    assert!(turn(run.as_mut()).is_pending());
+    fixture.world.settle();
+    drop(fixture.world.client().close());
+    fixture.world.settle();
+    let report = turn(run.as_mut());
+    assert!(matches!(report, Poll::Ready(Ok(_))), "{report:?}");
+}

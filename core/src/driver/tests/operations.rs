@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::{Limits, Operation, Options, Producer};
+use super::super::{Limits, Operation, Options, Producer, lock};
 use super::script::{World, address, obey, operation_of, poll_once};
 use crate::client::{Command, Input, Outcome, Output};
 use crate::error::{Cause, Error};
@@ -162,20 +162,106 @@ fn permits_come_back_with_outcomes_and_let_the_next_in() {
 }
 
 #[test]
-fn a_close_overtakes_sends_that_wait() {
+fn a_close_stands_behind_the_sends_before_it_and_before_those_after_it() {
+    let mut world = World::new(silent);
+    let producer = producer(&mut world);
+    let sends: Vec<_> = ["a", "b"].map(|body| producer.send(message(body))).into();
+    let mut close = world.client().close();
+    let later = producer.send(message("c"));
+    assert!(world.settle(), "the engine ends");
+    assert_eq!(world.told(), ["send a", "send b", "close 30s", "send c"]);
+    assert!(matches!(poll_once(&mut close), Poll::Ready(Ok(()))));
+    drop((sends, later));
+}
+
+#[test]
+fn a_close_waits_with_the_sends_before_it_for_room_and_no_longer_than_its_time() {
     let mut world = World::with(limited(1), silent);
     let producer = producer(&mut world);
-    let mut sends: Vec<_> = ["a", "b"].map(|body| producer.send(message(body))).into();
-    world.settle();
-    let mut close = world.client().close();
-    let mut again = world.client().close_within(Duration::from_secs(1));
+    let (mut first, mut second) = (producer.send(message("a")), producer.send(message("b")));
+    let mut close = world.client().close_within(Duration::from_secs(1));
+    assert!(!world.settle());
+    assert_eq!(world.told(), ["send a"]);
+    assert_eq!(lock(&world.stage).deadline, Instant::from_millis(1_000));
+    lock(&world.stage).now = Instant::from_millis(1_000);
     assert!(world.settle(), "the engine ends");
-    assert_eq!(world.told(), ["send a", "close 30s", "close 1s"]);
+    assert_eq!(world.told()[1..], ["close 0ns"]);
     assert!(matches!(poll_once(&mut close), Poll::Ready(Ok(()))));
-    assert!(matches!(poll_once(&mut again), Poll::Ready(Ok(()))));
-    assert!(sends.iter_mut().all(|send| matches!(poll_once(send), Poll::Ready(Err(Error::Closed)))));
+    assert!(matches!(poll_once(&mut first), Poll::Ready(Err(Error::Unknown(_)))));
+    assert!(matches!(poll_once(&mut second), Poll::Ready(Err(Error::NotSent(_)))), "it never began");
     assert!(matches!(poll_once(&mut world.client().close()), Poll::Ready(Ok(()))));
     assert!(matches!(poll_once(&mut producer.send(message("c"))), Poll::Ready(Err(Error::Closed))));
+}
+
+#[test]
+fn a_close_keeps_its_time_when_the_last_handle_goes() {
+    let mut world = World::new(silent);
+    drop(world.client().close_within(Duration::from_secs(9)));
+    world.client = None;
+    world.settle();
+    let closes: Vec<_> = world.told().into_iter().filter(|text| text.starts_with("close")).collect();
+    assert_eq!(closes, ["close 9s"], "dropped, it is not cut short");
+}
+
+#[test]
+fn each_command_ends_with_its_own_word_when_the_engine_goes() {
+    let silence = |input: &Input, outputs: &mut VecDeque<Output>| {
+        // A producer's close is the one thing that this machine knows an end for.
+        if let Input::Command(Command::Close { operation, .. }) = input {
+            outputs.push_back(Output::Complete { operation: *operation, outcome: Outcome::Done });
+        }
+    };
+    let mut world = World::new(silence);
+    let producer = world.client().producer("group").build().expect("a producer");
+    let mut sends =
+        [producer.send(message("a")), producer.send_to(message("a"), receipt().queue.as_ref().clone())];
+    let mut batch = producer.send_batch([message("a"), message("b")]);
+    let mut oneway = producer.send_oneway(message("a"));
+    let (mut connect, mut statistics) = (world.client().connect(), world.client().statistics());
+    let mut starting = world.client().push_consumer("group").subscribe("TopicTest", "*").stream();
+    world.settle();
+    let mut queued = producer.send(message("never taken"));
+    let mut close = producer.close();
+    let World { engine, client, .. } = world;
+    drop(engine);
+    for send in &mut sends {
+        assert!(matches!(poll_once(send), Poll::Ready(Err(Error::Unknown(_)))));
+    }
+    assert!(matches!(poll_once(&mut batch), Poll::Ready(Err(Error::Unknown(_)))));
+    assert!(matches!(poll_once(&mut oneway), Poll::Ready(Err(Error::Unknown(_)))));
+    let not_sent = poll_once(&mut queued);
+    assert!(
+        matches!(&not_sent, Poll::Ready(Err(Error::NotSent(failure))) if failure.attempts == 0),
+        "{not_sent:?}"
+    );
+    assert!(matches!(poll_once(&mut connect), Poll::Ready(Err(Error::Closed))));
+    assert!(matches!(poll_once(&mut statistics), Poll::Ready(Err(Error::Closed))));
+    assert!(matches!(poll_once(&mut starting), Poll::Ready(Err(Error::Closed))), "nobody asked for this end");
+    assert!(matches!(poll_once(&mut close), Poll::Ready(Ok(()))));
+    drop(client);
+}
+
+#[test]
+fn a_bug_leaves_a_send_unknown_and_says_what_happened() {
+    let mut world = World::new(|input, outputs| match input {
+        Input::Command(Command::Connect { .. }) => panic!("a rule of the core is broken"),
+        Input::Command(Command::Send { .. }) => {}
+        other => obey(other, outputs),
+    });
+    let producer = producer(&mut world);
+    let mut taken = producer.send(message("a"));
+    world.settle();
+    let mut connect = world.client().connect();
+    assert!(world.settle());
+    match poll_once(&mut taken) {
+        Poll::Ready(Err(Error::Unknown(failure))) => {
+            assert!(
+                matches!(&failure.cause, Cause::Stopped { reason } if reason.contains("a rule of the core"))
+            )
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(poll_once(&mut connect), Poll::Ready(Err(Error::Bug(_)))));
 }
 
 #[test]
@@ -202,8 +288,8 @@ fn an_engine_that_is_dropped_leaves_nobody_waiting() {
     });
     let mut queued = producer.send(message("b"));
     drop(engine);
-    assert!(matches!(poll_once(&mut taken), Poll::Ready(Err(Error::Closed))));
-    assert!(matches!(poll_once(&mut queued), Poll::Ready(Err(Error::Closed))));
+    assert!(matches!(poll_once(&mut taken), Poll::Ready(Err(Error::Unknown(_)))));
+    assert!(matches!(poll_once(&mut queued), Poll::Ready(Err(Error::NotSent(_)))));
     drop(client);
 }
 

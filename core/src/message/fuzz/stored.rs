@@ -52,9 +52,10 @@ pub(crate) fn check_later(body: &Bytes) {
     assert_eq!(now.len(), later.len());
     for (now, later) in now.into_iter().zip(later) {
         match later {
-            Ok(Checked::Lies { place, queue_offset }) => {
+            Ok(Checked::Lies { place, queue_offset, queue_id }) => {
                 let now = now.expect("it was checked");
-                assert_eq!((now.queue_offset, now.record_bytes()), (queue_offset, place.len()));
+                assert_eq!((now.queue_offset, now.queue_id), (queue_offset, queue_id));
+                assert_eq!(now.record_bytes(), place.len());
                 let topic = now.shared_topic().clone();
                 assert_eq!(place.decode(body, None).as_ref(), Ok(&now));
                 assert_eq!(place.decode(body, Some(topic)).as_ref(), Ok(&now));

@@ -8,7 +8,9 @@ use core::str::Utf8Error;
 
 use bytes::Bytes;
 
-use super::layout::{BORN_HOST_AT, BORN_TIMESTAMP_AT, CRC_AT, Layout, QUEUE_OFFSET_AT, SYS_FLAG_AT, port_at};
+use super::layout::{
+    BORN_HOST_AT, BORN_TIMESTAMP_AT, CRC_AT, Layout, QUEUE_ID_AT, QUEUE_OFFSET_AT, SYS_FLAG_AT, port_at,
+};
 use super::scan::{Records, undecodable};
 use super::{InnerMessages, RecordErrorKind, StoredMessage};
 use crate::message::bytes_at::{i32_at, i64_at};
@@ -36,9 +38,21 @@ pub(crate) enum Checked {
         place: RecordPlace,
         /// Its offset in its queue, as it was stored.
         queue_offset: i64,
+        /// The number of its queue.
+        queue_id: i32,
     },
     /// One of an inner batch.
     Read(Box<StoredMessage>),
+}
+
+impl Checked {
+    /// The number of its queue, as it was stored.
+    pub(crate) fn queue_id(&self) -> i32 {
+        match self {
+            Self::Lies { queue_id, .. } => *queue_id,
+            Self::Read(message) => message.queue_id,
+        }
+    }
 }
 
 /// Where a record that was checked lies in a pull body, which is shorter than 2^32 bytes, as a frame is.
@@ -90,6 +104,11 @@ impl CheckedMessages {
         Self { body, records: Records::default(), inner: None, topic: 0..0 }
     }
 
+    /// Where the topic of the last message lies in the body, or an equal one before it.
+    pub(crate) fn topic(&self) -> Range<usize> {
+        self.topic.clone()
+    }
+
     /// Checks all that decoding checks; gives the messages of an inner batch that can be read.
     fn check(&mut self, range: Range<usize>) -> Result<Option<Checked>, RecordErrorKind> {
         let record = self.body.get(range.clone()).unwrap_or_default();
@@ -109,7 +128,8 @@ impl CheckedMessages {
             return Ok(None);
         }
         let queue_offset = i64_at(record, QUEUE_OFFSET_AT).unwrap_or_default();
-        Ok(Some(Checked::Lies { place: RecordPlace::new(&range, &layout), queue_offset }))
+        let queue_id = i32_at(record, QUEUE_ID_AT).unwrap_or_default();
+        Ok(Some(Checked::Lies { place: RecordPlace::new(&range, &layout), queue_offset, queue_id }))
     }
 }
 

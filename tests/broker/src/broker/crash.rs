@@ -8,6 +8,7 @@ use crate::call::CallTable;
 use crate::client::ClientTable;
 use crate::delay::DelayService;
 use crate::fault::Faults;
+use crate::gets::Gets;
 use crate::hold::HoldTable;
 use crate::lock::LockTable;
 use crate::offset::OffsetTable;
@@ -155,6 +156,7 @@ impl Broker {
             pops: self.pops.started_again(),
             assignments: self.assignments.started_again(),
             faults: Faults::default(),
+            gets: Gets::default(),
             replier: Replier::new(),
             connections: std::collections::BTreeMap::new(),
             timers: Timers::new(&self.config, now),

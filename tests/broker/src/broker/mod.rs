@@ -26,6 +26,7 @@ use crate::client::ClientTable;
 use crate::config::BrokerConfig;
 use crate::delay::DelayService;
 use crate::fault::{Fault, Faults};
+use crate::gets::Gets;
 use crate::group::GroupTable;
 use crate::hold::HoldTable;
 use crate::lock::LockTable;
@@ -98,6 +99,7 @@ pub struct Broker {
     pub(crate) topics: TopicTable,
     pub(crate) groups: GroupTable,
     pub(crate) offsets: OffsetTable,
+    pub(crate) gets: Gets,
     pub(crate) clients: ClientTable,
     pub(crate) locks: LockTable,
     pub(crate) holds: HoldTable,
@@ -135,6 +137,7 @@ impl Broker {
             topics: TopicTable::new(&config, wall),
             groups: GroupTable::new(config.auto_create_group, wall),
             offsets: OffsetTable::default(),
+            gets: Gets::default(),
             clients: ClientTable::default(),
             locks: LockTable::new(config.lock_expire),
             holds: HoldTable::default(),
@@ -289,7 +292,7 @@ impl Broker {
         match &fault {
             None => {}
             Some(Fault::Answer { code, remark }) => {
-                let refusal = crate::asker::Refusal { code: *code, remark: remark.clone() };
+                let refusal = crate::asker::Refusal::new(*code, remark.clone());
                 return self.replier.refuse(now, &asker, &refusal, &[]);
             }
             Some(Fault::DropRequest) => return,

@@ -58,6 +58,10 @@ const SETTINGS: &[Setting<BrokerConfig>] = &[
     fixed_setting!("mappedFileSizeCommitLog", |config| config.log_segment_bytes.to_string()),
 ];
 
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
 fn millis(time: Duration) -> String {
     time.as_millis().to_string()
 }
@@ -83,24 +87,33 @@ impl Broker {
         Ok(())
     }
 
-    /// How many messages, or bytes, came for a topic lately. Java: `BrokerStatsManager`.
+    /// How many messages, or bytes, came for a topic or went to a group lately. Java: `BrokerStatsManager`.
     pub(crate) fn stats_data(&mut self, now: Instant, asker: &Asker, command: &RemotingCommand) -> Handled {
         let (name, key) = (nullable(command, "statsName"), nullable(command, "statsKey"));
         let (name, key) = (or_null(&name), or_null(&key));
-        let known = matches!(name, "TOPIC_PUT_NUMS" | "TOPIC_PUT_SIZE");
-        if !known || !self.has_messages(key) {
+        let over = |period| self.stats_over(now, name, key, period);
+        let periods = (over(MINUTE), over(HOUR), over(DAY));
+        let (Some(stats_minute), Some(stats_hour), Some(stats_day)) = periods else {
             let remark = format!("The stats <{name}> <{key}> not exist");
             return Err(Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
-        }
-        let bytes = name == "TOPIC_PUT_SIZE";
-        let over = |period: Duration| self.stats_over(now, key, bytes, period);
-        let body = BrokerStatsData {
-            stats_minute: over(Duration::from_secs(60)),
-            stats_hour: over(Duration::from_secs(3_600)),
-            stats_day: over(Duration::from_secs(86_400)),
         };
+        let body = BrokerStatsData { stats_minute, stats_hour, stats_day };
         self.replier.body(now, asker, body.encode());
         Ok(())
+    }
+
+    /// A figure over a period; `None` for a name that is not kept and a key of which nothing is known.
+    fn stats_over(&self, now: Instant, name: &str, key: &str, period: Duration) -> Option<BrokerStatsItem> {
+        match name {
+            "TOPIC_PUT_NUMS" | "TOPIC_PUT_SIZE" => {
+                self.has_messages(key).then(|| self.puts_over(now, key, name == "TOPIC_PUT_SIZE", period))
+            }
+            "GROUP_GET_NUMS" | "GROUP_GET_SIZE" => {
+                let (topic, group) = key.split_once('@')?;
+                self.gets.over(self.wall(now), topic, group, name == "GROUP_GET_SIZE", period)
+            }
+            _ => None,
+        }
     }
 
     fn has_messages(&self, topic: &str) -> bool {
@@ -108,7 +121,7 @@ impl Broker {
         (0..queues).any(|queue_id| self.store.queue_of(topic, queue_id).is_some_and(|queue| queue.max() > 0))
     }
 
-    fn stats_over(&self, now: Instant, topic: &str, bytes: bool, period: Duration) -> BrokerStatsItem {
+    fn puts_over(&self, now: Instant, topic: &str, bytes: bool, period: Duration) -> BrokerStatsItem {
         let since = self.wall(now).as_millis().saturating_sub(i64::try_from(period.as_millis()).unwrap_or(0));
         let queues = self.topics.get(topic).map_or(0, |config| config.write_queue_nums);
         let (mut sum, mut times) = (0_u32, 0_u32);

@@ -87,6 +87,8 @@ impl Broker {
         self.groups.remove(wall, &header.group_name);
         if header.clean_offset {
             self.offsets.remove_group(&header.group_name);
+            self.offsets.forget_pulls(&header.group_name);
+            self.gets.remove_group(&header.group_name);
         }
         self.replier.ok(now, asker);
         Ok(())

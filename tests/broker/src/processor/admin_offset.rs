@@ -32,7 +32,7 @@ impl Broker {
     }
 
     pub(crate) fn all_delay_offsets(&mut self, now: Instant, asker: &Asker) -> Handled {
-        let offset_table: BTreeMap<_, _> = self.delay.offsets().collect();
+        let offset_table: BTreeMap<_, _> = self.delay.offsets(&self.store).collect();
         let changes = offset_table.values().sum::<i64>();
         let body = DelayOffsetSerializeWrapper {
             data_version: Some(self.version_of(now, u64::try_from(changes).unwrap_or(0))),

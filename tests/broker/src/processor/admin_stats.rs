@@ -68,7 +68,8 @@ impl Broker {
                     broker_offset: max,
                     consumer_offset: consumed,
                     last_timestamp: last.map_or(0, |last| last.store_timestamp.as_millis()),
-                    pull_offset: consumed,
+                    // Java: what was pulled and not yet committed is in flight.
+                    pull_offset: consumed.max(self.offsets.pull_offset(group, &topic, queue_id).unwrap_or(0)),
                 };
                 body.offset_table.insert(self.message_queue(&topic, queue_id), entry);
             }

@@ -120,6 +120,7 @@ impl Broker {
         for gone in std::iter::once(topic.to_owned()).chain(self.pop_retry_topics(topic)) {
             self.topics.remove(wall, &gone);
             self.offsets.remove_topic(&gone);
+            self.gets.remove_topic(&gone);
             self.store.delete_topic(&gone);
         }
         self.replier.ok(now, asker);

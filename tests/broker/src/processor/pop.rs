@@ -112,6 +112,11 @@ impl Broker {
         };
         let remark = if run.found.is_empty() { "NO_MESSAGE_IN_QUEUE" } else { "FOUND" };
         let answer = Answer { code, remark: Some(remark), extra: &[] };
+        if !run.found.is_empty() {
+            let bytes = run.found.iter().map(|record| record.len() as u64).sum();
+            let names = (&Arc::from(&*header.topic), &Arc::from(&*header.consumer_group));
+            self.gets.count(self.clock.timestamp(now), names, run.found.len() as u64, bytes);
+        }
         self.replier.reply(now, asker, answer, &answered, run.found.iter());
         Ok(if run.found.is_empty() { Popped::Nothing } else { Popped::Found(run.rest) })
     }

@@ -211,6 +211,7 @@ impl Broker {
             // Java: `offsetCheckInSlave` is false.
             result.next = request.offset;
         }
+        self.offsets.pulled(&request.group, &request.topic, request.queue_id, result.next);
         (queue, result)
     }
 
@@ -234,6 +235,11 @@ impl Broker {
         let answer = Answer { code, remark: Some(result.status.name()), extra: &[] };
         let store = &self.store;
         let body = result.records.iter().filter_map(|number| store.bytes(*number));
+        if !result.records.is_empty() {
+            let bytes = body.clone().map(|record| record.len() as u64).sum();
+            let wall = self.clock.timestamp(now);
+            self.gets.count(wall, (&request.topic, &request.group), result.records.len() as u64, bytes);
+        }
         self.replier.reply(now, asker, answer, &header, body);
     }
 

@@ -27,7 +27,6 @@ const ZERO: &[&str] = &[
     "litePullThreadPoolQueueHeadWaitTimeMills",
     "litePullThreadPoolQueueSize",
     "msgGetTotalTodayMorning",
-    "msgGetTotalTodayNow",
     "msgGetTotalYesterdayMorning",
     "msgPutTotalTodayMorning",
     "msgPutTotalYesterdayMorning",
@@ -76,6 +75,7 @@ impl Broker {
         put("commitLogMaxOffset", end.to_string());
         put("commitLogMinOffset", begin.to_string());
         put("earliestMessageTimeStamp", oldest.to_string());
+        put("msgGetTotalTodayNow", self.gets.total().to_string());
         put("msgPutTotalTodayNow", records.to_string());
         put("putMessageAverageSize", format!("{:.1}", average(end, records)));
         put("putMessageDistributeTime", DISTRIBUTION.to_owned());
@@ -83,7 +83,7 @@ impl Broker {
         put("putMessageTimesTotal", records.to_string());
         put("remainHowManyDataToFlush", "0 B".to_owned());
         put("runtime", runtime(self.wall(now).as_millis() - self.boot.as_millis()));
-        for (level, offset) in self.delay.offsets() {
+        for (level, offset) in self.delay.offsets(&self.store) {
             let end = self.delay.end_of(&self.store, level);
             put(&format!("scheduleMessageOffset_{level}"), format!("{offset},{end}"));
         }

@@ -1,9 +1,10 @@
 //! What admin tools see and change: offsets of groups, entries of queues, bans, settings.
 
 use rocketmq_client_core::remoting::{
-    CloneGroupOffsetRequestHeader, NoHeader, PullMessageRequestHeader, QueryConsumeQueueRequestHeader,
-    QueryCorrectionOffsetHeader, RegisterTopicRequestHeader, RemotingCommand,
-    UpdateConsumerOffsetRequestHeader, UpdateGroupForbiddenRequestHeader, ViewBrokerStatsDataRequestHeader,
+    CloneGroupOffsetRequestHeader, GetConsumeStatsRequestHeader, NoHeader, PullMessageRequestHeader,
+    QueryConsumeQueueRequestHeader, QueryCorrectionOffsetHeader, RegisterTopicRequestHeader, RemotingCommand,
+    ResetOffsetRequestHeader, UpdateConsumerOffsetRequestHeader, UpdateGroupForbiddenRequestHeader,
+    ViewBrokerStatsDataRequestHeader,
 };
 use rocketmq_dev_broker::ConnectionId;
 
@@ -174,6 +175,67 @@ fn figures_count_what_came_within_their_time() {
     assert!(text.contains(r#""statsMinute":{"avgpt":1.0,"sum":1,"#), "{text}");
     assert!(text.contains(r#""statsHour":{"avgpt":1.0,"sum":4,"#), "{text}");
     assert_eq!(world.ask(client, &header("nowhere")).code, 1);
+}
+
+#[test]
+fn what_groups_got_is_counted_as_what_came() {
+    let mut world = world();
+    let client = world.connect(1);
+    (0..3).for_each(|_| drop(world.sent(client, "T", 0, &[], "x")));
+    world.pull(client, "G", "T", 0, 0);
+    world.advance(std::time::Duration::from_secs(120));
+    world.pull(client, "G", "T", 0, 2);
+    let header = |name: &'static str, key: &'static str| ViewBrokerStatsDataRequestHeader {
+        stats_name: name.into(),
+        stats_key: key.into(),
+    };
+    let answer = world.ask(client, &header("GROUP_GET_NUMS", "T@G"));
+    let text = body_text(&answer);
+    assert!(text.contains(r#""statsMinute":{"avgpt":1.0,"sum":1,"#), "{text}");
+    assert!(text.contains(r#""statsHour":{"avgpt":2.0,"sum":4,"#), "{text}");
+    assert_eq!(world.ask(client, &header("GROUP_GET_SIZE", "T@G")).code, 0);
+    assert_eq!(world.ask(client, &header("GROUP_GET_NUMS", "T@nobody")).code, 1);
+    let runtime = world.ask_code(client, 28, "");
+    assert!(body_text(&runtime).contains(r#""msgGetTotalTodayNow":"4""#), "{}", body_text(&runtime));
+}
+
+#[test]
+fn what_was_pulled_and_is_set_back_is_in_flight() {
+    let mut world = world();
+    let client = world.connect(1);
+    (0..3).for_each(|_| drop(world.sent(client, "T", 0, &[], "x")));
+    world.commit(client, "G", 3);
+    let reset = ResetOffsetRequestHeader {
+        group: "G".into(),
+        topic: "T".into(),
+        queue_id: 0,
+        offset: Some(1),
+        timestamp: 0,
+        is_force: true,
+        ..Default::default()
+    };
+    let frame = world.frame(222, &reset, &[], b"");
+    let opaque = world.post(client, frame);
+    assert_eq!(world.take(opaque).map(|answer| answer.code), Some(0));
+    let header = GetConsumeStatsRequestHeader { consumer_group: "G".into(), ..Default::default() };
+    let answer = world.ask(client, &header);
+    let text = body_text(&answer);
+    assert!(text.contains(r#""consumerOffset":1,"#) && text.contains(r#""pullOffset":3"#), "{text}");
+}
+
+#[test]
+fn a_level_in_which_something_waits_is_a_row_before_anything_was_delivered() {
+    let mut world = world();
+    let client = world.connect(1);
+    for level in ["3", "5", "18"] {
+        world.sent(client, "T", 0, &[("DELAY", level)], "x");
+    }
+    let runtime = world.ask_code(client, 28, "");
+    for level in [3, 5, 18] {
+        let row = format!(r#""scheduleMessageOffset_{level}":"0,1""#);
+        assert!(body_text(&runtime).contains(&row), "{row} {}", body_text(&runtime));
+    }
+    assert!(!body_text(&runtime).contains("scheduleMessageOffset_4"), "nothing was ever put there");
 }
 
 #[test]

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rocketmq_client_core::remoting::{RemotingCommand, RequestCode, VERSION};
+use rocketmq_client_core::remoting::{RequestCode, VERSION};
 
 use crate::answer;
 use crate::connection::Connection;
+use crate::envelope::Received;
 use crate::rules::{Leaves, Rules};
 use crate::script::{Ask, Step};
 
@@ -45,7 +46,7 @@ impl Arm {
         let mut names = Connection::open(name_server);
         let cluster =
             names.ask(RequestCode::GET_BROKER_CLUSTER_INFO.0, &[], &[]).expect("the name server answers");
-        let known = answer::raw(0, &cluster);
+        let known = answer::raw(0, &cluster.command);
         let broker =
             known.iter().find(|(path, _)| path.contains("brokerAddrs")).expect("a broker is registered");
         let broker: SocketAddr = broker.1.parse().expect("a broker's address");
@@ -117,7 +118,8 @@ impl Arm {
                 return None;
             }
             let answer = connection.ask(ask.code, &fields, &body);
-            let raw = answer.as_ref().map(|answer| answer::raw(ask.code, answer)).unwrap_or_default();
+            let raw =
+                answer.as_ref().map(|answer| answer::raw(ask.code, &answer.command)).unwrap_or_default();
             let holds =
                 |(path, wanted): &(String, String)| raw.get(path).map_or("<absent>", |seen| seen) == wanted;
             if !ask.until.iter().all(holds) && begun.elapsed() < UNTIL_MAX && answer.is_some() {
@@ -132,13 +134,13 @@ impl Arm {
         }
     }
 
-    fn outcome(&self, code: i32, command: Option<&RemotingCommand>, rules: &[String]) -> Outcome {
-        match command {
-            Some(command) => Outcome {
-                leaves: answer::leaves(&self.rules, self.real, code, command, rules),
-                code: Some(command.code),
-                too_late: false,
-            },
+    fn outcome(&self, code: i32, received: Option<&Received>, rules: &[String]) -> Outcome {
+        match received {
+            Some(Received { command, envelope }) => {
+                let mut leaves = answer::leaves(&self.rules, self.real, code, command, rules);
+                leaves.insert("envelope".to_owned(), envelope.clone());
+                Outcome { leaves, code: Some(command.code), too_late: false }
+            }
             None => Outcome {
                 leaves: Leaves::from([("code".to_owned(), "<nothing came>".to_owned())]),
                 code: None,

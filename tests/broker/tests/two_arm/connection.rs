@@ -15,6 +15,8 @@ use rocketmq_client_core::remoting::{
     NoHeader, RemotingCommand, VERSION,
 };
 
+use crate::envelope::{self, Received};
+
 /// The longest wait for an answer; a broker that waits for a client gives up after ten seconds.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
 
@@ -23,8 +25,8 @@ type Replies = Arc<Mutex<BTreeMap<i32, (i32, String)>>>;
 /// A connection to a broker or a name server.
 pub(crate) struct Connection {
     stream: TcpStream,
-    answers: Receiver<RemotingCommand>,
-    pushes: Receiver<RemotingCommand>,
+    answers: Receiver<Received>,
+    pushes: Receiver<Received>,
     replies: Replies,
     opaque: i32,
     /// What the client says it is.
@@ -54,7 +56,7 @@ impl Connection {
     }
 
     /// Sends a request and waits for its answer; none when nobody answers in time.
-    pub(crate) fn ask(&mut self, code: i32, fields: &[(&str, &str)], body: &[u8]) -> Option<RemotingCommand> {
+    pub(crate) fn ask(&mut self, code: i32, fields: &[(&str, &str)], body: &[u8]) -> Option<Received> {
         self.send(code, fields, body);
         self.answer()
     }
@@ -65,10 +67,10 @@ impl Connection {
     }
 
     /// The answer to the last request; none when nobody answers in time.
-    pub(crate) fn answer(&mut self) -> Option<RemotingCommand> {
+    pub(crate) fn answer(&mut self) -> Option<Received> {
         loop {
             let answer = self.answers.recv_timeout(ANSWER_MAX).ok()?;
-            if answer.opaque == self.opaque {
+            if answer.command.opaque == self.opaque {
                 return Some(answer);
             }
         }
@@ -90,10 +92,10 @@ impl Connection {
     }
 
     /// The next request from the broker with this code; others before it are dropped.
-    pub(crate) fn pushed(&mut self, code: i32) -> Option<RemotingCommand> {
+    pub(crate) fn pushed(&mut self, code: i32) -> Option<Received> {
         loop {
             let push = self.pushes.recv_timeout(ANSWER_MAX).ok()?;
-            if push.code == code {
+            if push.command.code == code {
                 return Some(push);
             }
         }
@@ -114,19 +116,17 @@ impl Drop for Connection {
     }
 }
 
-fn read(
-    mut stream: TcpStream,
-    replies: &Replies,
-    answer: &Sender<RemotingCommand>,
-    push: &Sender<RemotingCommand>,
-) {
+fn read(mut stream: TcpStream, replies: &Replies, answer: &Sender<Received>, push: &Sender<Received>) {
     let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
     let mut buffer = vec![0; 64 << 10];
     while let Ok(count @ 1..) = stream.read(&mut buffer) {
         decoder.buffer_mut().extend_from_slice(&buffer[..count]);
-        while let Ok(Some(command)) = decoder.next_frame() {
+        loop {
+            // Looked at before the decoder cuts it off; it counts when the frame is whole.
+            let envelope = envelope::describe(decoder.buffer_mut());
+            let Ok(Some(command)) = decoder.next_frame() else { break };
             if command.is_response() {
-                let _ = answer.send(command);
+                let _ = answer.send(Received { command, envelope });
                 continue;
             }
             let reply = replies.lock().expect("no panic while locked").get(&command.code).cloned();
@@ -145,7 +145,7 @@ fn read(
                 encoder().encode_command(&mut out, &reply);
                 let _ = stream.write_all(&out);
             }
-            let _ = push.send(command);
+            let _ = push.send(Received { command, envelope });
         }
     }
 }

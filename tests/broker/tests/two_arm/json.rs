@@ -24,6 +24,17 @@ pub(crate) fn parse(text: &str) -> Result<Json, String> {
     }
 }
 
+/// The members of an object in the order in which they are written.
+pub(crate) fn members(text: &str) -> Result<Vec<(String, Json)>, String> {
+    let mut reader = Reader { rest: text };
+    let members = reader.members()?;
+    reader.blanks();
+    match reader.rest {
+        "" => Ok(members),
+        rest => Err(format!("text after the object: {}", excerpt(rest))),
+    }
+}
+
 fn excerpt(text: &str) -> String {
     text.chars().take(30).collect()
 }
@@ -86,8 +97,18 @@ impl Reader<'_> {
     }
 
     fn map(&mut self) -> Result<Json, String> {
-        self.need('{')?;
         let mut values = BTreeMap::new();
+        for (key, value) in self.members()? {
+            if values.insert(key.clone(), value).is_some() {
+                return Err(format!("the key {key} comes twice"));
+            }
+        }
+        Ok(Json::Map(values))
+    }
+
+    fn members(&mut self) -> Result<Vec<(String, Json)>, String> {
+        self.need('{')?;
+        let mut values = Vec::new();
         while !self.take('}') {
             if !values.is_empty() {
                 self.need(',')?;
@@ -99,11 +120,9 @@ impl Reader<'_> {
             };
             self.need(':')?;
             let value = self.value()?;
-            if values.insert(key.clone(), value).is_some() {
-                return Err(format!("the key {key} comes twice"));
-            }
+            values.push((key, value));
         }
-        Ok(Json::Map(values))
+        Ok(values)
     }
 
     fn text(&mut self) -> Result<String, String> {

@@ -1,7 +1,7 @@
 //! One script on two arms: the development broker and Apache RocketMQ, answer by answer.
 //!
-//! Whole answers are compared (code, remark, every field, body as JSON or decoded records), so later queries
-//! show the effects of earlier requests. What must vary is taken out by the rules of `rules.rs`; what differs all
+//! Whole answers are compared (the header's keys as they came, code, remark, every field, body as JSON or decoded
+//! records), so later queries show the effects of earlier requests. What must vary is taken out by the rules of `rules.rs`; what differs all
 //! the same stands in `accepted.txt`, each with its reason, and must go on differing.
 //!
 //! `tests/apache/two-arm` sets `RMQ_NAMESRV`. Without it the second arm is another development broker: the
@@ -14,6 +14,7 @@ mod accepted;
 mod answer;
 mod arm;
 mod connection;
+mod envelope;
 mod json;
 mod report;
 mod rules;

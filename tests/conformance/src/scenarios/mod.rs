@@ -70,6 +70,7 @@ scenarios! {
     retry::after_the_last_try_it_is_a_dead_letter,
     retry::a_handler_can_ask_for_the_dead_letters,
     group::two_members_share_and_nothing_comes_twice,
+    group::every_strategy_gives_each_message_to_one_member,
     group::a_member_joins_midway,
     group::a_member_leaves_and_the_rest_goes_on,
     group::a_member_dies_and_its_messages_come_again,

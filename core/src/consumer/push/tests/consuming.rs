@@ -122,7 +122,9 @@ fn a_group_that_stands_nowhere_begins_where_its_settings_say() {
         [(ConsumeFrom::LastOffset, 5), (ConsumeFrom::FirstOffset, 0), (ConsumeFrom::Timestamp(77), 2)]
     {
         let mut world = World::new();
-        world.publish(0, &["a"; 5]);
+        world.publish(0, &["a"; 2]);
+        world.stored_at = 77;
+        world.publish(0, &["a"; 3]);
         world.start_with("*", |config| config.consume_from = from);
         let pulls = world.requests(RequestCode::PULL_MESSAGE);
         assert_eq!(pulls[0].header::<PullMessageRequestHeader<'_>>().queue_offset, expected, "{from:?}");

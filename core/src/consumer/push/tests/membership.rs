@@ -13,7 +13,7 @@ use crate::remoting::{
 };
 
 impl World {
-    fn members_change(&mut self, others: &[&str]) {
+    pub(super) fn members_change(&mut self, others: &[&str]) {
         self.others = others.iter().map(|id| (*id).into()).collect();
         let header =
             NotifyConsumerIdsChangedRequestHeader { consumer_group: "g".into(), ..Default::default() };

@@ -2,11 +2,16 @@
 
 mod bounds;
 mod chaos;
+mod committing;
 mod consuming;
 mod ending;
 mod looking;
 mod membership;
+mod moved;
+mod odd;
 mod overdue;
 mod peer;
+mod reset;
 mod retrying;
+mod strategies;
 mod world;

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::world::{Arrived, BROKER_A, RETRY, World, at_commit_log_offset, records};
+use super::world::{Arrived, BROKER_A, RETRY, World, at_commit_log_offset, records_at};
 use crate::message::Properties;
 use crate::remoting::{
     BrokerData, ConsumerSendMsgBackRequestHeader, GetConsumerListByGroupResponseBody,
@@ -31,8 +31,12 @@ impl World {
             }
             RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => {
                 let header: SearchOffsetRequestHeader<'_> = arrived.header();
-                assert_eq!(header.timestamp, 77);
-                self.answer(&arrived, ResponseCode::SUCCESS, &GetMaxOffsetResponseHeader { offset: 2 }, &[]);
+                let old = self.old;
+                let log = self.log(&header.topic, header.queue_id);
+                let offset = log.at_time(header.timestamp);
+                // Java, 4.x: `ConsumeQueue#getOffsetInQueueByTime` prefers the last one before.
+                let offset = if old && offset == log.max() { offset.max(log.min + 1) - 1 } else { offset };
+                self.answer(&arrived, ResponseCode::SUCCESS, &GetMaxOffsetResponseHeader { offset }, &[]);
             }
             RequestCode::UPDATE_CONSUMER_OFFSET => {
                 let header: UpdateConsumerOffsetRequestHeader<'_> = arrived.header();
@@ -136,7 +140,7 @@ impl World {
         if !self.registered.contains(&arrived.address) {
             return self.answer(&arrived, ResponseCode::SUBSCRIPTION_NOT_EXIST, &NoHeader, &[]);
         }
-        let impatient = self.impatient;
+        let (impatient, old) = (self.impatient, self.old);
         let committing = first && header.sys_flag & 1 != 0;
         let commit_offset = header.commit_offset;
         if committing {
@@ -151,19 +155,24 @@ impl World {
             max_offset: max,
             ..PullMessageResponseHeader::default()
         };
-        if offset == max && impatient {
+        if let Some(reset) = self.log(&topic, queue_id).reset.take() {
+            self.answer(&arrived, ResponseCode::PULL_OFFSET_MOVED, &answer(reset), &[]);
+        } else if offset == max && impatient {
             self.answer(&arrived, ResponseCode::PULL_NOT_FOUND, &answer(max), &[]);
         } else if offset == max {
             self.held.push(arrived);
         } else if offset < min {
             self.answer(&arrived, ResponseCode::PULL_OFFSET_MOVED, &answer(min), &[]);
         } else if offset > max {
-            self.answer(&arrived, ResponseCode::PULL_OFFSET_MOVED, &answer(max), &[]);
+            let next = if old && min == 0 { 0 } else { max };
+            self.answer(&arrived, ResponseCode::PULL_OFFSET_MOVED, &answer(next), &[]);
         } else {
             let from = usize::try_from(offset - min).expect("not below");
+            let log = self.log(&topic, queue_id);
             let properties: Vec<String> = log.records.iter().skip(from).take(most).cloned().collect();
+            let times: Vec<i64> = (from..from + properties.len()).map(|index| log.time(index)).collect();
             let next = offset + i64::try_from(properties.len()).expect("few");
-            let body = records(&topic, queue_id, offset, &properties);
+            let body = records_at(&topic, queue_id, offset, &properties, times.into_iter());
             self.answer(&arrived, ResponseCode::SUCCESS, &answer(next), &body);
         }
     }

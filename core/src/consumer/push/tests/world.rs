@@ -16,8 +16,8 @@ use crate::consumer::{Ack, CloseReport, ConsumeToken, Delivery, PushConsumer};
 use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId};
 use crate::message::{StoredRecord, encode_stored};
 use crate::remoting::{
-    Encoder, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, Head, Header, NoHeader, RemotingCommand,
-    RequestCode, ResponseCode,
+    Encoder, FLAG_ONEWAY, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, Head, Header, NoHeader,
+    RemotingCommand, RequestCode, ResponseCode,
 };
 use crate::time::{Instant, Timestamp};
 
@@ -27,6 +27,8 @@ pub(super) const BROKER_B: &str = "10.0.0.2:10911";
 pub(super) const TOPIC: &str = "T";
 pub(super) const RETRY: &str = "%RETRY%g";
 const START: u64 = 5_000;
+/// When messages are stored, if nothing else is said.
+pub(super) const STORED: i64 = 2;
 
 /// A request that arrived.
 #[derive(Clone)]
@@ -49,12 +51,33 @@ pub(super) struct Log {
     pub(super) min: i64,
     /// Properties of the messages from `min` on.
     pub(super) records: Vec<String>,
+    /// When they were stored, in milliseconds; what is missing was stored at [`STORED`].
+    pub(super) times: Vec<i64>,
+    /// Where an operator wants the group; the next pull learns it.
+    pub(super) reset: Option<i64>,
     pub(super) committed: Option<i64>,
 }
 
 impl Log {
     pub(super) fn max(&self) -> i64 {
         self.min + i64::try_from(self.records.len()).expect("few")
+    }
+
+    pub(super) fn time(&self, index: usize) -> i64 {
+        self.times.get(index).copied().unwrap_or(STORED)
+    }
+
+    /// The first message that was stored then or later, else the end.
+    pub(super) fn at_time(&self, time: i64) -> i64 {
+        let before = (0..self.records.len()).take_while(|index| self.time(*index) < time).count();
+        self.min + i64::try_from(before).expect("few")
+    }
+
+    /// The last messages are lost, or all of them.
+    pub(super) fn lose(&mut self, count: usize) {
+        let left = self.records.len() - count;
+        self.records.truncate(left);
+        self.times.truncate(left);
     }
 }
 
@@ -68,10 +91,16 @@ pub(super) struct World {
     transmitted: BTreeMap<ChannelId, u64>,
     /// All that arrived at servers.
     pub(super) seen: Vec<Arrived>,
+    /// What the client answered to servers.
+    pub(super) answered: Vec<RemotingCommand>,
     /// Pulls that wait for messages.
     pub(super) held: Vec<Arrived>,
     /// Brokers answer pulls at once when they have nothing.
     pub(super) impatient: bool,
+    /// When messages are stored that are published.
+    pub(super) stored_at: i64,
+    /// Brokers answer a pull above the end as those up to 4.9.3 do, and a search with the nearest message.
+    pub(super) old: bool,
     /// Requests that were swallowed by `silent`.
     pub(super) swallowed: Vec<Arrived>,
     pub(super) silent: BTreeSet<i32>,
@@ -98,9 +127,14 @@ impl World {
     }
 
     pub(super) fn with_queues(queues: i32) -> Self {
+        Self::named("me", queues)
+    }
+
+    /// As a client of this name: the member `10.1.2.3@` and the name.
+    pub(super) fn named(name: &str, queues: i32) -> Self {
         let facts = HostFacts { ip: IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)), pid: 42 };
         let mut config = ClientConfig::new([NAME_SERVER]);
-        config.instance_name = Some("me".into());
+        config.instance_name = Some(name.into());
         let now = Instant::from_millis(START);
         let wall = Timestamp::from_millis(1_700_000_000_000);
         Self {
@@ -112,8 +146,11 @@ impl World {
             decoders: BTreeMap::new(),
             transmitted: BTreeMap::new(),
             seen: Vec::new(),
+            answered: Vec::new(),
             held: Vec::new(),
             impatient: false,
+            stored_at: STORED,
+            old: false,
             swallowed: Vec::new(),
             silent: BTreeSet::new(),
             refuse: BTreeMap::new(),
@@ -188,7 +225,16 @@ impl World {
     }
 
     pub(super) fn publish_to(&mut self, topic: &str, queue_id: i32, properties: Vec<String>) {
-        self.log(topic, queue_id).records.extend(properties);
+        let stored_at = self.stored_at;
+        let log = self.log(topic, queue_id);
+        log.times.resize(log.records.len(), STORED);
+        log.times.resize(log.records.len() + properties.len(), stored_at);
+        log.records.extend(properties);
+        self.serve_held();
+    }
+
+    /// Looks again at the pulls that wait.
+    pub(super) fn serve_held(&mut self) {
         for pull in core::mem::take(&mut self.held) {
             self.serve_pull(pull, false);
         }
@@ -286,6 +332,10 @@ impl World {
             commands.push(command);
         }
         for command in commands {
+            if command.is_response() {
+                self.answered.push(command);
+                continue;
+            }
             let arrived = Arrived { at: self.now, channel, address: address.clone(), command };
             self.seen.push(arrived.clone());
             let code = arrived.command.code;
@@ -322,12 +372,25 @@ impl World {
 
     /// The server asks something itself, one way.
     pub(super) fn notify<'h>(&mut self, address: &str, code: RequestCode, header: &impl Header<'h>) {
+        self.ask(address, code, FLAG_ONEWAY, header, &[]);
+    }
+
+    /// The server asks something itself.
+    pub(super) fn ask<'h>(
+        &mut self,
+        address: &str,
+        code: RequestCode,
+        flag: i32,
+        header: &impl Header<'h>,
+        body: &[u8],
+    ) {
         let channels =
             self.addresses.iter().filter(|(_, known)| *known == address).map(|(channel, _)| *channel);
         for channel in channels.collect::<Vec<_>>() {
-            let head = Head { code: code.0, opaque: 1, flag: 2, remark: None };
+            let head = Head { code: code.0, opaque: 1, flag, remark: None };
             let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
-            Encoder::default().encode(decoder.buffer_mut(), &head, header, &[], 0);
+            Encoder::default().encode(decoder.buffer_mut(), &head, header, &[], body.len());
+            decoder.buffer_mut().extend_from_slice(body);
             let command = decoder.next_frame().expect("our own").expect("whole");
             self.input(Input::Received { channel, command });
         }
@@ -382,34 +445,55 @@ impl World {
 
 /// Records as a broker would send them.
 pub(super) fn records(topic: &str, queue_id: i32, begin: i64, properties: &[String]) -> BytesMut {
+    records_at(topic, queue_id, begin, properties, core::iter::repeat(STORED))
+}
+
+/// As [`records`], stored at these times.
+pub(super) fn records_at(
+    topic: &str,
+    queue_id: i32,
+    begin: i64,
+    properties: &[String],
+    times: impl Iterator<Item = i64>,
+) -> BytesMut {
     let mut out = BytesMut::new();
-    for (offset, properties) in (begin..).zip(properties) {
-        let host = SocketAddr::from(([10, 0, 0, 1], 10_911));
-        let record = StoredRecord {
-            queue_id,
-            flag: 0,
-            queue_offset: offset,
-            commit_log_offset: commit_log_offset(topic, queue_id, offset),
-            sys_flag: 0,
-            born_timestamp: Timestamp::from_millis(1),
-            born_host: host,
-            store_timestamp: Timestamp::from_millis(2),
-            store_host: host,
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body: b"hello",
-            topic,
-            properties,
-        };
-        encode_stored(&mut out, &record).expect("small");
+    for ((offset, properties), time) in (begin..).zip(properties).zip(times) {
+        encode_stored(&mut out, &record(topic, queue_id, offset, properties, time)).expect("small");
     }
     out
+}
+
+/// A record.
+pub(super) fn record<'a>(
+    topic: &'a str,
+    queue_id: i32,
+    queue_offset: i64,
+    properties: &'a str,
+    time: i64,
+) -> StoredRecord<'a> {
+    let host = SocketAddr::from(([10, 0, 0, 1], 10_911));
+    StoredRecord {
+        queue_id,
+        flag: 0,
+        queue_offset,
+        commit_log_offset: commit_log_offset(topic, queue_id, queue_offset),
+        sys_flag: 0,
+        born_timestamp: Timestamp::from_millis(1),
+        born_host: host,
+        store_timestamp: Timestamp::from_millis(time),
+        store_host: host,
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body: b"hello",
+        topic,
+        properties,
+    }
 }
 
 /// Offsets of a commit log that tell the queue: the topic's first queue begins at 1,000.
 fn commit_log_offset(topic: &str, queue_id: i32, offset: i64) -> i64 {
     let queue = i64::from(queue_id) + if topic == RETRY { 100 } else { 0 };
-    queue * 1_000_000 + 1_000 + offset
+    (queue * 1_000_000 + 1_000).saturating_add(offset)
 }
 
 /// The message at an offset of the commit log.

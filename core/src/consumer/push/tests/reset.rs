@@ -1,0 +1,199 @@
+//! Request 220: a broker tells of an operator's reset.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::world::{BROKER_A, TOPIC, World};
+use crate::consumer::{Ack, ConsumeToken};
+use crate::message::MessageQueue;
+use crate::remoting::{
+    FLAG_ONEWAY, MessageQueueForC, RequestCode, ResetOffsetBody, ResetOffsetBodyForC,
+    ResetOffsetRequestHeader, ResponseCode, UpdateConsumerOffsetRequestHeader,
+};
+
+fn offsets(tokens: &[ConsumeToken]) -> Vec<i64> {
+    tokens.iter().map(|token| token.queue_offset).collect()
+}
+
+fn queue(topic: &str, queue_id: i32) -> MessageQueue {
+    MessageQueue { topic: topic.into(), broker_name: "a".into(), queue_id }
+}
+
+/// The table in Java's form, which has objects for keys.
+fn table(entries: &[(MessageQueue, i64)]) -> Vec<u8> {
+    let offset_table: BTreeMap<MessageQueue, i64> = entries.iter().cloned().collect();
+    ResetOffsetBody { offset_table }.encode().to_vec()
+}
+
+fn reset(world: &mut World, flag: i32, group: &str, topic: &str, body: &[u8]) {
+    let header = ResetOffsetRequestHeader { group: group.into(), topic: topic.into(), ..Default::default() };
+    world.ask(BROKER_A, RequestCode::RESET_CONSUMER_CLIENT_OFFSET, flag, &header, body);
+}
+
+/// A group that has consumed 40 of 52 messages of each of two queues and has the rest in hand.
+fn consumed() -> (World, Vec<ConsumeToken>) {
+    let mut world = World::with_queues(2);
+    world.start();
+    for queue_id in [0, 1] {
+        world.publish(queue_id, &["a"; 52]);
+    }
+    let tokens = world.take();
+    let (done, left): (Vec<_>, Vec<_>) = tokens.into_iter().partition(|token| token.queue_offset < 40);
+    for token in done {
+        world.settle(token, Ack::Done);
+    }
+    world.pass(5_000);
+    assert_eq!(world.log(TOPIC, 0).committed, Some(40));
+    (world, left)
+}
+
+#[test]
+fn a_reset_revokes_commits_and_begins_there_in_both_forms_and_directions() {
+    for (offset, list) in [(10, false), (10, true), (45, false), (52, false), (0, true)] {
+        let (mut world, left) = consumed();
+        let body = if list {
+            let entry =
+                MessageQueueForC { broker_name: "a".into(), offset, queue_id: 0, topic: TOPIC.into() };
+            ResetOffsetBodyForC { offset_table: [entry].into() }.encode().to_vec()
+        } else {
+            table(&[(queue(TOPIC, 0), offset)])
+        };
+        let before = world.now;
+        reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &body);
+        assert_eq!((world.now, world.log(TOPIC, 0).committed), (before, Some(offset)), "at once");
+        assert_eq!(world.revoked.len(), 1, "the other queue is left alone");
+        let again = world.take();
+        assert_eq!(offsets(&again), (offset..52).collect::<Vec<i64>>());
+        let of_other = left.iter().filter(|token| !world.revoked.contains(&token.queue)).count();
+        for token in &left {
+            world.settle(*token, if token.queue_offset % 2 == 0 { Ack::Done } else { Ack::Retry });
+        }
+        assert_eq!(world.requests(RequestCode::CONSUMER_SEND_MSG_BACK).len(), of_other / 2);
+        world.pass(6_000);
+        assert_eq!(world.log(TOPIC, 0).committed, Some(offset), "late answers move nothing");
+        for token in again {
+            world.settle(token, Ack::Done);
+        }
+        world.pass(6_000);
+        assert_eq!(world.log(TOPIC, 0).committed, Some(52));
+        assert_eq!(world.log(TOPIC, 1).committed, Some(52));
+        assert!(world.answered.is_empty(), "it was one way");
+    }
+}
+
+#[test]
+fn whoever_wants_an_answer_gets_one() {
+    let (mut world, _) = consumed();
+    for (group, topic, body, code) in [
+        ("g", TOPIC, table(&[(queue(TOPIC, 0), 10)]), ResponseCode::SUCCESS),
+        ("unknown", TOPIC, table(&[(queue(TOPIC, 0), 10)]), ResponseCode::SYSTEM_ERROR),
+        ("g", TOPIC, table(&[(queue(TOPIC, 9), 10)]), ResponseCode::SYSTEM_ERROR),
+        ("g", "U", table(&[(queue(TOPIC, 0), 20)]), ResponseCode::SYSTEM_ERROR),
+        ("g", TOPIC, table(&[(queue(TOPIC, 0), -1)]), ResponseCode::SYSTEM_ERROR),
+        ("g", TOPIC, b"no table".to_vec(), ResponseCode::SYSTEM_ERROR),
+        ("g", TOPIC, Vec::new(), ResponseCode::SYSTEM_ERROR),
+    ] {
+        reset(&mut world, 0, group, topic, &body);
+        world.pass(0);
+        let answer = world.answered.pop().expect("an answer");
+        assert_eq!(answer.code, code.0, "{group} {topic} {:?}", answer.remark);
+        assert_eq!(answer.remark.is_some(), code != ResponseCode::SUCCESS);
+    }
+    assert_eq!(world.log(TOPIC, 0).committed, Some(10), "only the first counts");
+    assert_eq!(world.revoked.len(), 1);
+}
+
+#[test]
+fn an_offset_beyond_the_end_is_weighed_before_it_is_committed() {
+    for (offset, end) in [(53, 52), (1_000_000_000, 52), (i64::MAX, 52)] {
+        let (mut world, _) = consumed();
+        reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), offset)]));
+        world.pass(6_000);
+        assert_eq!(world.log(TOPIC, 0).committed, Some(end));
+        world.publish(0, &["b"]);
+        assert_eq!(offsets(&world.take()), [52]);
+    }
+    // The queue has grown, but no pull has shown it yet.
+    let (mut world, _) = consumed();
+    world.log(TOPIC, 0).records.resize(60, alloc::string::String::new());
+    reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), 57)]));
+    world.pass(0);
+    assert_eq!(world.log(TOPIC, 0).committed, Some(57));
+    assert_eq!(offsets(&world.take()), [57, 58, 59]);
+}
+
+#[test]
+fn a_reset_beyond_the_end_that_nobody_confirms_counts_for_nothing() {
+    let (mut world, _) = consumed();
+    world.refuse.insert(RequestCode::GET_MAX_OFFSET.0, ResponseCode::SYSTEM_ERROR);
+    reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), 99)]));
+    world.pass(30_000);
+    assert_eq!(world.log(TOPIC, 0).committed, Some(40));
+    assert_eq!(offsets(&world.take()), (40..52).collect::<Vec<i64>>());
+}
+
+#[test]
+fn a_reset_overtakes_a_commit_that_is_under_way() {
+    let (mut world, left) = consumed();
+    world.silent.insert(RequestCode::UPDATE_CONSUMER_OFFSET.0);
+    for token in left {
+        world.settle(token, Ack::Done);
+    }
+    world.pass(5_000);
+    world.silent.clear();
+    reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), 7)]));
+    for commit in core::mem::take(&mut world.swallowed) {
+        world.serve(commit);
+    }
+    world.pass(0);
+    assert_eq!(world.log(TOPIC, 0).committed, Some(7));
+}
+
+#[test]
+fn a_suspended_consumer_is_reset_and_fetches_nothing_yet() {
+    use crate::client::{Command, Input};
+    use crate::id::{ConsumerId, GenerationalId, OperationId};
+    let consumer = ConsumerId(1);
+    for offset in [10, 60] {
+        let (mut world, _) = consumed();
+        world.log(TOPIC, 0).records.resize(62, alloc::string::String::new());
+        let operation = OperationId::from_parts(7, 0);
+        world.input(Input::Command(Command::SuspendConsumer { operation, consumer }));
+        reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), offset)]));
+        world.pass(100);
+        assert_eq!(world.log(TOPIC, 0).committed, Some(offset));
+        assert!(world.take().is_empty());
+        let operation = OperationId::from_parts(8, 0);
+        world.input(Input::Command(Command::ResumeConsumer { operation, consumer }));
+        assert_eq!(offsets(&world.take()), (offset..62).collect::<Vec<i64>>());
+    }
+}
+
+#[test]
+fn a_close_commits_where_it_was_reset_to_meanwhile() {
+    let (mut world, left) = consumed();
+    world.close(10_000);
+    reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), 10)]));
+    for token in left {
+        world.settle(token, Ack::Done);
+    }
+    world.pass(1_000);
+    let report = world.report().expect("closed");
+    assert_eq!((report.queues_committed, report.queues_uncommitted), (2, 0));
+    assert_eq!(world.log(TOPIC, 0).committed, Some(10));
+    assert_eq!(world.log(TOPIC, 1).committed, Some(52));
+    let header = world.last(RequestCode::UPDATE_CONSUMER_OFFSET);
+    assert!(header.header::<UpdateConsumerOffsetRequestHeader<'_>>().commit_offset >= 10);
+}
+
+#[test]
+fn the_retry_topics_queue_can_be_reset() {
+    let (mut world, _) = consumed();
+    let retry = super::world::RETRY;
+    world.publish_to(retry, 0, alloc::vec![alloc::string::String::new(); 3]);
+    let before = world.take();
+    assert_eq!(before.len(), 3);
+    reset(&mut world, FLAG_ONEWAY, "g", retry, &table(&[(queue(retry, 0), 1)]));
+    assert_eq!(offsets(&world.take()), [1, 2]);
+    assert_eq!(world.log(retry, 0).committed, Some(1));
+}

@@ -1,0 +1,166 @@
+//! What one worker has taken and not begun, and what it has to tell the engine. Nothing of it is the worker's
+//! alone, since user code may keep the worker for as long as it likes: others take from it, a revocation or a
+//! close empties it, and the engine looks into it by itself.
+
+use super::super::std;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+
+use std::sync::Mutex;
+
+use super::super::mailbox::Settled;
+use super::super::{append_all, lock};
+use crate::consumer::{ConsumeToken, Delivery};
+use crate::id::ProcessQueueId;
+use crate::time::Instant;
+
+/// A delivery that a handler was called with, and when.
+pub(crate) type Begun = (ConsumeToken, Option<Instant>);
+
+/// How long answers may lie in a hand before the engine looks: one lock and one wake-up for all of them.
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// The hand of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Hand {
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// Taken and not begun.
+    pub(super) taken: VecDeque<Delivery>,
+    begun: Vec<Begun>,
+    settled: Vec<Settled>,
+    /// The time, as it was told last: no clock is read for each message.
+    now: Instant,
+    /// The engine knows that there is something to see.
+    listed: bool,
+}
+
+/// The hands of a client's workers that have something to tell.
+#[derive(Debug, Default)]
+pub(crate) struct Hands {
+    listed: Mutex<Vec<Arc<Hand>>>,
+    /// The engine looks again within [`LOOK_INTERVAL`] by itself.
+    watched: AtomicBool,
+}
+
+impl Hand {
+    /// Gives the answer for what was begun before, and begins the next of what was taken.
+    pub(crate) fn turn(self: &Arc<Self>, hands: &Hands, answer: Option<Settled>) -> Option<Delivery> {
+        let (next, lists) = {
+            let mut held = lock(&self.held);
+            held.settled.extend(answer);
+            let next = held.begin();
+            (next, held.lists())
+        };
+        if lists {
+            hands.list(self);
+        }
+        next
+    }
+
+    /// Gives answers; begins nothing.
+    pub(crate) fn tell(self: &Arc<Self>, hands: &Hands, answers: impl IntoIterator<Item = Settled>) {
+        let lists = {
+            let mut held = lock(&self.held);
+            held.settled.extend(answers);
+            held.lists()
+        };
+        if lists {
+            hands.list(self);
+        }
+    }
+
+    /// Begins the first of `taken`; the others are for later. The time is `now`.
+    pub(super) fn fill(&self, now: Instant, fill: impl FnOnce(&mut VecDeque<Delivery>)) -> Filled {
+        let mut held = lock(&self.held);
+        held.now = now;
+        fill(&mut held.taken);
+        let first = held.begin();
+        Filled { first, left: !held.taken.is_empty(), lists: held.lists() }
+    }
+
+    /// Changes what was taken and not begun.
+    pub(super) fn with_taken<T>(&self, change: impl FnOnce(&mut VecDeque<Delivery>) -> T) -> T {
+        change(&mut lock(&self.held).taken)
+    }
+
+    /// Takes out the deliveries of a queue.
+    pub(super) fn revoke(&self, queue: ProcessQueueId, revoked: &mut Vec<Delivery>) {
+        self.with_taken(|taken| {
+            let (out, kept) = taken.drain(..).partition(|delivery| delivery.token.queue == queue);
+            *taken = kept;
+            let out: VecDeque<Delivery> = out;
+            revoked.extend(out);
+        });
+    }
+
+    fn look(&self, now: Instant, begun: &mut Vec<Begun>, settled: &mut Vec<Settled>) {
+        let mut held = lock(&self.held);
+        held.listed = false;
+        held.now = held.now.max(now);
+        append_all(begun, &mut held.begun);
+        append_all(settled, &mut held.settled);
+    }
+}
+
+/// What came of taking.
+pub(super) struct Filled {
+    pub(super) first: Option<Delivery>,
+    /// There is more in the hand.
+    pub(super) left: bool,
+    /// The hand is to be [listed](Hands::list), outside of all locks.
+    pub(super) lists: bool,
+}
+
+impl Held {
+    fn begin(&mut self) -> Option<Delivery> {
+        let next = self.taken.pop_front()?;
+        self.begun.push((next.token, Some(self.now)));
+        Some(next)
+    }
+
+    fn lists(&mut self) -> bool {
+        let lists = !self.listed && !(self.begun.is_empty() && self.settled.is_empty());
+        self.listed |= lists;
+        lists
+    }
+}
+
+impl Hands {
+    pub(super) fn list(&self, hand: &Arc<Hand>) {
+        lock(&self.listed).push(hand.clone());
+    }
+
+    /// Whether the engine looks by itself. In one total order with what was put into a hand before and with what
+    /// the engine does: answers that it does not see, and of which nobody tells it, there are none.
+    pub(crate) fn are_watched(&self) -> bool {
+        self.watched.load(Ordering::SeqCst)
+    }
+
+    /// The engine looks at all hands that have something to tell. True when it is to look again soon: where
+    /// there was something, more may come.
+    pub(crate) fn look(&self, now: Instant, begun: &mut Vec<Begun>, settled: &mut Vec<Settled>) -> bool {
+        let mut listed = core::mem::take(&mut *lock(&self.listed));
+        if listed.is_empty() {
+            if !self.watched.swap(false, Ordering::SeqCst) {
+                return false;
+            }
+            // Whoever listed his hand before that has told nobody.
+            listed = core::mem::take(&mut *lock(&self.listed));
+            if listed.is_empty() {
+                return false;
+            }
+        }
+        self.watched.store(true, Ordering::SeqCst);
+        for hand in listed {
+            hand.look(now, begun, settled);
+        }
+        true
+    }
+}

@@ -1,0 +1,240 @@
+use super::*;
+use crate::driver::tests::{CountingWaker, delivery};
+use crate::id::GenerationalId;
+use crate::message::sys_flag;
+
+const NOW: Instant = Instant::from_millis(7);
+
+fn cx() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+fn want(count_max: usize, workers: usize) -> Want {
+    Want { now: NOW, count_max, workers, one_queue: false }
+}
+
+struct Taker {
+    waiter: WaiterId,
+    hand: Arc<Hand>,
+}
+
+impl Taker {
+    fn new(queue: &RunQueue) -> Self {
+        Self { waiter: queue.waiter(), hand: Arc::default() }
+    }
+
+    fn poll(&self, queue: &RunQueue, hands: &Hands, cx: &Context<'_>, want: Want) -> Poll<Option<i64>> {
+        let polled = queue.poll_hand((self.waiter, &self.hand), cx, want, hands);
+        polled.map(|delivery| delivery.map(|delivery| delivery.token.queue_offset))
+    }
+
+    fn turn(&self, hands: &Hands) -> Option<i64> {
+        self.hand.turn(hands, None).map(|delivery| delivery.token.queue_offset)
+    }
+}
+
+fn push(queue: &RunQueue, deliveries: Vec<Delivery>) {
+    queue.push(deliveries, &mut Vec::new(), &mut Vec::new());
+}
+
+/// A queue with deliveries at offsets 0 to 7 of two queues, and a worker that took half of them and began one.
+fn shared_by_two() -> (RunQueue, Hands, Taker) {
+    let (queue, hands) = (RunQueue::default(), Hands::default());
+    push(&queue, (0..8).map(|offset| delivery(u32::from(offset % 2 == 1), offset, 0, b"body")).collect());
+    let taker = Taker::new(&queue);
+    assert_eq!(taker.poll(&queue, &hands, &cx(), want(16, 2)), Poll::Ready(Some(0)));
+    (queue, hands, taker)
+}
+
+fn offsets(tokens: &[ConsumeToken]) -> Vec<i64> {
+    tokens.iter().map(|token| token.queue_offset).collect()
+}
+
+#[test]
+fn what_a_worker_has_not_begun_others_take_when_nothing_else_is_left() {
+    let (queue, hands, _first) = shared_by_two();
+    let second = Taker::new(&queue);
+    assert_eq!(second.poll(&queue, &hands, &cx(), want(16, 1)), Poll::Ready(Some(4)));
+    let mut taken = Vec::new();
+    loop {
+        match second
+            .turn(&hands)
+            .map_or_else(|| second.poll(&queue, &hands, &cx(), want(16, 2)), |one| Poll::Ready(Some(one)))
+        {
+            Poll::Ready(offset) => taken.extend(offset),
+            Poll::Pending => break,
+        }
+    }
+    taken.sort_unstable();
+    assert_eq!(taken, [1, 2, 3, 5, 6, 7], "all but the two that began");
+}
+
+#[test]
+fn who_takes_several_wakes_one_that_waits() {
+    let (queue, hands) = (RunQueue::default(), Hands::default());
+    let (idle, busy) = (Taker::new(&queue), Taker::new(&queue));
+    push(&queue, (0..6).map(|offset| delivery(0, offset, 0, b"body")).collect());
+    assert_eq!(busy.poll(&queue, &hands, &cx(), want(2, 1)), Poll::Ready(Some(0)));
+    let (counter, waker) = CountingWaker::pair();
+    let mut all: VecDeque<_> = VecDeque::new();
+    // It finds the rest, deals with it, takes what the other had, and waits.
+    while let Poll::Ready(Some(offset)) = idle.poll(&queue, &hands, &Context::from_waker(&waker), want(1, 1))
+    {
+        all.push_back(offset);
+    }
+    assert_eq!(all.len(), 5);
+    push(&queue, (6..9).map(|offset| delivery(0, offset, 0, b"body")).collect());
+    // The engine's waker for it is lost on purpose: the other one, who takes three, wakes nobody twice.
+    assert_eq!(busy.poll(&queue, &hands, &cx(), want(3, 1)), Poll::Ready(Some(6)));
+    assert_eq!(counter.count(), 0);
+    // But one that came to wait meanwhile is woken by the next who leaves something in a hand.
+    let third = Taker::new(&queue);
+    assert_eq!(third.poll(&queue, &hands, &cx(), want(1, 1)), Poll::Ready(Some(8)));
+    assert_eq!(third.poll(&queue, &hands, &cx(), want(1, 1)), Poll::Ready(Some(7)));
+    assert!(third.poll(&queue, &hands, &Context::from_waker(&waker), want(1, 1)).is_pending());
+    {
+        let mut state = lock(&queue.state);
+        state.deliveries.extend((9..12).map(|offset| delivery(0, offset, 0, b"body")));
+    }
+    assert_eq!(busy.poll(&queue, &hands, &cx(), want(3, 1)), Poll::Ready(Some(9)));
+    assert_eq!(counter.count(), 1);
+}
+
+#[test]
+fn a_revocation_reaches_what_workers_have_taken() {
+    let (queue, hands, taker) = shared_by_two();
+    let mut refused = Vec::new();
+    queue.revoke(ProcessQueueId::from_parts(1, 0), &mut refused);
+    refused.sort();
+    assert_eq!(offsets(&refused), [1, 3, 5, 7]);
+    assert_eq!((taker.turn(&hands), taker.turn(&hands)), (Some(2), None));
+}
+
+#[test]
+fn nothing_is_begun_after_a_close_and_nothing_is_kept() {
+    let (queue, hands, taker) = shared_by_two();
+    let mut left = queue.close(&mut Vec::new());
+    left.sort();
+    assert_eq!(left.len(), 7);
+    assert_eq!(taker.turn(&hands), None);
+    assert_eq!(taker.poll(&queue, &hands, &cx(), want(16, 2)), Poll::Ready(None));
+    let mut refused = Vec::new();
+    queue.push(alloc::vec![delivery(0, 9, 0, b"late")], &mut Vec::new(), &mut refused);
+    assert_eq!(offsets(&refused), [9]);
+}
+
+#[test]
+fn a_worker_that_goes_leaves_what_it_took_to_others_in_its_order() {
+    let (queue, hands, taker) = shared_by_two();
+    let (counter, waker) = CountingWaker::pair();
+    let other = Taker::new(&queue);
+    queue.leave_hand(taker.waiter, &taker.hand);
+    let order =
+        core::iter::from_fn(|| match other.poll(&queue, &hands, &Context::from_waker(&waker), want(1, 1)) {
+            Poll::Ready(offset) => offset,
+            Poll::Pending => None,
+        });
+    assert_eq!(order.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(counter.count(), 0);
+}
+
+#[test]
+fn the_engine_sees_what_began_when_it_began_and_all_answers() {
+    let (queue, hands, taker) = shared_by_two();
+    let (mut begun, mut settled) = (Vec::new(), Vec::new());
+    let later = Instant::from_millis(90);
+    assert!(hands.look(later, &mut begun, &mut settled));
+    assert_eq!(
+        begun.iter().map(|(token, at)| (token.queue_offset, *at)).collect::<Vec<_>>(),
+        [(0, Some(NOW))]
+    );
+    assert!(hands.are_watched(), "more may come");
+    let answer = (begun[0].0, crate::consumer::Ack::Done);
+    let second = taker.hand.turn(&hands, Some(answer)).expect("one more");
+    begun.clear();
+    assert!(hands.look(Instant::from_millis(91), &mut begun, &mut settled));
+    assert_eq!(
+        (begun.len(), begun[0].0, begun[0].1),
+        (1, second.token, Some(later)),
+        "not when it was taken"
+    );
+    assert_eq!(settled, [answer]);
+    assert!(!hands.look(later, &mut begun, &mut settled), "nothing more came");
+    assert!(!hands.are_watched());
+    drop(queue);
+}
+
+/// Inflates to much, if it is one of queue 0.
+fn bomb(offset: i64) -> Delivery {
+    delivery(0, offset, sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB, b"bomb")
+}
+
+#[test]
+fn one_large_message_and_queues_take_turns() {
+    let (queue, hands) = (RunQueue::default(), Hands::default());
+    push(&queue, (0..50).map(bomb).collect());
+    push(&queue, (0..5).map(|offset| delivery(1, 100 + offset, 0, b"small")).collect());
+    let taker = Taker::new(&queue);
+    assert_eq!(taker.poll(&queue, &hands, &cx(), want(16, 1)), Poll::Ready(Some(0)));
+    queue.charge(ProcessQueueId::from_parts(0, 0), 4, 32 << 20);
+    assert_eq!(taker.turn(&hands), None, "what it had taken takes its turn, too");
+    let next = || taker.poll(&queue, &hands, &cx(), want(16, 1));
+    assert_eq!(
+        [next(), next(), next(), next(), next()],
+        [100, 101, 102, 103, 104].map(|at| Poll::Ready(Some(at)))
+    );
+    // One more bomb for those that come meanwhile, also of a third queue.
+    assert_eq!(next(), Poll::Ready(Some(1)));
+    push(&queue, alloc::vec![delivery(1, 105, 0, b"small"), delivery(2, 200, 0, b"small")]);
+    queue.charge(ProcessQueueId::from_parts(0, 0), 4, 32 << 20);
+    assert_eq!([next(), next(), next()], [105, 200, 2].map(|at| Poll::Ready(Some(at))));
+}
+
+#[test]
+fn what_may_be_large_waits_for_what_surely_is_not() {
+    let (queue, hands) = (RunQueue::default(), Hands::default());
+    push(&queue, alloc::vec![bomb(0)]);
+    let flags = sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB;
+    push(&queue, (1..9).map(|other| delivery(other, 10 + i64::from(other), flags, b"bomb")).collect());
+    push(&queue, alloc::vec![delivery(9, 99, 0, b"small")]);
+    let taker = Taker::new(&queue);
+    assert_eq!(taker.poll(&queue, &hands, &cx(), want(1, 1)), Poll::Ready(Some(0)));
+    queue.charge(ProcessQueueId::from_parts(0, 0), 4, 32 << 20);
+    assert_eq!(
+        taker.poll(&queue, &hands, &cx(), want(1, 1)),
+        Poll::Ready(Some(99)),
+        "eight bombs stood before it"
+    );
+}
+
+#[test]
+fn turns_end_when_no_large_message_comes_and_lose_none() {
+    let (queue, hands) = (RunQueue::default(), Hands::default());
+    push(
+        &queue,
+        (0..3_000).map(|offset| delivery(u32::from(offset % 2 == 0), offset, 0, b"small")).collect(),
+    );
+    queue.charge(ProcessQueueId::from_parts(7, 0), 4, 1 << 20);
+    let taker = Taker::new(&queue);
+    let mut all: Vec<i64> = core::iter::from_fn(|| match taker.poll(&queue, &hands, &cx(), want(1, 1)) {
+        Poll::Ready(offset) => offset,
+        Poll::Pending => None,
+    })
+    .inspect(|_| assert!(lock(&queue.state).deliveries.is_empty() || lock(&queue.state).turns.is_none()))
+    .collect();
+    assert!(lock(&queue.state).turns.is_none());
+    all.sort_unstable();
+    assert_eq!(all, (0..3_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_revocation_and_a_close_reach_those_that_wait_for_their_turn() {
+    let (queue, _hands) = (RunQueue::default(), Hands::default());
+    push(&queue, (0..4).map(bomb).collect());
+    push(&queue, alloc::vec![delivery(1, 100, 0, b"small")]);
+    queue.charge(ProcessQueueId::from_parts(0, 0), 4, 1 << 20);
+    let mut refused = Vec::new();
+    queue.revoke(ProcessQueueId::from_parts(0, 0), &mut refused);
+    assert_eq!(offsets(&refused), [0, 1, 2, 3]);
+    assert_eq!(offsets(&queue.close(&mut Vec::new())), [100]);
+}
