@@ -77,6 +77,20 @@ kinds! {
         GoAway = "GO_AWAY",
         /// A client's user makes producers one after the other, and closes them.
         ProducersCome = "producers come and go",
+        /// An administrator deletes a topic on a broker and makes it anew.
+        TopicMadeAnew = "topic made anew",
+        /// A broker says once that an offset has moved, with numbers that can't be.
+        OffsetMovedOddly = "odd offset-moved answer",
+        /// A broker answers one pull with a record or a number that can't be.
+        OddPullAnswer = "odd pull answer",
+        /// A broker's process starts again at another port.
+        BrokerMoved = "broker moved",
+        /// A connection takes everything and brings nothing.
+        ConnectionSwallows = "connection swallows",
+        /// A name server starts again and knows nothing, beside one that does; a new client comes.
+        NameServerForgets = "name server forgets",
+        /// A client is closed right behind its sends.
+        ClosedBehindSends = "closed behind sends",
     }
 }
 
@@ -91,6 +105,13 @@ impl FaultKind {
         Self::SendBackRefused,
         Self::GoAway,
         Self::ProducersCome,
+        Self::TopicMadeAnew,
+        Self::OffsetMovedOddly,
+        Self::OddPullAnswer,
+        Self::BrokerMoved,
+        Self::ConnectionSwallows,
+        Self::NameServerForgets,
+        Self::ClosedBehindSends,
     ];
 }
 

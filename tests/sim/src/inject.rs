@@ -13,7 +13,7 @@ use crate::network::{ConditionId, Direction, Listening, Scope, Trouble};
 use crate::plan::FaultItem;
 use crate::refuse::refusal;
 use crate::rngs::pick;
-use crate::scenario::Stage;
+use crate::scenario::{Stage, TOPIC};
 use crate::world::World;
 
 /// How a fault ends.
@@ -27,6 +27,8 @@ enum Heal {
     Behaviour(NodeId, FaultKind),
     Resume(ConsumerControl),
     Producers(Vec<Producer>, Box<Heal>),
+    Topic(NodeId),
+    Tampering(NodeId),
 }
 
 /// A rule for a broker's answers, in one life of its process.
@@ -57,6 +59,7 @@ impl Stage {
                     self.note(|| format!("a producer has closed: {closed:?}"));
                 }
             }
+            Heal::Topic(broker) => self.make_topic(broker).await,
             heal => self.heal(heal),
         }
     }
@@ -101,6 +104,31 @@ impl Stage {
                 }
                 Heal::Resume(control)
             }
+            F::BrokerMoved | F::ConnectionSwallows | F::NameServerForgets | F::ClosedBehindSends => {
+                match fault.kind {
+                    F::BrokerMoved => self.move_broker(fault).await,
+                    F::ConnectionSwallows => self.swallow(fault).await,
+                    F::NameServerForgets => self.forget_at_name_server(fault).await,
+                    _ => self.close_behind_sends(fault).await,
+                }
+                Heal::Nothing
+            }
+            F::TopicMadeAnew => {
+                let mut world = self.ctx.world.lock();
+                let broker = pick(&world.brokers(), fault.target);
+                if !world.delete_topic(broker, TOPIC) {
+                    return Heal::Nothing;
+                }
+                world.network.effects.count(fault.kind);
+                // Half of them at once, so that whoever waits there finds the new one.
+                match fault.amount & 1 {
+                    0 => Heal::Topic(broker),
+                    _ => {
+                        world.create_topic(broker, TOPIC, self.plan.topology.queues);
+                        Heal::Nothing
+                    }
+                }
+            }
             F::ProducersCome => {
                 // Their brokers may not even want to hear of them.
                 let refused = match fault.amount & 1 {
@@ -120,6 +148,13 @@ impl Stage {
                 let clients = self.client_nodes();
                 begin_in(&mut self.ctx.world.lock(), fault, &clients)
             }
+        }
+    }
+
+    /// As soon as the broker runs.
+    async fn make_topic(&self, broker: NodeId) {
+        while !self.ctx.world.lock().create_topic(broker, TOPIC, self.plan.topology.queues) {
+            self.ctx.sleep(Duration::from_millis(100)).await;
         }
     }
 
@@ -201,13 +236,17 @@ fn begin_in(world: &mut World, fault: &FaultItem, clients: &[NodeId]) -> Heal {
         | F::QuestionRefused
         | F::SendBackRefused
         | F::GoAway => answers(world, broker, kind, refusal(fault)),
+        F::OffsetMovedOddly | F::OddPullAnswer => {
+            world.tampering.arm(broker, kind, fault.amount);
+            Heal::Tampering(broker)
+        }
         _ => Heal::Nothing,
     }
 }
 
 fn heal_in(world: &mut World, heal: Heal) {
     match heal {
-        Heal::Nothing | Heal::Behaviour(..) | Heal::Resume(_) | Heal::Producers(..) => {}
+        Heal::Nothing | Heal::Behaviour(..) | Heal::Resume(_) | Heal::Producers(..) | Heal::Topic(_) => {}
         Heal::Condition(id) => {
             world.network.conditions.heal(id);
             let (network, mut time) = world.network();
@@ -231,6 +270,7 @@ fn heal_in(world: &mut World, heal: Heal) {
                 }
             }
         }
+        Heal::Tampering(broker) => world.tampering.disarm(broker),
         Heal::Thaw(node) => freeze(world, node, false),
         Heal::Answers(Switched { broker: node, life, rule }) => {
             let server = world.servers.get_mut(&node).filter(|server| server.starts() == life);

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rocketmq_client_core::driver::{Client, Operation, Producer};
+use rocketmq_client_core::error::Result;
 use rocketmq_client_core::message::Message;
 use rocketmq_client_core::producer::SendReceipt;
+use rocketmq_client_core::time::Instant;
 
 use crate::executor::NodeId;
 use crate::history::MessageNumber;
@@ -89,18 +91,27 @@ impl Stage {
     }
 
     async fn finish(&self, message: MessageNumber, operation: Operation<SendReceipt>) -> bool {
-        let started = self.ctx.now();
+        self.finish_with(message, self.ctx.now(), operation).await.is_ok()
+    }
+
+    /// Waits for a send that was called for at `started`, and has its result looked at.
+    pub(crate) async fn finish_with(
+        &self,
+        message: MessageNumber,
+        started: Instant,
+        operation: Operation<SendReceipt>,
+    ) -> Result<SendReceipt> {
         let result = operation.await;
         let budget = self.plan.settings.send_timeout;
         let mut world = self.ctx.world.lock();
         let now = world.now;
         world.trace.note(now, || format!("m{}: {result:?}", message.0));
-        let ok = result.is_ok();
-        world.monitor.send_ended(now, &SendResult { message, elapsed: now - started, budget, result });
-        ok
+        let sent = SendResult { message, elapsed: now - started, budget, result };
+        world.monitor.send_ended(now, &sent);
+        sent.result
     }
 
-    fn message(&self, number: MessageNumber, tag: &str, body_bytes: usize) -> Message {
+    pub(crate) fn message(&self, number: MessageNumber, tag: &str, body_bytes: usize) -> Message {
         let body = vec![b'x'; body_bytes.max(1)];
         Message::new(TOPIC, body).tag(tag).key(number.key())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rocketmq_client_core::rng::Rng;
 
-use super::{Consumption, FaultItem, Item, Plan, SendItem, SendWay, Settings, Topology};
+use super::{Consumption, FaultItem, Item, Plan, SendItem, SendWay, Settings, Strategy, Topology};
 use crate::fault::FaultKind;
 use crate::history::MessageNumber;
 use crate::rngs::{Draw, Rngs};
@@ -19,6 +19,13 @@ const FAULT_LASTS_MAX_MS: u64 = 12_000;
 /// One seed in so many has no oddities.
 const PLAIN: u64 = 2;
 const ODDITIES_MAX: u64 = 4;
+/// What changes who is in a group.
+const MEMBERSHIP: [FaultKind; 4] = [
+    FaultKind::ConsumerJoins,
+    FaultKind::ConsumerLeaves,
+    FaultKind::ConsumerDies,
+    FaultKind::ConsumerVanishes,
+];
 
 impl Plan {
     /// The plan of a seed.
@@ -26,7 +33,8 @@ impl Plan {
     pub fn draw(seed: u64) -> Self {
         let mut rngs = Rngs::new(seed);
         let topology = topology(&mut rngs.topology);
-        let settings = settings(&mut rngs.topology, &mut rngs.consumption);
+        let mut settings = settings(&mut rngs.topology, &mut rngs.consumption);
+        settings.strategy = strategy(&mut rngs.oddities);
         let workload_ms = rngs.workload.between(5_000, 30_000);
         let mut items = sends(&mut rngs.workload, &topology, workload_ms);
         let mut heal_ms = workload_ms;
@@ -50,6 +58,10 @@ impl Plan {
             let last = ends.max().unwrap_or_default();
             heal_ms = heal_ms.max(u64::try_from(last.as_millis()).unwrap_or(0));
             items.extend(faults.into_iter().map(Item::Fault));
+        }
+        if settings.strategy == Strategy::Config {
+            // Whose queues are written down is not replaced by others.
+            items.retain(|item| !matches!(item, Item::Fault(fault) if MEMBERSHIP.contains(&fault.kind)));
         }
         let heal_at = Duration::from_millis(heal_ms) + settings.send_timeout + Duration::from_secs(1);
         Self { seed, topology, settings, heal_at, items }
@@ -91,7 +103,20 @@ fn settings(rng: &mut Rng, consumption_rng: &mut Rng) -> Settings {
         delay_level: Duration::from_millis(rng.between(100, 2_000)),
         consumption: consumption(consumption_rng),
         flush_sync: consumption_rng.chance(1, 3),
+        strategy: Strategy::Averagely,
     }
+}
+
+/// RocketMQ's own in half of the worlds.
+fn strategy(rng: &mut Rng) -> Strategy {
+    let others = [
+        Strategy::AveragelyByCircle,
+        Strategy::ConsistentHash,
+        Strategy::MachineRoom,
+        Strategy::MachineRoomNearby,
+        Strategy::Config,
+    ];
+    if rng.chance(1, 2) { Strategy::Averagely } else { *rng.pick(&others) }
 }
 
 /// Each bound is RocketMQ's own in some worlds and so small in others that it is met.

@@ -5,18 +5,25 @@ use std::sync::Arc;
 
 use rocketmq_client_core::client::{Chunks, Input, Output};
 use rocketmq_client_core::id::ChannelId;
-use rocketmq_client_core::remoting::{FRAME_BYTES_MAX, FrameDecoder, RemotingCommand};
+use rocketmq_client_core::remoting::{FRAME_BYTES_MAX, FrameDecoder, RemotingCommand, RequestCode};
+use rocketmq_client_core::time::Instant;
 
 use crate::executor::NodeId;
 
 /// A request that a client has written.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
+    pub(super) id: Awaited,
     pub(super) node: NodeId,
     /// The peer's `host:port`.
     pub(super) peer: Arc<str>,
     pub(super) command: RemotingCommand,
+    pub(super) at: Instant,
 }
+
+/// A request that has no answer yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Awaited(NodeId, ChannelId, i32);
 
 /// What the client is told of a request.
 pub(super) struct Answered<'a> {
@@ -47,16 +54,29 @@ impl Wire {
     }
 
     /// The requests in this output.
-    pub(super) fn output(&mut self, node: NodeId, output: &Output) -> Vec<Request> {
+    pub(super) fn output(&mut self, now: Instant, node: NodeId, output: &Output) -> Vec<Request> {
         match output {
             Output::Connect { channel, endpoint, .. } => {
                 self.channels.insert((node, *channel), endpoint.to_string().into());
             }
-            Output::Transmit { channel, chunks } => return self.transmit(node, *channel, chunks),
+            Output::Transmit { channel, chunks } => return self.transmit(now, node, *channel, chunks),
             Output::Close { channel, .. } => self.closed(node, *channel),
             _ => {}
         }
         Vec::new()
+    }
+
+    /// The pulls that a peer has not answered.
+    pub(super) fn awaited(&self, node: NodeId, peer: &str) -> Vec<Awaited> {
+        let theirs = self.under_way.iter().filter(|((owner, ..), request)| {
+            let is_pull = request.command.request_code() == RequestCode::PULL_MESSAGE;
+            *owner == node && *request.peer == *peer && is_pull
+        });
+        theirs.map(|((node, channel, opaque), _)| Awaited(*node, *channel, *opaque)).collect()
+    }
+
+    pub(super) fn is_awaited(&self, Awaited(node, channel, opaque): Awaited) -> bool {
+        self.under_way.contains_key(&(node, channel, opaque))
     }
 
     pub(super) fn forget(&mut self, node: NodeId) {
@@ -70,7 +90,7 @@ impl Wire {
     }
 
     /// Whole frames: the core writes no part of one.
-    fn transmit(&mut self, node: NodeId, channel: ChannelId, chunks: &Chunks) -> Vec<Request> {
+    fn transmit(&mut self, now: Instant, node: NodeId, channel: ChannelId, chunks: &Chunks) -> Vec<Request> {
         let Some(known) = self.channels.get(&(node, channel)) else { return Vec::new() };
         let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
         chunks.iter().for_each(|chunk| decoder.buffer_mut().extend_from_slice(chunk));
@@ -79,7 +99,8 @@ impl Wire {
             if command.is_response() {
                 continue;
             }
-            let request = Request { node, peer: known.clone(), command };
+            let id = Awaited(node, channel, command.opaque);
+            let request = Request { id, node, peer: known.clone(), command, at: now };
             if !request.command.is_oneway() {
                 self.under_way.insert((node, channel, request.command.opaque), request.clone());
             }
