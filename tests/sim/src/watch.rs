@@ -20,6 +20,8 @@ use crate::world::World;
 const FOUND_WITHIN: Duration = Duration::from_secs(5);
 /// Who awaits something notices so soon that its peer is silent for ever.
 const NOTICED_WITHIN: Duration = Duration::from_secs(10);
+/// A connect that is given up, and last words.
+const FAREWELLS_MAX: Duration = Duration::from_secs(5);
 /// How often it is looked whether the world is still as it should be.
 const LOOK: Duration = Duration::from_millis(250);
 /// Numbers of messages of new clients begin here.
@@ -187,7 +189,8 @@ impl Stage {
         self.check(Property::P58, now == second, || {
             format!("a second close ended {:?} before the first: {both:?}", now - second)
         });
-        let most = self.plan.settings.send_timeout + Duration::from_secs(1);
+        // What is under way ends with its time; then there are connections to say good-bye to.
+        let most = self.plan.settings.send_timeout + FAREWELLS_MAX;
         self.check(Property::P58, took <= most, || {
             format!("a close behind sends of {:?} took {took:?}: {both:?}", self.plan.settings.send_timeout)
         });

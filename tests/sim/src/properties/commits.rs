@@ -43,6 +43,22 @@ impl Commits {
         });
     }
 
+    /// When a member wrote this commit, of its last ones.
+    pub(super) fn sent(
+        &self,
+        node: NodeId,
+        group: &str,
+        topic: &str,
+        queue_id: i32,
+        offset: i64,
+    ) -> Option<Instant> {
+        let from = (node, group.into(), topic.into(), queue_id, "".into());
+        let of_queue = self.last.range(from..).take_while(|((by, of, about, id, _), _)| {
+            (*by, &**of, &**about, *id) == (node, group, topic, queue_id)
+        });
+        of_queue.filter(|(_, (_, _, sent))| *sent == offset).map(|(_, (_, at, _))| *at).max()
+    }
+
     pub(super) fn forget(&mut self, node: NodeId) {
         self.last.retain(|(owner, ..), _| *owner != node);
     }

@@ -48,7 +48,7 @@ pub(crate) struct Lives {
     /// Of these, who was told that they stand above the end of the life that is.
     told: BTreeSet<(NodeId, Key)>,
     /// Members that were told of messages in the life that is.
-    know: BTreeSet<(NodeId, Key)>,
+    know: BTreeMap<(NodeId, Key), Instant>,
 }
 
 impl Lives {
@@ -62,7 +62,7 @@ impl Lives {
         self.lives.insert(queue.clone(), Life { began: now, since });
         self.fetched.retain(|(_, of), _| of != queue);
         self.told.retain(|(_, (_, of))| of != queue);
-        self.know.retain(|(_, (_, of))| of != queue);
+        self.know.retain(|(_, (_, of)), _| of != queue);
         // What was skipped is gone, but for what was kept.
         for (_, skipped) in self.skipped.iter_mut().filter(|((_, of), _)| of == queue) {
             skipped.iter_mut().for_each(|range| range.end = range.end.min(since));
@@ -111,7 +111,7 @@ impl Lives {
         }
     }
 
-    pub(super) fn answered(&mut self, answered: &Answered<'_>) {
+    pub(super) fn answered(&mut self, now: Instant, answered: &Answered<'_>) {
         let Answered { request, answer } = answered;
         if self.lives.is_empty() || request.command.request_code() != RequestCode::PULL_MESSAGE {
             return;
@@ -128,7 +128,7 @@ impl Lives {
         let Ok(header) = answer.header::<PullMessageResponseHeader>() else { return };
         // A broker that has not built its queues yet says that one is empty, too: that is no news.
         if header.max_offset > 0 {
-            self.know.insert((request.node, key.clone()));
+            self.know.entry((request.node, key.clone())).or_insert(now);
         }
         let fetched = self.fetched.entry(key).or_insert(life.since);
         let next = header.next_begin_offset.min(header.max_offset);
@@ -151,7 +151,7 @@ impl Lives {
     pub(super) fn forget(&mut self, node: NodeId) {
         self.stays.retain(|(owner, _)| *owner != node);
         self.told.retain(|(owner, _)| *owner != node);
-        self.know.retain(|(owner, _)| *owner != node);
+        self.know.retain(|(owner, _), _| *owner != node);
     }
 
     /// Whether nobody could tell the group of what is there.
@@ -163,9 +163,10 @@ impl Lives {
         skipped.is_some_and(|ranges| ranges.iter().any(|range| range.contains(&offset)))
     }
 
-    /// Whether the queue is so old that this member means it, and not the one that was.
-    pub(super) fn knows(&self, node: NodeId, group: &str, queue: &QueueName) -> bool {
-        !self.lives.contains_key(queue) || self.know.contains(&(node, (group.into(), queue.clone())))
+    /// Whether what this member wrote at `sent` is about the queue that is, and not about the one that was.
+    pub(super) fn knows(&self, node: NodeId, group: &str, queue: &QueueName, sent: Option<Instant>) -> bool {
+        let known = || self.know.get(&(node, (group.into(), queue.clone())));
+        !self.lives.contains_key(queue) || known().zip(sent).is_some_and(|(known, sent)| *known < sent)
     }
 
     /// The first offset that is of this life of the queue.
@@ -233,6 +234,6 @@ mod tests {
         lives.stands(NODE, key(), 8, 0);
         lives.stands(NODE, key(), 8, 9);
         assert_eq!(skips(&lives), [0, 1, 2, 3, 4, 5, 6, 7]);
-        assert!(!lives.knows(NODE, "g", &key().1));
+        assert!(!lives.knows(NODE, "g", &key().1, Some(Instant::from_millis(1))));
     }
 }

@@ -218,7 +218,7 @@ impl Monitor {
         self.pulls.input(&mut self.bounds, now, node, input);
         if let Some(answered) = self.wire.input(node, input) {
             self.rates.answered(&mut self.verdicts, now, &answered);
-            self.lives.answered(&answered);
+            self.lives.answered(now, &answered);
         }
     }
 
@@ -300,8 +300,8 @@ impl Monitor {
     /// A frame was carried out; it may have committed something.
     pub(crate) fn look_at_offsets(&mut self, now: Instant, broker: &Broker, by: Option<(NodeId, ConnId)>) {
         self.history.grow(now, broker);
-        let Self { verdicts, history, consumed, offsets, lives, .. } = self;
-        offsets.look(verdicts, now, broker, by, &Books { history, consumed, lives });
+        let Self { verdicts, history, consumed, offsets, lives, commits, .. } = self;
+        offsets.look(verdicts, now, broker, by, &Books { history, consumed, lives, commits });
     }
 
     /// Bytes that are no frame arrived at a server: a client wrote them.

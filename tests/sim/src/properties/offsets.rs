@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rocketmq_client_core::time::Instant;
 use rocketmq_dev_broker::Broker;
 
+use super::commits::Commits;
 use super::lives::Lives;
 use super::{Consumed, Property, Verdicts};
 use crate::executor::NodeId;
@@ -26,6 +27,7 @@ pub(super) struct Books<'a> {
     pub(super) history: &'a History,
     pub(super) consumed: &'a Consumed,
     pub(super) lives: &'a Lives,
+    pub(super) commits: &'a Commits,
 }
 
 /// What every broker was told last.
@@ -73,7 +75,10 @@ impl Offsets {
                 });
             }
             // Who has not been answered since the queue was made anew means the one that was.
-            let knows = by.is_some_and(|(node, _)| books.lives.knows(node, group, &key.1));
+            let knows = by.is_some_and(|(node, _)| {
+                let sent = books.commits.sent(node, group, topic, queue_id, offset);
+                books.lives.knows(node, group, &key.1, sent)
+            });
             let end = broker.queue_range(topic, queue_id).end;
             verdicts.check(Property::P49, now, offset <= end || !knows, || {
                 format!("{by:?} committed {offset} for {group} in {:?}, which ends at {end}", key.1)
@@ -98,7 +103,7 @@ fn check_covered(
     range: std::ops::Range<i64>,
     books: &Books<'_>,
 ) {
-    let Books { history, consumed, lives } = books;
+    let Books { history, consumed, lives, .. } = books;
     let Some((name, queue)) = history.queues.get_key_value(name) else { return };
     for offset in range.start..range.end.min(i64::try_from(queue.records.len()).unwrap_or(i64::MAX)) {
         let index = usize::try_from(offset).unwrap_or(usize::MAX);
