@@ -143,8 +143,13 @@ pub enum Cause {
     #[error("no answer within the time allowed")]
     Timeout,
     /// The name servers know no route for the topic.
-    #[error("no name server has a route for it")]
-    NoRoute,
+    #[error("no name server has a route for it: {}", who_said_so(said_by, unheard))]
+    NoRoute {
+        /// The name servers that said so, separated by `;`.
+        said_by: Arc<str>,
+        /// Those that did not answer, separated by `;`; empty when all did.
+        unheard: Arc<str>,
+    },
     /// The route has no queue that can be used.
     #[error("its route has no queue that can be written")]
     NoQueue,
@@ -205,7 +210,9 @@ impl Cause {
                 "give the address of a name server, which listens on port 9876 by default; a broker's setting \
                  namesrvAddr says which one it has"
             }
-            Self::NoRoute => "create the topic, or let the broker create it: autoCreateTopicEnable=true",
+            Self::NoRoute { .. } => {
+                "create the topic, or let the broker create it: autoCreateTopicEnable=true"
+            }
             Self::NoQueue => "check the topic's permission and that its brokers are up",
             Self::NoAddress => "the broker's master is down or not registered",
             Self::Timeout => "the peer is slow or frozen; a larger timeout or more attempts may help",
@@ -213,6 +220,13 @@ impl Cause {
             Self::Answered { code, .. } => return answered_hint(*code),
             _ => return None,
         })
+    }
+}
+
+fn who_said_so(said_by: &str, unheard: &str) -> String {
+    match unheard {
+        "" => alloc::format!("{said_by} says so"),
+        _ => alloc::format!("{said_by} says so, {unheard} was not heard"),
     }
 }
 

@@ -14,6 +14,24 @@
 //! }
 //! ```
 //!
+//! A consumer is a future as well, which ends with `until`'s; what its handlers had begun is finished and committed
+//! then. To go on with something else meanwhile, spawn it.
+//!
+//! ```no_run
+//! use rocketmq_client_async_std as rmq;
+//!
+//! async fn consume(client: rmq::Client, told_to_stop: impl Future) -> rmq::Result<()> {
+//!     let group = client.push_consumer("demo-consumers").subscribe("TopicTest", "*");
+//!     let running = group.run(async |message| { println!("{message}"); rmq::Ack::Done });
+//!     println!("{}", running.until(told_to_stop).await?);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Handles are cheap to clone and to share, and the client logs by tracing: [`core::driver`] says how.
+//!
+//! # Runtime
+//!
 //! async-std is discontinued ([RUSTSEC-2025-0052]): it gets no fixes any more, security fixes
 //! included. This crate is for programs that run on it already, and no other crate of the project
 //! depends on it or on async-std. For a new program take the adapter for tokio, or the blocking one.

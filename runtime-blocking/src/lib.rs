@@ -12,6 +12,35 @@
 //! }
 //! ```
 //!
+//! A consumer has threads of its own, or lends its messages one by one:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use rocketmq_client_blocking as rmq;
+//!
+//! fn consume(client: &rmq::Client) -> rmq::Result<()> {
+//!     let group = client.push_consumer("demo-consumers").subscribe("TopicTest", "*");
+//!     let consumer = group.run_on_threads(4, |message| { println!("{message}"); rmq::Ack::Done }).wait()?;
+//!     std::thread::sleep(Duration::from_secs(60)); // or until the service is told to stop
+//!     println!("{}", consumer.close().wait()?); // what handlers had begun is finished and committed
+//!     Ok(())
+//! }
+//!
+//! fn take_by_hand(client: &rmq::Client) -> rmq::Result<()> {
+//!     let mut messages = client.push_consumer("demo-takers").subscribe("TopicTest", "*").stream().wait()?;
+//!     while let Some(message) = messages.next().wait() {
+//!         println!("{}", &*message);
+//!         message.ack();
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Handles are cheap to clone and to share, and the client logs by tracing: [`core::driver`] says how.
+//!
+//! # Threads
+//!
 //! Every command is an [`Operation`]; [`wait`](Operation::wait) blocks until it has ended. A thread
 //! that waits drives the client's sockets itself, so an answer crosses no other thread; one
 //! background thread does it when nobody waits.

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::thread;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -64,5 +65,15 @@ impl Tasks for TokioTasks {
 
     fn spawn_blocking(&self, task: BoxTask) {
         drop(self.0.spawn_blocking(task));
+    }
+
+    /// The thread is not one of the runtime's; what runs on it finds the runtime all the same.
+    fn spawn_thread(&self, name: &str, task: BoxTask) -> io::Result<()> {
+        let handle = self.0.clone();
+        let work = move || {
+            let _entered = handle.enter();
+            task();
+        };
+        thread::Builder::new().name(name.into()).spawn(work).map(drop)
     }
 }

@@ -13,6 +13,33 @@
 //! }
 //! ```
 //!
+//! A consumer is a future as well. This one ends when the process is told to, by SIGTERM or Ctrl-C (tokio's feature
+//! `signal`); what its handlers had begun is finished and committed then. To go on with something else meanwhile, spawn
+//! what `until` gives.
+//!
+//! ```no_run
+//! # #[cfg(unix)]
+//! # mod example {
+//! use rocketmq_client_tokio as rmq;
+//! use tokio::signal::unix::{SignalKind, signal};
+//!
+//! async fn consume(client: rmq::Client) -> rmq::Result<()> {
+//!     let mut terminate = signal(SignalKind::terminate()).expect("a handler for SIGTERM");
+//!     let told_to_stop = async move {
+//!         tokio::select! { _ = terminate.recv() => {} _ = tokio::signal::ctrl_c() => {} }
+//!     };
+//!     let group = client.push_consumer("demo-consumers").subscribe("TopicTest", "*");
+//!     let running = tokio::spawn(group.run(async |message| { println!("{message}"); rmq::Ack::Done }).until(told_to_stop));
+//!     println!("{}", running.await.expect("it does not panic")?);
+//!     Ok(())
+//! }
+//! # }
+//! ```
+//!
+//! Handles are cheap to clone and to share, and the client logs by tracing: [`core::driver`] says how.
+//!
+//! # Runtime
+//!
 //! The client's own work is one task on the runtime that [`Client::connect`] was called on; its
 //! futures can be awaited on any executor.
 

@@ -79,7 +79,114 @@ fn a_runtime_that_is_shut_down_leaves_nobody_waiting() {
     let producer = client.producer("producers").build().expect("a producer");
     runtime.shutdown_background();
     let result = producer.send(rmq::Message::new("TopicTest", "x")).wait();
-    assert!(matches!(result, Err(rmq::Error::Closed)), "{result:?}");
+    // Nobody took it, or the client had ended by then.
+    assert!(matches!(result, Err(rmq::Error::NotSent(_) | rmq::Error::Closed)), "{result:?}");
+}
+
+#[test]
+fn what_was_handed_to_the_socket_is_unknown_when_the_runtime_goes() {
+    let broker = DevBroker::start().expect("a broker");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("tokio");
+    let client = runtime.block_on(rmq::Client::connect(broker.addr())).expect("a client");
+    let producer = client.producer("producers").build().expect("a producer");
+    let first = runtime.block_on(soon("send", producer.send(rmq::Message::new("TopicTest", "first"))));
+    first.expect("stored");
+    broker.fail(rocketmq_dev_broker::Fault::DropResponse.on_sends());
+    let second = producer.send(rmq::Message::new("TopicTest", "second"));
+    runtime.block_on(soon("the broker to store it", async {
+        while broker.messages("TopicTest").len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    }));
+    runtime.shutdown_background();
+    let result = second.wait();
+    assert!(matches!(result, Err(rmq::Error::Unknown(_))), "{result:?}");
+}
+
+#[test]
+fn handlers_on_threads_leave_the_pool_to_look_ups_and_to_the_user() {
+    let broker = DevBroker::start().expect("a broker");
+    let address = format!("localhost:{}", broker.name_server_addr().port());
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).max_blocking_threads(2).enable_all().build().expect("tokio");
+    runtime.block_on(async {
+        let client = soon("connect", rmq::Client::connect(address.as_str())).await.expect("a client");
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let starting = group(&client).run_on_threads(8, move |_| {
+            // The runtime is known on them.
+            let name = std::thread::current().name().unwrap_or_default().to_string();
+            tell.send((name, tokio::runtime::Handle::try_current().is_ok())).expect("the test listens");
+            rmq::Ack::Done
+        });
+        let consumer = soon("start", starting).await.expect("a consumer");
+        soon("a call that blocks", tokio::task::spawn_blocking(|| ())).await.expect("it is called");
+        let other = soon("connect", rmq::Client::connect(address.as_str())).await.expect("another client");
+        let producer = other.producer("producers").build().expect("a producer");
+        soon("send", producer.send(rmq::Message::new("TopicTest", "x"))).await.expect("stored");
+        let called = soon("consume", told.recv()).await.expect("a handler");
+        assert_eq!(called, ("rmq-consumers".to_string(), true));
+        soon("close", consumer.close()).await.expect("a report");
+        // The threads end with the consumer: the last one drops the handler.
+        drop(consumer);
+        assert_eq!(soon("the threads to end", told.recv()).await, None);
+        soon("close", client.close()).await.expect("closed");
+        soon("close", other.close()).await.expect("closed");
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_handler_that_blocks_holds_one_message_only() {
+    let (_broker, client) = filled(200).await;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let starting = group(&client).workers(2, move |message| {
+        let body = message.body().expect("a body").clone();
+        if body == "body 100" {
+            // Without an await: nobody but the others can do anything about it.
+            gate.lock().expect("nobody panics with it").recv().expect("the test opens it");
+        }
+        tell.send(body).expect("the test listens");
+        std::future::ready(rmq::Ack::Done)
+    });
+    let consumer = soon("start", starting).await.expect("a consumer");
+    for _ in 0..199 {
+        assert_ne!(soon("all others", told.recv()).await.expect("a worker lives"), "body 100");
+    }
+    // Their answers are told, too.
+    soon("199 answers", async {
+        loop {
+            let statistics = consumer.statistics().await.expect("it tells");
+            if statistics.topics.iter().map(|(_, topic)| topic.consumed).sum::<u64>() == 199 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    open.send(()).expect("it waits");
+    let report = soon("close", consumer.close()).await.expect("a report");
+    assert_eq!((report.settled, report.abandoned), (200, 0), "{report:?}");
+    soon("close", client.close()).await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_close_overtakes_no_send_and_a_stop_during_a_start_is_no_error() {
+    let broker = DevBroker::start().expect("a broker");
+    let client = soon("connect", rmq::Client::connect(broker.addr())).await.expect("a client");
+    let producer = client.producer("producers").build().expect("a producer");
+    let sends: Vec<_> = (0..10).map(|_| producer.send(rmq::Message::new("TopicTest", "x"))).collect();
+    soon("close", client.close()).await.expect("closed");
+    for send in sends {
+        soon("send", send).await.expect("stored");
+    }
+    assert_eq!(broker.messages("TopicTest").len(), 10);
+    // Nobody listens there, so that the start does not end.
+    let client = rmq::Client::start("127.0.0.1:1").expect("a client");
+    let stop = async { tokio::task::yield_now().await };
+    let report = soon("run", group(&client).run(async |_| rmq::Ack::Done).until(stop)).await;
+    assert_eq!(report.expect("a report").settled, 0);
 }
 
 /// Sends `count` messages to a topic of one broker.

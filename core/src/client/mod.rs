@@ -9,6 +9,7 @@
 
 mod ask;
 mod closing;
+mod doubts;
 mod heartbeat;
 mod input;
 mod output;
@@ -28,6 +29,7 @@ use crate::producer::{BatchOrder, Producers, SendKind, SendOrder};
 use crate::time::{Instant, Timestamp, WallClock};
 
 pub use ask::{Answer, Owner, Question};
+pub use doubts::Doubts;
 pub use heartbeat::Heartbeats;
 pub use input::{Command, Input, OutboundMessage, QueueChoice};
 pub use output::{Chunks, Outcome, Output};
@@ -281,6 +283,10 @@ impl Client {
 
     fn handle_connected(&mut self, now: Instant, address: &Arc<str>) {
         self.finish_connecting(now, address, true);
+        self.shared.broker_found(now, address);
+        if self.shared.name_servers.contains(address) {
+            self.shared.renew_doubts(now);
+        }
         if self.shared.routes.is_broker(address) && !self.closed {
             heartbeat::send_to(&mut self.shared, now, address, &self.producers, &self.consumers);
         }
@@ -289,6 +295,10 @@ impl Client {
     fn handle_unreachable(&mut self, now: Instant, address: &Arc<str>) {
         self.finish_connecting(now, address, false);
         if !self.closed {
+            let failed = self.shared.channels.last_failure(address).is_some();
+            if failed {
+                self.shared.broker_lost(now, address);
+            }
             self.consumers.handle_broker_lost(&mut self.shared, now, address);
         }
     }
@@ -296,6 +306,7 @@ impl Client {
     fn handle_notice(&mut self, now: Instant, notice: Notice) {
         match notice {
             Notice::Route(topic, outcome) => {
+                self.weigh_route(now, &topic, &outcome);
                 let Self { shared, producers, consumers, .. } = self;
                 producers.handle_route(shared, now, &topic, &outcome);
                 consumers.handle_route(shared, now, &topic, &outcome);
@@ -307,6 +318,7 @@ impl Client {
         let Self { shared, producers, consumers, .. } = self;
         match key {
             TimerKey::PollRoutes => self.poll_routes(now),
+            TimerKey::Doubts => self.ask_doubted(now),
             TimerKey::Heartbeat => {
                 if let Some(ok) = heartbeat::send_round(shared, now, producers, consumers) {
                     consumers.handle_heartbeat_done(shared, now, ok);

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::channel::{Reply, RequestFailure};
+use crate::channel::Reply;
 use crate::error::Cause;
 use crate::id::OperationId;
 use crate::remoting::{RemotingCommand, ResponseCode, TopicRouteData};
@@ -101,19 +101,20 @@ impl Client {
             Ok(command) if command.code == ResponseCode::SUCCESS.0 => {
                 self.take_route(now, topic, step, &command)
             }
-            Ok(command) if command.code == ResponseCode::TOPIC_NOT_EXIST.0 => self.no_route(now, topic, step),
+            Ok(command) if command.code == ResponseCode::TOPIC_NOT_EXIST.0 => self.route_denied(now, topic),
             Ok(command) => {
-                let peer = self.shared.name_servers.chosen().clone();
                 let cause = match ResponseCode(command.code) {
                     // A name server serves this request, so this one is something else.
                     ResponseCode::REQUEST_CODE_NOT_SUPPORTED => {
-                        Cause::NotNameServer { address: peer.clone() }
+                        let lookup = self.shared.routes.lookups.get(topic);
+                        let address = lookup.map_or_else(|| "?".into(), |lookup| lookup.server.clone());
+                        Cause::NotNameServer { address }
                     }
                     code => Cause::Answered { code, remark: command.remark.unwrap_or_default() },
                 };
-                self.route_failed(now, topic, RequestFailure { peer, not_sent: false, cause });
+                self.route_failed(now, topic, cause);
             }
-            Err(failure) => self.route_failed(now, topic, failure),
+            Err(failure) => self.route_failed(now, topic, failure.cause),
         }
     }
 
@@ -122,8 +123,7 @@ impl Client {
             Ok(data) => data,
             Err(error) => {
                 let cause = Cause::BadAnswer { reason: format!("{error}").into() };
-                let peer = self.shared.name_servers.chosen().clone();
-                return self.route_failed(now, topic, RequestFailure { peer, not_sent: false, cause });
+                return self.route_failed(now, topic, cause);
             }
         };
         let lookup = self.shared.routes.lookups.get(topic);
@@ -135,6 +135,10 @@ impl Client {
                 entry.write_queue_nums = nums;
             }
         }
+        // Whoever did not know what another server knows is asked last from now on.
+        for server in lookup.map(|lookup| &lookup.denied).into_iter().flatten() {
+            self.shared.name_servers.turn_from(server);
+        }
         let brokers_before: BTreeSet<Arc<str>> =
             self.shared.routes.brokers().map(|(_, _, a)| a.clone()).collect();
         let changed = self.shared.routes.apply(topic, data, from_default);
@@ -145,27 +149,47 @@ impl Client {
         self.shared.end_lookup(topic, RouteOutcome::Known { changed });
     }
 
-    fn no_route(&mut self, now: Instant, topic: &Arc<str>, step: LookupStep) {
-        let known = self.shared.routes.get(topic).is_some();
+    /// One server knows no such topic. That is not the cluster's answer: a server that has just started
+    /// knows none at all. Java believes the first.
+    fn route_denied(&mut self, now: Instant, topic: &Arc<str>) {
         let Some(lookup) = self.shared.routes.lookups.get_mut(topic) else { return };
-        if step == LookupStep::Topic && lookup.default_queue_nums.is_some() && !known {
-            lookup.step = LookupStep::Default;
-            lookup.failures = 0;
-            return self.shared.ask_for_route(now, topic, LookupStep::Default);
+        let server = lookup.server.clone();
+        lookup.denied.push(server);
+        if self.closed || !self.shared.ask_next_name_server(now, topic) {
+            self.no_route(now, topic, None);
         }
-        self.shared.end_lookup(topic, RouteOutcome::NoRoute);
     }
 
     /// The other servers are asked before anybody hears of the failure.
-    fn route_failed(&mut self, now: Instant, topic: &Arc<str>, failure: RequestFailure) {
-        self.shared.name_servers.turn_from(&failure.peer);
-        let servers = self.shared.name_servers.len();
+    fn route_failed(&mut self, now: Instant, topic: &Arc<str>, cause: Cause) {
         let Some(lookup) = self.shared.routes.lookups.get_mut(topic) else { return };
-        lookup.failures += 1;
-        if lookup.failures < servers && !self.closed {
-            let step = lookup.step;
-            return self.shared.ask_for_route(now, topic, step);
+        let server = lookup.server.clone();
+        self.shared.name_servers.turn_from(&server);
+        lookup.unheard.push(server);
+        if self.closed || !self.shared.ask_next_name_server(now, topic) {
+            self.no_route(now, topic, Some(cause));
         }
-        self.shared.end_lookup(topic, RouteOutcome::Failed(failure.cause));
     }
+
+    /// Every server was asked and none has the route; `last` is how the last one failed, if it did.
+    fn no_route(&mut self, now: Instant, topic: &Arc<str>, last: Option<Cause>) {
+        let wanted = self.shared.lacks_broker(topic);
+        let Some(lookup) = self.shared.routes.lookups.get_mut(topic) else { return };
+        if let (true, Some(cause)) = (lookup.denied.is_empty(), last) {
+            return self.shared.end_lookup(topic, RouteOutcome::Failed(cause));
+        }
+        let wanted = wanted && lookup.default_queue_nums.is_some() && !self.closed;
+        if lookup.step == LookupStep::Topic && wanted {
+            lookup.go_on_to(LookupStep::Default);
+            self.shared.ask_next_name_server(now, topic);
+            return;
+        }
+        let cause = Cause::NoRoute { said_by: names(&lookup.denied), unheard: names(&lookup.unheard) };
+        self.shared.end_lookup(topic, RouteOutcome::NoRoute(cause));
+    }
+}
+
+fn names(servers: &[Arc<str>]) -> Arc<str> {
+    let names: Vec<&str> = servers.iter().map(|name| &**name).collect();
+    names.join(";").into()
 }

@@ -26,6 +26,7 @@ use crate::time::{Instant, Timestamp, WallClock};
 use crate::timer::{TimerId, Timers};
 
 use super::ask::Asks;
+use super::doubts::Doubts;
 use super::heartbeat::Heartbeats;
 use super::{Outcome, Output};
 
@@ -61,6 +62,8 @@ pub enum TimerKey {
     PollRoutes,
     /// Let brokers hear from this client.
     Heartbeat,
+    /// Ask for a route that may be wrong.
+    Doubts,
     /// A send's pause or look-up is over.
     Send(SendId),
     /// A closing producer's patience is over.
@@ -105,6 +108,8 @@ pub struct Shared {
     pub unique_keys: UniqKeyGenerator,
     /// When brokers last heard from this client.
     pub heartbeats: Heartbeats,
+    /// Routes that may be wrong.
+    pub doubts: Doubts,
     /// Lines in the log that others can cause.
     pub lines: LogLines,
     pub(crate) notices: VecDeque<Notice>,
@@ -139,6 +144,7 @@ impl Shared {
             name_servers,
             unique_keys: UniqKeyGenerator::new(facts.ip, facts.pid, key_seed, wall),
             heartbeats: Heartbeats::default(),
+            doubts: Doubts::default(),
             lines: LogLines::default(),
             notices: VecDeque::new(),
             asks: Asks::default(),
@@ -215,9 +221,11 @@ impl Shared {
             lookup.default_queue_nums = lookup.default_queue_nums.or(default_queue_nums);
             return;
         }
-        let lookup = Lookup { default_queue_nums, step: LookupStep::Topic, failures: 0 };
+        let server = self.name_servers.chosen().clone();
+        let (step, denied, unheard) = (LookupStep::Topic, Vec::new(), Vec::new());
+        let lookup = Lookup { default_queue_nums, step, server, denied, unheard };
         self.routes.lookups.insert(topic.clone(), lookup);
-        self.ask_for_route(now, topic, LookupStep::Topic);
+        self.ask_next_name_server(now, topic);
     }
 
     /// Sends heartbeats as soon as the current input has been dealt with.
@@ -259,8 +267,13 @@ impl Shared {
         self.channels.request(now, address, &header, Bytes::new(), deadline, Purpose::Farewell);
     }
 
-    pub(crate) fn ask_for_route(&mut self, now: Instant, topic: &Arc<str>, step: LookupStep) {
-        let asked = match step {
+    /// Asks a name server that has not been asked in this step of the look-up; false when all were.
+    pub(crate) fn ask_next_name_server(&mut self, now: Instant, topic: &Arc<str>) -> bool {
+        let Some(lookup) = self.routes.lookups.get_mut(topic) else { return false };
+        let next = self.name_servers.first_of(|server| !lookup.has_asked(server));
+        let Some(address) = next.cloned() else { return false };
+        lookup.server = address.clone();
+        let asked = match lookup.step {
             LookupStep::Topic => &**topic,
             LookupStep::Default => names::AUTO_CREATE_TOPIC,
         };
@@ -269,11 +282,23 @@ impl Shared {
             accept_standard_json_only: Some(true),
             ..GetRouteInfoRequestHeader::default()
         };
-        let address = self.name_servers.chosen().clone();
         // A silent server must leave time to ask the others before whoever waits gives up.
         let servers = u32::try_from(self.name_servers.len()).unwrap_or(u32::MAX);
         let deadline = now + self.config.request_timeout / servers.saturating_add(1);
         self.channels.request(now, &address, &header, Bytes::new(), deadline, Purpose::Route(topic.clone()));
+        true
+    }
+
+    /// Whether a send to `topic` needs a broker that is yet to be found: there is no route, or nobody can be
+    /// reached at any address that it names. What is known otherwise stays, whatever name servers forget.
+    pub(crate) fn lacks_broker(&self, topic: &str) -> bool {
+        let Some(route) = self.routes.get(topic) else { return true };
+        route.data.broker_datas.iter().all(|broker| {
+            let address = self.routes.master(&broker.broker_name);
+            address.is_none_or(|address| {
+                !self.channels.is_open(address) && self.channels.last_failure(address).is_some()
+            })
+        })
     }
 
     pub(crate) fn end_lookup(&mut self, topic: &Arc<str>, outcome: RouteOutcome) {

@@ -1,6 +1,7 @@
 //! What a consumer hands to user code, and what user code answers.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
@@ -62,6 +63,24 @@ pub enum Ack {
     DeadLetter,
 }
 
+/// A message that was skipped because no broker takes it back, and nobody can consume it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PassedOver {
+    /// Its queue.
+    pub queue: Arc<MessageQueue>,
+    /// Its offset there. It can be looked at as long as the broker keeps it.
+    pub offset: i64,
+    /// Why the last broker refused it, in 512 characters at most.
+    pub cause: Arc<str>,
+}
+
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} offset {}: {}", self.queue, self.offset, self.cause)
+    }
+}
+
 /// What was left when a consumer closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -72,9 +91,11 @@ pub struct CloseReport {
     pub sent_back: u64,
     /// Messages that handlers had for longer than `consume_timeout` in its life. They were sent back.
     pub timed_out: u64,
-    /// Records that could not be read and that no broker took back: they were skipped in its life, so that
-    /// the messages behind them could be consumed.
+    /// Messages, and records that could not be read, that no broker takes back however often it is asked:
+    /// they were skipped in its life, so that the messages behind them could be consumed.
     pub passed_over: u64,
+    /// The last sixteen of them.
+    pub last_passed_over: Vec<PassedOver>,
     /// Messages that had been fetched but not begun; the next owner gets them.
     pub handed_back: u64,
     /// Handlers that were still running at the deadline; their messages come again.
@@ -90,10 +111,17 @@ impl fmt::Display for CloseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { settled, sent_back, handed_back, abandoned, queues_committed, .. } = self;
         write!(f, "{settled} messages settled, {sent_back} sent back, {handed_back} handed back")?;
-        for (count, what) in [(self.timed_out, "timed out"), (*abandoned, "abandoned in handlers")] {
+        for (count, what) in [
+            (self.timed_out, "timed out"),
+            (*abandoned, "abandoned in handlers"),
+            (self.passed_over, "passed over"),
+        ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }
+        }
+        if let Some(last) = self.last_passed_over.last() {
+            write!(f, " (the last: {last})")?;
         }
         write!(f, "; {queues_committed} queues committed")?;
         if self.queues_uncommitted > 0 {

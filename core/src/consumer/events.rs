@@ -66,6 +66,8 @@ pub enum ConsumerTimer {
     LostBrokers,
     /// Let brokers hear of the group, which none has yet.
     Heartbeat,
+    /// Ask a broker that refuses queues again.
+    Refused,
     /// Go on fetching from a queue.
     Fetch(ProcessQueueId),
     /// Offer a message again that could not be sent back.

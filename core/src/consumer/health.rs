@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::Full;
 use super::push::{BadAnswer, Pause};
+use super::{Full, PassedOver};
 use crate::message::MessageQueue;
 
 /// A consumer as it was at one moment. `Display` shows a line for each queue.
@@ -23,6 +23,14 @@ pub struct ConsumerHealth {
     pub topics: Vec<TopicHealth>,
     /// The queues that are owned, in order.
     pub queues: Vec<QueueHealth>,
+    /// Brokers that refuse to serve queues.
+    pub refusals: Vec<Refusal>,
+    /// Brokers that refuse commits: messages since the last one come again after a restart.
+    pub commit_refusals: Vec<CommitRefusal>,
+    /// Why queues can't be divided among the members now; what was owned stays so.
+    pub unbalanced: Option<Arc<str>>,
+    /// The last messages that were skipped because no broker takes them back.
+    pub passed_over: Vec<PassedOver>,
     /// Bytes that are cached of all queues.
     pub cached_bytes: usize,
     /// How many may be. The setting is `cached_bytes_max`.
@@ -68,6 +76,8 @@ pub struct QueueHealth {
     /// Of the cached messages, those that are on their way back, or wait to be offered again because no
     /// broker took them back.
     pub going_back: usize,
+    /// The first of them that was refused.
+    pub refused_back: Option<GoingBack>,
     /// Attempts to fetch that came to nothing, in a row.
     pub failures: u32,
     /// Answers of brokers, and records in answers, that can't be true and were left out, in this stay.
@@ -78,6 +88,68 @@ pub struct QueueHealth {
     pub last_pull: Option<Duration>,
     /// The time since the last message was finished with.
     pub last_consume: Option<Duration>,
+}
+
+/// A broker that refuses to serve queues. They wait, and one of them asks for all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The broker's name.
+    pub broker: Arc<str>,
+    /// What the last refusal means.
+    pub why: Pause,
+    /// Its words, in 512 characters at most.
+    pub cause: Arc<str>,
+    /// For how long it has been refusing.
+    pub since: Duration,
+    /// Queues that wait.
+    pub queues: usize,
+    /// How often in a row it was asked again in vain.
+    pub asked: u32,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { broker, why, cause, since, queues, asked } = self;
+        let broker = broker.escape_debug();
+        write!(
+            f,
+            "broker {broker} refuses {queues} queues for {}, asked again {asked} times: ",
+            Seconds(*since)
+        )?;
+        write!(f, "{why} ({cause})")
+    }
+}
+
+/// A broker that refuses commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommitRefusal {
+    /// The broker's name.
+    pub broker: Arc<str>,
+    /// Its words, in 512 characters at most.
+    pub cause: Arc<str>,
+    /// For how long it has been refusing.
+    pub since: Duration,
+}
+
+impl fmt::Display for CommitRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { broker, cause, since } = self;
+        write!(f, "broker {} refuses commits for {}: {cause}", broker.escape_debug(), Seconds(*since))
+    }
+}
+
+/// A message that nobody has taken back yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GoingBack {
+    /// Its offset.
+    pub offset: i64,
+    /// How often it was refused.
+    pub refusals: u32,
+    /// Why, the last time.
+    pub cause: Arc<str>,
 }
 
 /// What the fetching of a queue does or waits for.
@@ -154,7 +226,13 @@ impl fmt::Display for ConsumerHealth {
                 None => write!(f, "\n{}: no route, does the topic exist?", topic.escape_debug())?,
             }
         }
-        self.queues.iter().try_for_each(|queue| write!(f, "\n  {queue}"))
+        if let Some(cause) = &self.unbalanced {
+            write!(f, "\nqueues can't be divided: {cause}")?;
+        }
+        self.refusals.iter().try_for_each(|refusal| write!(f, "\n{refusal}"))?;
+        self.commit_refusals.iter().try_for_each(|refusal| write!(f, "\n{refusal}"))?;
+        self.queues.iter().try_for_each(|queue| write!(f, "\n  {queue}"))?;
+        self.passed_over.iter().try_for_each(|message| write!(f, "\n  passed over: {message}"))
     }
 }
 
@@ -171,6 +249,9 @@ impl fmt::Display for QueueHealth {
         }
         if self.going_back > 0 {
             write!(f, ", {} going back", self.going_back)?;
+        }
+        if let Some(GoingBack { offset, refusals, cause }) = &self.refused_back {
+            write!(f, ", offset {offset} refused {refusals} times: {cause}")?;
         }
         for (time, what) in [(self.last_pull, "pulled"), (self.last_consume, "consumed")] {
             if let Some(time) = time {

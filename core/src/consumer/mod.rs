@@ -14,10 +14,10 @@ mod reset;
 mod statistics;
 
 pub use consumers::Consumers;
-pub use delivery::{Ack, CloseReport, ConsumeToken, Delivery};
+pub use delivery::{Ack, CloseReport, ConsumeToken, Delivery, PassedOver};
 pub use events::{ConsumerRequest, ConsumerTimer};
 pub use flow_control::{FlowControl, Full};
-pub use health::{ConsumerHealth, QueueHealth, Standing, TopicHealth};
+pub use health::{CommitRefusal, ConsumerHealth, GoingBack, QueueHealth, Refusal, Standing, TopicHealth};
 pub use offset_store::{CommitEnd, FIRST_COMMIT_PATIENCE, OffsetStore, RELEASE_COMMIT_MAX};
 pub use process_queue::ProcessQueue;
 pub use pulled::PulledMessage;

@@ -122,6 +122,8 @@ pub struct TopicStatistics {
     pub sent_back: u64,
     /// Of these, the ones that were sent anew because their broker did not take them back.
     pub sent_anew: u64,
+    /// Messages that no broker takes back, so that they were skipped.
+    pub passed_over: u64,
     /// Messages that could not be sent back or were handed back, and were offered here once more.
     pub offered_again: u64,
     /// Commits that a broker confirmed.
@@ -188,6 +190,7 @@ impl fmt::Display for ConsumerStatistics {
                 (of.timed_out, "timed out"),
                 (of.sent_back, "sent back"),
                 (of.offered_again, "offered again"),
+                (of.passed_over, "passed over"),
                 (of.undecodable, "undecodable"),
                 (of.bad_answers, "bad answers"),
                 (of.pull_failures, "pulls failed"),

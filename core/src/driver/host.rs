@@ -116,6 +116,7 @@ pub trait Tasks: Send + Sync + 'static {
 }
 
 /// A thread of the operating system.
+#[expect(clippy::disallowed_methods, reason = "what a host lends that has nothing better")]
 fn thread(name: &str, task: BoxTask) -> io::Result<()> {
     std::thread::Builder::new().name(name.into()).spawn(task).map(drop)
 }

@@ -58,7 +58,7 @@ impl Queued {
         let topic = match self.command {
             Command::Send { message, .. } | Command::SendOneway { message, .. } => Some(message.topic),
             Command::SendBatch { messages, .. } => messages.into_iter().next().map(|first| first.topic),
-            _ => None,
+            _ => return None,
         };
         let failure = Failure {
             action: "send to",

@@ -3,6 +3,18 @@
 //!
 //! A runtime lends a [`Host`]; [`start`] gives back a [`Client`] for users and an [`Engine`] to be
 //! driven. Nothing here names a runtime.
+//!
+//! # Handles
+//! Clients, producers and what steers a consumer are cheap to clone, and all clones are the same one: give each
+//! task or thread its own. A send goes out when it is called; the operation that it gives only waits, and every one
+//! says whether it is cancel safe. Dropping the last handle closes without waiting; `close` ends in order. Messages
+//! of a group are divided among all its members, on whatever machine they run.
+//!
+//! # Logging
+//! By [tracing](https://docs.rs/tracing), without a subscriber of its own. At `warn` is what an operator should see,
+//! at `info` that it is well again, at `debug` changes of state, at `trace` every frame by code and size, without
+//! fields and bodies. Targets are the modules of this crate: `rocketmq_client_core::channel=trace` shows frames
+//! alone. Lines that peers or senders can cause are at most ten a second, and their texts short and escaped.
 
 extern crate std;
 

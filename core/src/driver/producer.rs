@@ -57,9 +57,9 @@ impl Producer {
     /// is sent all the same, and how that ended is [counted](super::Client::detached_counts).
     ///
     /// ```no_run
-    /// # async fn send(producer: rocketmq_client_core::driver::Producer) -> rocketmq_client_core::error::Result<()> {
-    /// # use rocketmq_client_core::message::Message;
-    /// let receipt = producer.send(Message::new("TopicTest", "hello")).await?;
+    /// # use rocketmq_client_core::driver::prelude as rmq;
+    /// # async fn send(producer: rmq::Producer) -> rmq::Result<()> {
+    /// let receipt = producer.send(rmq::Message::new("TopicTest", "hello")).await?;
     /// println!("stored at {receipt}");
     /// # Ok(())
     /// # }
@@ -304,8 +304,8 @@ impl ProducerBuilder {
     /// wait for anything. Java: `MessageQueueSelector`.
     ///
     /// ```no_run
-    /// # async fn send(client: rocketmq_client_core::driver::Client) -> rocketmq_client_core::error::Result<()> {
-    /// # use rocketmq_client_core::message::Message;
+    /// # use rocketmq_client_core::driver::prelude as rmq;
+    /// # async fn send(client: rocketmq_client_core::driver::Client) -> rmq::Result<()> {
     /// let producer = client
     ///     .producer("demo-producers")
     ///     .queue_selector(|message, queues| match message.tags() {
@@ -313,7 +313,7 @@ impl ProducerBuilder {
     ///         _ => queues.len() - 1,
     ///     })
     ///     .build()?;
-    /// producer.send_selected(Message::new("TopicTest", "hello").tag("urgent")).await?;
+    /// producer.send_selected(rmq::Message::new("TopicTest", "hello").tag("urgent")).await?;
     /// # Ok(())
     /// # }
     /// ```

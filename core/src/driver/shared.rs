@@ -129,11 +129,11 @@ impl Shared {
     }
 
     /// Answers lie in a hand while user code is about to run, which may take as long as it likes: the engine
-    /// looks, unless it will do so by itself or has been asked to.
-    pub(crate) fn told_by_hand(&self) {
-        if !self.hands.are_watched() && !self.signal.is_raised() {
-            self.signal.raise();
-        }
+    /// looks, unless it will do so by itself or has been asked to. True when it was woken: a task then has to
+    /// give way once before it runs user code, since its executor may keep who was woken last for its own thread
+    /// (tokio's LIFO slot, from which no other thread takes).
+    pub(crate) fn told_by_hand(&self) -> bool {
+        !self.hands.are_watched() && !self.signal.is_raised() && self.signal.wakes()
     }
 
     /// A number that no producer of this client had.

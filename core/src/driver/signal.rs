@@ -20,13 +20,19 @@ pub(crate) struct Signal {
 impl Signal {
     /// Asks for another drain. Cheap when one has been asked for already.
     pub(crate) fn raise(&self) {
+        self.wakes();
+    }
+
+    /// As [`raise`](Self::raise). True when that woke the engine.
+    pub(crate) fn wakes(&self) -> bool {
         if self.raised.swap(true, Ordering::SeqCst) {
-            return;
+            return false;
         }
         let waker = lock(&self.waker).clone();
         if let Some(waker) = waker {
             waker.wake_by_ref();
         }
+        true
     }
 
     /// Whether a drain has been asked for since the last one began. In one total order with raises

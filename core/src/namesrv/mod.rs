@@ -28,6 +28,18 @@ impl NameServers {
         &self.addresses[self.chosen]
     }
 
+    /// The first that `accepts`, beginning with the one to ask.
+    pub fn first_of(&self, accepts: impl Fn(&Arc<str>) -> bool) -> Option<&Arc<str>> {
+        let (before, from) = self.addresses.split_at(self.chosen);
+        from.iter().chain(before).find(|address| accepts(address))
+    }
+
+    /// Whether `address` is one of them.
+    #[must_use]
+    pub fn contains(&self, address: &str) -> bool {
+        self.addresses.iter().any(|known| &**known == address)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -85,6 +85,12 @@ impl Producers {
         self.table.values().flat_map(|producer| producer.topics.keys())
     }
 
+    /// Whether a producer sends to `topic`.
+    #[must_use]
+    pub fn uses(&self, topic: &str) -> bool {
+        self.routing.contains_key(topic) || self.table.values().any(|one| one.topics.contains_key(topic))
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -178,8 +178,11 @@ impl Producers {
             send.state = State::Sending;
             match outcome {
                 RouteOutcome::Known { .. } => self.attempt(shared, now, id),
-                RouteOutcome::NoRoute => self.give_up(shared, now, id, Cause::NoRoute),
-                RouteOutcome::Failed(cause) => {
+                RouteOutcome::NoRoute(cause @ Cause::NoRoute { unheard, .. }) if unheard.is_empty() => {
+                    self.give_up(shared, now, id, cause.clone());
+                }
+                // A server that was not heard may know it.
+                RouteOutcome::NoRoute(cause) | RouteOutcome::Failed(cause) => {
                     send.last_cause = Some(Box::new(cause.clone()));
                     self.pause(shared, now, id, LOOKUP_PAUSE);
                 }
@@ -303,7 +306,6 @@ impl Producers {
         let Some(address) = shared.routes.master(&queue.broker_name).cloned() else {
             send.queue = Some(queue);
             send.attempts += 1;
-            shared.look_up_route(now, &send.order.message.topic.clone(), None);
             return self.failed(shared, now, id, (false, true), Cause::NoAddress);
         };
         let another = info.has_broker_besides(&queue.broker_name);
@@ -423,6 +425,9 @@ impl Producers {
             return self.give_up(shared, now, id, cause);
         }
         let topic = &send.order.message.topic;
+        if matches!(cause, Cause::Connect { .. } | Cause::Resolve { .. } | Cause::NoAddress) {
+            shared.doubt_route(now, topic, Some(producer.config.default_topic_queue_nums));
+        }
         let broker = send.queue.as_ref().map_or("", |queue| &*queue.broker_name);
         let reachable = |queue: &MessageQueue| {
             let address = shared.routes.master(&queue.broker_name);

@@ -1,6 +1,9 @@
 //! The look-up of one route: the topic itself, where that has none and a producer asks, the
 //! auto-creation topic; each at one name server after the other.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
 use crate::error::Cause;
 
 /// How a look-up ended.
@@ -11,8 +14,8 @@ pub enum RouteOutcome {
         /// Whether it differs from the one before.
         changed: bool,
     },
-    /// The name servers know none.
-    NoRoute,
+    /// The name servers know none: [`Cause::NoRoute`], with who said so.
+    NoRoute(Cause),
     /// No name server answered.
     Failed(Cause),
 }
@@ -24,8 +27,27 @@ pub struct Lookup {
     pub default_queue_nums: Option<i32>,
     /// What is asked now.
     pub step: LookupStep,
-    /// Servers that failed in this step.
-    pub failures: usize,
+    /// The server that is asked.
+    pub server: Arc<str>,
+    /// Servers that answered in this step that they know no such topic.
+    pub denied: Vec<Arc<str>>,
+    /// Servers that gave no usable answer in this step.
+    pub unheard: Vec<Arc<str>>,
+}
+
+impl Lookup {
+    /// Whether `server` has had its turn in this step.
+    #[must_use]
+    pub fn has_asked(&self, server: &Arc<str>) -> bool {
+        self.denied.contains(server) || self.unheard.contains(server)
+    }
+
+    /// Goes on to the next step, in which every server may be asked again.
+    pub(crate) fn go_on_to(&mut self, step: LookupStep) {
+        self.step = step;
+        self.denied.clear();
+        self.unheard.clear();
+    }
 }
 
 /// What a look-up asks for.

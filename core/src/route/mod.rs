@@ -101,6 +101,21 @@ impl Routes {
         self.brokers.values().any(|addresses| addresses.values().any(|known| &**known == address))
     }
 
+    /// The name of the broker at `address`.
+    pub(crate) fn name_at(&self, address: &str) -> Option<&Arc<str>> {
+        self.brokers().find(|(_, _, known)| &***known == address).map(|(name, ..)| name)
+    }
+
+    /// The topics whose routes name a broker at `address`.
+    pub(crate) fn topics_at(&self, address: &str) -> Vec<Arc<str>> {
+        let names = |route: &TopicRoute| {
+            let mut addresses =
+                route.data.broker_datas.iter().flat_map(|broker| broker.broker_addrs.values());
+            addresses.any(|known| &**known == address)
+        };
+        self.topics.iter().filter(|(_, route)| names(route)).map(|(topic, _)| topic.clone()).collect()
+    }
+
     /// Takes a route in; true when it differs from what was known.
     pub fn apply(&mut self, topic: &Arc<str>, mut data: TopicRouteData, from_default: bool) -> bool {
         data.queue_datas.sort_by(|a, b| a.broker_name.cmp(&b.broker_name));

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use rocketmq_client_tokio::UsageError;
 use rocketmq_client_tokio::core::config::ClientConfig;
 use rocketmq_client_tokio::core::message::StoredMessages;
 use rocketmq_client_tokio::core::message::perm;
@@ -15,8 +14,9 @@ use rocketmq_client_tokio::core::remoting::{
     GetMaxOffsetResponseHeader, GetMinOffsetRequestHeader, GetMinOffsetResponseHeader,
     GetRouteInfoRequestHeader, Head, Header, NoHeader, PullMessageRequestHeader, PullMessageResponseHeader,
     QueryConsumerOffsetRequestHeader, QueryConsumerOffsetResponseHeader, RemotingCommand, RequestCode,
-    RequestHeader, ResponseCode, TopicRouteData,
+    RequestHeader, ResponseCode, SearchOffsetRequestHeader, SearchOffsetResponseHeader, TopicRouteData,
 };
+use rocketmq_client_tokio::{Client, UsageError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -81,11 +81,29 @@ impl Remote {
             ..GetRouteInfoRequestHeader::default()
         };
         let answer = self.exchange(GetRouteInfoRequestHeader::CODE, &header).await?;
-        if answer.code == ResponseCode::TOPIC_NOT_EXIST.0 {
-            return Ok(None);
+        match ResponseCode(answer.code) {
+            ResponseCode::TOPIC_NOT_EXIST => return Ok(None),
+            ResponseCode::REQUEST_CODE_NOT_SUPPORTED => return Err(self.not_a_name_server().await),
+            _ => {}
         }
         let answer = self.accept(answer)?;
         TopicRouteData::decode(&answer.body).map(Some).map_err(|error| self.unreadable(&error))
+    }
+
+    /// What to say where a name server was expected: a broker knows its own.
+    async fn not_a_name_server(&mut self) -> CliError {
+        let settings = self.ask(RequestCode::GET_BROKER_CONFIG, &NoHeader).await.ok();
+        let settings =
+            settings.map(|answer| String::from_utf8_lossy(&answer.body).into_owned()).unwrap_or_default();
+        let known = settings.lines().find_map(|line| line.strip_prefix("namesrvAddr="));
+        let hint = match known.map(str::trim).filter(|known| !known.is_empty()) {
+            // Java writes its settings as a properties file: colons may be escaped.
+            Some(known) => {
+                format!("its name server is asked at {}", known.replace("\\:", ":").escape_debug())
+            }
+            None => "give the address of a name server, which listens on port 9876 by default".to_owned(),
+        };
+        CliError::Usage(format!("{} is a broker, not a name server: {hint}", self.address))
     }
 
     /// Creates a topic on this broker.
@@ -201,6 +219,55 @@ impl Remote {
         Ok(count)
     }
 
+    /// The first offset of a queue whose message was stored at this time or later.
+    pub(crate) async fn offset_at(
+        &mut self,
+        topic: &str,
+        queue_id: i32,
+        unix_ms: i64,
+    ) -> Result<i64, CliError> {
+        let header = SearchOffsetRequestHeader {
+            topic: topic.into(),
+            queue_id,
+            timestamp: unix_ms,
+            ..SearchOffsetRequestHeader::default()
+        };
+        let answer = self.request(&header).await?;
+        let header: SearchOffsetResponseHeader = self.read(&answer)?;
+        Ok(header.offset)
+    }
+
+    /// Sends a request whose answer [`next_answer`](Self::next_answer) brings, by this opaque.
+    pub(crate) async fn begin<'h, H: RequestHeader<'h>>(&mut self, header: &H) -> Result<i32, CliError> {
+        let frame = self.frame(H::CODE, header);
+        self.write(&frame).await?;
+        Ok(self.opaque)
+    }
+
+    /// The next answer, whatever it answers. Cancel safe.
+    pub(crate) async fn next_answer(&mut self) -> Result<RemotingCommand, CliError> {
+        loop {
+            while let Some(command) = self.decoder.next_frame().map_err(|error| self.unreadable(&error))? {
+                if command.is_response() {
+                    let (opaque, body_bytes) = (command.opaque, command.body.len());
+                    tracing::trace!(
+                        address = self.address,
+                        code = %command.response_code(),
+                        opaque,
+                        body_bytes,
+                        "answer received"
+                    );
+                    return Ok(command);
+                }
+            }
+            match self.stream.read_buf(self.decoder.buffer_mut()).await {
+                Ok(0) => return Err(self.failed("it closed the connection".to_owned())),
+                Ok(_) => {}
+                Err(error) => return Err(self.failed(format!("the connection was lost: {error}"))),
+            }
+        }
+    }
+
     async fn request<'h, H: RequestHeader<'h>>(&mut self, header: &H) -> Result<RemotingCommand, CliError> {
         self.ask(H::CODE, header).await
     }
@@ -218,8 +285,13 @@ impl Remote {
         if answer.code == ResponseCode::SUCCESS.0 {
             return Ok(answer);
         }
+        Err(self.refused(&answer))
+    }
+
+    /// An answer that is an error, in the peer's words.
+    pub(crate) fn refused(&self, answer: &RemotingCommand) -> CliError {
         let remark = answer.remark.as_deref().unwrap_or_default();
-        Err(self.failed(format!("it answered {}: {}", answer.response_code(), remark.escape_debug())))
+        self.failed(format!("it answered {}: {}", answer.response_code(), remark.escape_debug()))
     }
 
     async fn exchange<'h, H: Header<'h>>(
@@ -227,44 +299,61 @@ impl Remote {
         code: RequestCode,
         header: &H,
     ) -> Result<RemotingCommand, CliError> {
-        self.opaque += 1;
-        let head = Head { code: code.0, opaque: self.opaque, ..Head::default() };
-        let mut frame = bytes::BytesMut::new();
-        Encoder::default().encode(&mut frame, &head, header, &[], 0);
+        let frame = self.frame(code, header);
         match tokio::time::timeout(REQUEST_TIMEOUT, self.send_and_wait(&frame)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.failed(format!("no answer to {code} within {} s", REQUEST_TIMEOUT.as_secs()))),
         }
     }
 
-    async fn send_and_wait(&mut self, frame: &[u8]) -> Result<RemotingCommand, CliError> {
+    fn frame<'h, H: Header<'h>>(&mut self, code: RequestCode, header: &H) -> bytes::BytesMut {
+        self.opaque += 1;
+        tracing::trace!(address = self.address, %code, opaque = self.opaque, body_bytes = 0, "request sent");
+        let head = Head { code: code.0, opaque: self.opaque, ..Head::default() };
+        let mut frame = bytes::BytesMut::new();
+        Encoder::default().encode(&mut frame, &head, header, &[], 0);
+        frame
+    }
+
+    async fn write(&mut self, frame: &[u8]) -> Result<(), CliError> {
         let written = self.stream.write_all(frame).await;
-        written.map_err(|error| self.failed(format!("the connection was lost: {error}")))?;
+        written.map_err(|error| self.failed(format!("the connection was lost: {error}")))
+    }
+
+    async fn send_and_wait(&mut self, frame: &[u8]) -> Result<RemotingCommand, CliError> {
+        self.write(frame).await?;
         loop {
-            while let Some(command) = self.decoder.next_frame().map_err(|error| self.unreadable(&error))? {
-                if command.is_response() && command.opaque == self.opaque {
-                    return Ok(command);
-                }
-            }
-            match self.stream.read_buf(self.decoder.buffer_mut()).await {
-                Ok(0) => return Err(self.failed("it closed the connection".to_owned())),
-                Ok(_) => {}
-                Err(error) => return Err(self.failed(format!("the connection was lost: {error}"))),
+            let answer = self.next_answer().await?;
+            if answer.opaque == self.opaque {
+                return Ok(answer);
             }
         }
     }
 
-    fn read<'a, H: Header<'a>>(&self, answer: &'a RemotingCommand) -> Result<H, CliError> {
+    /// The header of an answer.
+    pub(crate) fn read<'a, H: Header<'a>>(&self, answer: &'a RemotingCommand) -> Result<H, CliError> {
         answer.header().map_err(|error| self.unreadable(&error))
     }
 
-    fn unreadable(&self, error: &dyn std::fmt::Display) -> CliError {
+    pub(crate) fn unreadable(&self, error: &dyn std::fmt::Display) -> CliError {
         self.failed(format!("its answer can't be read: {error}"))
     }
 
-    fn failed(&self, reason: String) -> CliError {
+    pub(crate) fn failed(&self, reason: String) -> CliError {
         CliError::Failed(format!("asking {} failed: {reason}", self.address))
     }
+}
+
+/// A client of this cluster. Fails at once where a broker is given as name server, which answers no route.
+pub(crate) async fn client(name_servers: &str, topic: &str) -> Result<Client, CliError> {
+    let client = Client::connect(name_servers).await?;
+    // Whatever else may be wrong the client tells better.
+    if let Ok(mut remote) = Remote::connect_any(name_servers).await
+        && let Err(wrong @ CliError::Usage(_)) = remote.route(topic).await
+    {
+        return Err(wrong);
+    }
+    Ok(client)
 }
 
 fn cannot_connect(address: &str, reason: &dyn std::fmt::Display) -> CliError {

@@ -7,15 +7,19 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 use rocketmq_client_tokio::ConsumeFrom;
-use rocketmq_client_tokio::core::message::check_topic;
+use rocketmq_client_tokio::core::message::{check_topic, property};
 
 use crate::bench::BenchCommand;
 use crate::format::Format;
 
 /// The environment variable that lists the name servers.
 pub(crate) const NAMESRV_VARIABLE: &str = "ROCKETMQ_NAMESRV";
+/// The one that is asked after it, which Java's tools read.
+pub(crate) const NAMESRV_VARIABLE_JAVA: &str = "NAMESRV_ADDR";
 /// The environment variable that says what is logged.
 pub(crate) const LOG_VARIABLE: &str = "ROCKETMQ_LOG";
+/// The one that is asked after it, which programs in Rust read.
+pub(crate) const LOG_VARIABLE_RUST: &str = "RUST_LOG";
 /// Where a name server is looked for unless told otherwise; `rmq broker` listens there.
 pub(crate) const NAMESRV_DEFAULT: &str = "127.0.0.1:9876";
 
@@ -25,7 +29,7 @@ pub(crate) const NAMESRV_DEFAULT: &str = "127.0.0.1:9876";
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Log more, to standard error: -v state changes, -vv every frame
+    /// Log more, to standard error: -v state changes, -vv every frame, by code and size
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }
@@ -38,7 +42,7 @@ pub(crate) enum Command {
     Broker(BrokerArgs),
     /// Send one message, many of them, or the lines of a file
     Send(SendArgs),
-    /// Print the messages of a topic as a member of a consumer group
+    /// Print the messages of a topic: with --group as its member, without it only looking
     Consume(ConsumeArgs),
     /// Measure what the client costs, on a broker or beside it
     Bench {
@@ -58,15 +62,24 @@ pub(crate) enum Command {
 /// Which cluster to talk to.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Cluster {
-    /// The name servers as host:port, several separated by ";"
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        env = NAMESRV_VARIABLE,
-        default_value = NAMESRV_DEFAULT,
-        hide_env_values = true
-    )]
-    pub(crate) namesrv: String,
+    /// The name servers as host:port, several separated by ";" [env: ROCKETMQ_NAMESRV, or else NAMESRV_ADDR]
+    /// [default: 127.0.0.1:9876]
+    #[arg(long, value_name = "ADDRESS")]
+    namesrv: Option<String>,
+}
+
+impl Cluster {
+    /// The argument, or the first of the two variables that is set, or this machine.
+    pub(crate) fn name_servers(&self) -> String {
+        let variables = [NAMESRV_VARIABLE, NAMESRV_VARIABLE_JAVA];
+        let set = self.namesrv.clone().or_else(|| variables.into_iter().find_map(variable));
+        set.unwrap_or_else(|| NAMESRV_DEFAULT.to_owned())
+    }
+}
+
+/// An environment variable that is set and not empty.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 #[derive(Debug, Clone, Args)]
@@ -119,8 +132,8 @@ pub(crate) struct BrokerArgs {
 pub(crate) struct SendArgs {
     /// The topic
     pub(crate) topic: String,
-    /// The message's body
-    #[arg(conflicts_with_all = ["size", "file"], required_unless_present_any = ["size", "file"])]
+    /// The message's body; without it, --size and --file, each line of what is piped in is a message
+    #[arg(conflicts_with_all = ["size", "file"])]
     pub(crate) body: Option<String>,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
@@ -137,8 +150,9 @@ pub(crate) struct SendArgs {
     /// The tag that consumers filter by
     #[arg(short, long)]
     pub(crate) tag: Option<String>,
-    /// A key to find the message by; may be given again
-    #[arg(short, long)]
+    /// A key to find the message by, such as an order's number; a message may have several, so this may be given
+    /// again. A key has no blanks
+    #[arg(short, long, value_parser = key)]
     pub(crate) key: Vec<String>,
     /// A property as name=value; may be given again
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = property)]
@@ -172,18 +186,22 @@ pub(crate) struct SendArgs {
 pub(crate) struct ConsumeArgs {
     /// The topic
     pub(crate) topic: String,
-    /// The consumer group; it remembers what it has consumed
+    /// Consume as a member of this group, which shares the messages among its members and remembers what it has
+    /// consumed. Without it rmq only looks: it takes nothing from anybody and leaves no trace on the brokers
     #[arg(short, long)]
-    pub(crate) group: String,
+    pub(crate) group: Option<String>,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
     /// Only messages with these tags: "TagA || TagB"
-    #[arg(long, value_name = "TAGS", default_value = "*")]
+    #[arg(long, value_name = "TAGS", default_value = "*", value_parser = filter)]
     pub(crate) filter: String,
-    /// Where a group without offsets starts: first, last, a time in Unix milliseconds, or e.g. 10m, that
-    /// long ago
-    #[arg(long, value_name = "WHERE", default_value = "last", value_parser = consume_from)]
-    pub(crate) from: From,
+    /// Where a look, or a group without offsets, starts: first, last, a time in Unix milliseconds, or e.g. 10m, that
+    /// long ago [default: last for a group, first for a look]
+    #[arg(long, value_name = "WHERE", value_parser = consume_from)]
+    pub(crate) from: Option<From>,
+    /// Stop after the messages that are there now; only without --group
+    #[arg(long, conflicts_with = "group")]
+    pub(crate) until_end: bool,
     /// Stop after this many messages
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
@@ -191,11 +209,11 @@ pub(crate) struct ConsumeArgs {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
     /// Messages are taken and printed by this many tasks; with more than one, in no certain order
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "group", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: u16,
     /// How a message is printed: %t topic, %B broker, %q queue, %o offset, %i id, %T tags, %k keys,
-    /// %r earlier deliveries, %s stored at (Unix ms), %b body, %% percent; \n \t \\ \0
-    #[arg(long, value_name = "FORMAT", default_value = r"%t %q %o %i %T %k %b\n",
+    /// %p properties of the sender's, %r earlier deliveries, %s stored at (Unix ms), %b body, %% percent; \n \t \\ \0
+    #[arg(long, value_name = "FORMAT", default_value = r"%t %q %o %i %T %k %p %b\n",
           value_parser = Format::parse, conflicts_with = "json")]
     pub(crate) format: Format,
     /// Print each message as a JSON object on a line of its own
@@ -234,9 +252,33 @@ fn topic(text: &str) -> Result<(String, i32), String> {
 
 fn property(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
+        Some((property::TAGS, _)) => Err("RocketMQ keeps the tag in TAGS: give it with --tag".to_owned()),
+        Some((property::KEYS, _)) => Err("RocketMQ keeps the keys in KEYS: give them with --key".to_owned()),
+        Some((name, _)) if property::is_reserved(name) => {
+            Err(format!("RocketMQ itself uses {name}: take another name"))
+        }
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as name=value".to_owned()),
     }
+}
+
+fn key(text: &str) -> Result<String, String> {
+    match text.chars().any(char::is_whitespace) || text.is_empty() {
+        true => Err("blanks separate keys, so a key can't have one: give --key once for each key".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// A list of tags. What can only be an SQL expression would wait for ever for a tag of that name.
+fn filter(text: &str) -> Result<String, String> {
+    let is_sql =
+        |tag: &str| tag.contains(['=', '<', '>', '(', ')', '\'']) || tag.contains(char::is_whitespace);
+    if text.split("||").map(str::trim).any(is_sql) {
+        return Err(
+            "this is no list of tags such as \"TagA || TagB\"; SQL filters are not supported yet".to_owned()
+        );
+    }
+    Ok(text.to_owned())
 }
 
 pub(crate) fn in_flight(text: &str) -> Result<usize, String> {
@@ -328,7 +370,28 @@ mod tests {
         assert_eq!(property("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
         assert_eq!(property("a="), Ok(("a".to_owned(), String::new())));
         assert!(property("=b").is_err());
+        assert!(property("TAGS=x").expect_err("a tag").contains("--tag"));
+        assert!(property("KEYS=x").expect_err("a key").contains("--key"));
+        assert!(property("UNIQ_KEY=x").expect_err("reserved").contains("another name"));
         assert!(property("a").is_err());
+    }
+
+    #[test]
+    fn a_filter_is_tags_and_nothing_else() {
+        for tags in ["*", "a", "a||b", " a || b "] {
+            assert_eq!(filter(tags).as_deref(), Ok(tags));
+        }
+        for sql in ["a > 3", "a=3", "a IS NOT NULL", "a || b = 'c'", "TAGS in('a')"] {
+            assert!(filter(sql).expect_err(sql).contains("SQL"));
+        }
+    }
+
+    #[test]
+    fn a_key_has_no_blank() {
+        assert_eq!(key("order-1").as_deref(), Ok("order-1"));
+        for wrong in ["a b", "", " a", "a\tb"] {
+            assert!(key(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -4,18 +4,26 @@ use std::env;
 
 use serde_json::{Map, Value, json};
 
-use crate::args::{EnvArgs, LOG_VARIABLE, NAMESRV_DEFAULT, NAMESRV_VARIABLE};
+use crate::args::{
+    EnvArgs, LOG_VARIABLE, LOG_VARIABLE_RUST, NAMESRV_DEFAULT, NAMESRV_VARIABLE, NAMESRV_VARIABLE_JAVA,
+};
 use crate::error::CliError;
 use crate::output;
 
 /// Name, default and meaning.
-const VARIABLES: [(&str, &str, &str); 2] = [
+const VARIABLES: [(&str, &str, &str); 4] = [
     (
         NAMESRV_VARIABLE,
         NAMESRV_DEFAULT,
         "name servers as host:port, several separated by \";\"; --namesrv wins",
     ),
+    (
+        NAMESRV_VARIABLE_JAVA,
+        NAMESRV_DEFAULT,
+        "the same, asked after ROCKETMQ_NAMESRV: the name that Java's tools read",
+    ),
     (LOG_VARIABLE, "warn", "what is logged, e.g. debug or rocketmq_client_core=trace; -v wins"),
+    (LOG_VARIABLE_RUST, "warn", "the same, asked after ROCKETMQ_LOG: the name that programs in Rust read"),
 ];
 
 /// Prints the table.

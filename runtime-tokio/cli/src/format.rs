@@ -5,10 +5,92 @@ use std::io::{self, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rocketmq_client_tokio::ReceivedMessage;
+use rocketmq_client_tokio::core::message::{StoredMessage, properties, property, split_keys};
+use rocketmq_client_tokio::core::time::Timestamp;
 use serde_json::{Value, json};
 
 /// What stands for something that a message doesn't have.
 const ABSENT: &str = "-";
+
+/// A message to show, from a consumer or from a broker's log.
+#[derive(Debug)]
+pub(crate) struct Shown<'a> {
+    topic: &'a str,
+    broker: &'a str,
+    queue_id: i32,
+    offset: i64,
+    id: String,
+    reconsume_times: i32,
+    born: Option<Timestamp>,
+    stored: Option<Timestamp>,
+    /// All of them, RocketMQ's own included.
+    properties: Vec<(&'a str, &'a str)>,
+    /// The body, or why there is none.
+    pub(crate) body: Result<&'a [u8], String>,
+}
+
+impl<'a> From<&'a ReceivedMessage> for Shown<'a> {
+    fn from(message: &'a ReceivedMessage) -> Self {
+        Self {
+            topic: message.topic(),
+            broker: &message.queue().broker_name,
+            queue_id: message.queue().queue_id,
+            offset: message.queue_offset(),
+            id: message.message_id(),
+            reconsume_times: message.reconsume_times(),
+            born: message.born_timestamp(),
+            stored: message.store_timestamp(),
+            properties: message.properties().collect(),
+            body: message.body().map(|body| &**body).map_err(ToString::to_string),
+        }
+    }
+}
+
+impl<'a> Shown<'a> {
+    /// A message as it lies in the log of this broker, with its body inflated, or why that failed.
+    pub(crate) fn stored(
+        broker: &'a str,
+        message: &'a StoredMessage,
+        body: Result<&'a [u8], String>,
+    ) -> Self {
+        Self {
+            topic: message.topic(),
+            broker,
+            queue_id: message.queue_id,
+            offset: message.queue_offset,
+            id: message.msg_id(),
+            reconsume_times: message.reconsume_times,
+            born: Some(message.born_timestamp),
+            stored: Some(message.store_timestamp),
+            properties: properties::pieces(message.properties_text()).collect(),
+            body,
+        }
+    }
+
+    /// Where it lies.
+    pub(crate) fn place(&self) -> String {
+        let (topic, broker) = (self.topic.escape_debug(), self.broker.escape_debug());
+        format!("{topic}@{broker}:{} offset {}", self.queue_id, self.offset)
+    }
+
+    fn property(&self, name: &str) -> Option<&'a str> {
+        self.properties.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    fn tags(&self) -> Option<&'a str> {
+        self.property(property::TAGS)
+    }
+
+    fn keys(&self) -> Vec<&'a str> {
+        split_keys(self.property(property::KEYS)).collect()
+    }
+
+    /// The sender's properties as `name=value`, in order.
+    fn users_properties(&self) -> String {
+        let users = self.properties.iter().filter(|(name, _)| !property::is_reserved(name));
+        users.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    }
+}
 
 /// A parsed format text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +106,7 @@ enum Part {
     Id,
     Tags,
     Keys,
+    Properties,
     Reconsumed,
     Stored,
     Body,
@@ -60,23 +143,24 @@ impl Format {
     }
 
     /// Writes a message. `plain` keeps control characters of the message from the reader's terminal.
-    pub(crate) fn write(&self, message: &ReceivedMessage, plain: bool, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write(&self, message: &Shown<'_>, plain: bool, out: &mut Vec<u8>) -> io::Result<()> {
         for part in &self.0 {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Topic => write!(out, "{}", message.topic().escape_debug())?,
-                Part::Broker => write!(out, "{}", message.queue().broker_name.escape_debug())?,
-                Part::Queue => write!(out, "{}", message.queue().queue_id)?,
-                Part::Offset => write!(out, "{}", message.queue_offset())?,
-                Part::Id => text(&message.message_id(), plain, out)?,
+                Part::Topic => write!(out, "{}", message.topic.escape_debug())?,
+                Part::Broker => write!(out, "{}", message.broker.escape_debug())?,
+                Part::Queue => write!(out, "{}", message.queue_id)?,
+                Part::Offset => write!(out, "{}", message.offset)?,
+                Part::Id => text(&message.id, plain, out)?,
                 Part::Tags => text(message.tags().unwrap_or_default(), plain, out)?,
-                Part::Keys => text(&keys(message).join(" "), plain, out)?,
-                Part::Reconsumed => write!(out, "{}", message.reconsume_times())?,
-                Part::Stored => match message.store_timestamp() {
+                Part::Keys => text(&message.keys().join(" "), plain, out)?,
+                Part::Properties => text(&message.users_properties(), plain, out)?,
+                Part::Reconsumed => write!(out, "{}", message.reconsume_times)?,
+                Part::Stored => match message.stored {
                     Some(stored) => write!(out, "{}", stored.as_millis())?,
                     None => out.extend_from_slice(ABSENT.as_bytes()),
                 },
-                Part::Body => match message.body() {
+                Part::Body => match &message.body {
                     Ok(body) if plain => {
                         out.extend_from_slice(printable(&String::from_utf8_lossy(body)).as_bytes())
                     }
@@ -98,11 +182,14 @@ fn part(directive: Option<char>) -> Result<Part, String> {
         Some('i') => Part::Id,
         Some('T') => Part::Tags,
         Some('k') => Part::Keys,
+        Some('p') => Part::Properties,
         Some('r') => Part::Reconsumed,
         Some('s') => Part::Stored,
         Some('b') => Part::Body,
         Some('%') => Part::Text("%".to_owned()),
-        Some(other) => return Err(format!("%{other} is not known: use %t %B %q %o %i %T %k %r %s %b or %%")),
+        Some(other) => {
+            return Err(format!("%{other} is not known: use %t %B %q %o %i %T %k %p %r %s %b or %%"));
+        }
         None => return Err("the format ends with %; write %% for a percent sign".to_owned()),
     })
 }
@@ -136,32 +223,46 @@ fn printable(text: &str) -> String {
     shown
 }
 
-fn keys(message: &ReceivedMessage) -> Vec<&str> {
-    message.keys().collect()
-}
-
 /// The message as a JSON object. A body that is no text is in `body_base64`.
-pub(crate) fn as_json(message: &ReceivedMessage) -> Value {
+pub(crate) fn as_json(message: &Shown<'_>) -> Value {
+    let properties = message.properties.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
     let mut object = json!({
-        "topic": &**message.topic(),
-        "broker": &*message.queue().broker_name,
-        "queue": message.queue().queue_id,
-        "offset": message.queue_offset(),
-        "id": message.message_id(),
+        "topic": message.topic,
+        "broker": message.broker,
+        "queue": message.queue_id,
+        "offset": message.offset,
+        "id": message.id,
         "tags": message.tags(),
-        "keys": keys(message),
-        "reconsume_times": message.reconsume_times(),
-        "born_at_ms": message.born_timestamp().map(|time| time.as_millis()),
-        "stored_at_ms": message.store_timestamp().map(|time| time.as_millis()),
+        "keys": message.keys(),
+        "properties": Value::Object(properties.collect()),
+        "reconsume_times": message.reconsume_times,
+        "born_at_ms": message.born.map(|time| time.as_millis()),
+        "stored_at_ms": message.stored.map(|time| time.as_millis()),
     });
-    match message.body() {
+    match &message.body {
         Ok(body) => match std::str::from_utf8(body) {
             Ok(text) => object["body"] = text.into(),
             Err(_) => object["body_base64"] = BASE64.encode(body).into(),
         },
-        Err(error) => object["error"] = error.to_string().into(),
+        Err(error) => object["error"] = error.as_str().into(),
     }
     object
+}
+
+/// JSON on a line. It escapes the control characters below the blank; those above, which command terminals as well,
+/// are escaped here. They can only stand in texts.
+pub(crate) fn json_line(message: &Shown<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    let text = as_json(message).to_string();
+    if !text.contains(|char| matches!(char, '\u{7f}'..='\u{9f}')) {
+        return writeln!(out, "{text}");
+    }
+    for char in text.chars() {
+        match char {
+            '\u{7f}'..='\u{9f}' => write!(out, "\\u{:04x}", u32::from(char))?,
+            char => write!(out, "{char}")?,
+        }
+    }
+    writeln!(out)
 }
 
 #[cfg(test)]

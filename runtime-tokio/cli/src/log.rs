@@ -1,28 +1,26 @@
 //! What is logged, to standard error.
 
-use std::env;
 use std::io;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::args::LOG_VARIABLE;
+use crate::args::{LOG_VARIABLE, LOG_VARIABLE_RUST, variable};
 use crate::error::CliError;
 use crate::output;
 
-/// Starts logging. `verbose` is the number of `-v`; without any, `ROCKETMQ_LOG` says what.
+/// Starts logging. `verbose` is the number of `-v`; without any, `ROCKETMQ_LOG` says what, or else `RUST_LOG`.
 ///
 /// # Errors
 /// The variable is not a filter.
 pub(crate) fn start(verbose: u8) -> Result<(), CliError> {
-    let wanted = env::var(LOG_VARIABLE).ok().filter(|value| !value.is_empty());
-    let wanted = match (verbose, &wanted) {
-        (0, Some(wanted)) => wanted,
-        (0, None) => "warn",
-        (1, _) => "debug",
-        _ => "trace",
+    let set = |name| variable(name).map(|value| (name, value));
+    let (name, wanted) = match verbose {
+        0 => set(LOG_VARIABLE).or_else(|| set(LOG_VARIABLE_RUST)).unwrap_or(("", "warn".to_owned())),
+        1 => ("", "debug".to_owned()),
+        _ => ("", "trace".to_owned()),
     };
-    let filter = EnvFilter::try_new(wanted).map_err(|error| {
-        CliError::Usage(format!("{LOG_VARIABLE} is {wanted:?}: {error}; write e.g. warn, debug or trace"))
+    let filter = EnvFilter::try_new(&wanted).map_err(|error| {
+        CliError::Usage(format!("{name} is {wanted:?}: {error}; write e.g. warn, debug or trace"))
     })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)

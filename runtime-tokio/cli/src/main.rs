@@ -12,6 +12,8 @@ mod error;
 mod format;
 mod log;
 mod output;
+mod peek;
+mod printer;
 mod progress;
 mod send;
 mod stop;
@@ -53,6 +55,7 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Demo(args) => demo::run(&args).await,
         Command::Broker(args) => broker::run(args).await,
         Command::Send(args) => send::run(args).await,
+        Command::Consume(args) if args.group.is_none() => peek::run(args).await,
         Command::Consume(args) => consume::run(args).await,
         Command::Bench { command } => bench::run(command).await,
         Command::Env(args) => env::run(&args),

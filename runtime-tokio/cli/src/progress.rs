@@ -1,8 +1,11 @@
 //! A progress bar on standard error, where somebody sees it.
 
+use std::fmt::Write;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use crate::output;
 
 /// A bar towards `total`, or a counter where the end is not known. Hidden when `quiet` is set or
 /// standard error is no terminal. It is gone when it is dropped.
@@ -10,16 +13,22 @@ pub(crate) fn bar(total: Option<u64>, what: &'static str, quiet: bool) -> Bar {
     let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
     let bar = ProgressBar::with_draw_target(total, target).with_message(what);
     let template = match total {
-        Some(_) => "{msg} [{bar:30}] {human_pos}/{human_len} {per_sec} eta {eta}",
-        None => "{msg} {spinner} {human_pos} {per_sec}",
+        Some(_) => "{msg} [{bar:30}] {human_pos}/{human_len} {rate} eta {eta}",
+        None => "{msg} {spinner} {human_pos} {rate}",
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("=> "));
+        bar.set_style(style.progress_chars("=> ").with_key("rate", rate));
     }
     if total.is_none() && !bar.is_hidden() {
         bar.enable_steady_tick(Duration::from_millis(200));
     }
     Bar(bar)
+}
+
+/// How many a second, without the digits that nobody reads.
+fn rate(state: &ProgressState, out: &mut dyn Write) {
+    // Rounded to whole ones, and saturating as `as` does.
+    let _ = write!(out, "{}/s", output::grouped(state.per_sec().round() as u64));
 }
 
 /// A progress bar that clears itself.

@@ -11,7 +11,10 @@ const USAGE: i32 = 2;
 
 fn rmq(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rmq"));
-    command.args(arguments).env_remove("ROCKETMQ_NAMESRV").env_remove("RUST_LOG").stdin(Stdio::null());
+    for variable in ["ROCKETMQ_NAMESRV", "NAMESRV_ADDR", "ROCKETMQ_LOG", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    command.args(arguments).stdin(Stdio::null());
     command.output().expect("the binary runs")
 }
 
@@ -91,11 +94,30 @@ fn names_and_filters_that_can_not_be_are_usage_errors() {
 }
 
 #[test]
+fn a_broker_given_as_name_server_is_named_and_so_is_its_name_server() {
+    let broker = DevBroker::start().expect("a broker");
+    let (name_server, wrong) = (broker.addr(), broker.broker_addr(0).to_string());
+    let words = [&*wrong, "is a broker, not a name server", &*name_server];
+    fails(&["send", "--namesrv", &wrong, "T", "b"], USAGE, &words);
+    fails(&["consume", "--namesrv", &wrong, "T"], USAGE, &words);
+    fails(&["consume", "--namesrv", &wrong, "T", "--group", "g"], USAGE, &words);
+}
+
+#[test]
+fn a_look_at_a_topic_that_is_not_there_ends_and_names_it() {
+    let broker = DevBroker::start().expect("a broker");
+    fails(&["consume", "--namesrv", &broker.addr(), "NoSuchTopic"], FAILED, &["NoSuchTopic", "no route"]);
+}
+
+#[test]
 fn a_command_line_that_is_none_is_a_usage_error() {
     for arguments in [
         &["send", "T"][..],
         &["send", "T", "b", "--file", "-"],
-        &["consume", "T"],
+        &["consume", "T", "--group", "g", "--until-end"],
+        &["consume", "T", "--workers", "2"],
+        &["consume", "T", "--filter", "a > 3"],
+        &["send", "T", "b", "--key", "a b"],
         &["consume", "T", "--group", "g", "--from", "yesterday"],
         &["consume", "T", "--group", "g", "--format", "%z"],
         &["broker", "--topics", "a:0"],

@@ -20,6 +20,8 @@ pub struct BrokerConfig {
     pub broker_id: i64,
     /// The address that routes and message ids name: `127.0.0.1:10911`. Must be what clients can reach.
     pub addr: SocketAddr,
+    /// `namesrvAddr`: none; what tools are told of the name servers that the host registers it with.
+    pub name_servers: Arc<str>,
     /// `slaveReadEnable`: false; whether a slave answers pulls.
     pub slave_read: bool,
     /// `regionId`: `DefaultRegion`, put on every message.
@@ -89,6 +91,7 @@ impl Default for BrokerConfig {
             broker_name: "broker-a".into(),
             broker_id: MASTER_ID,
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 10_911)),
+            name_servers: "".into(),
             slave_read: false,
             region_id: "DefaultRegion".into(),
             auto_create_topic: true,

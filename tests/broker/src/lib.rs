@@ -1,9 +1,9 @@
 //! An Apache RocketMQ name server and broker for development and tests.
 //!
 //! [`NameServer`] and [`Broker`] are machines: frames with a time go in, frames and a deadline come
-//! out. They open no socket and read no clock, so a test decides when anything happens. With the
-//! feature `serve` a `DevBroker` puts both behind TCP in the test's own process: several brokers, slaves and
-//! name servers if wanted, any number of them at once, with a clock that the test moves and faults
+//! out. They open no socket and read no clock, so a test decides when anything happens. A `DevBroker`
+//! (feature `serve`, on by default) puts both behind TCP in the test's own process: several brokers, slaves
+//! and name servers if wanted, any number of them at once, with a clock that the test moves and faults
 //! that it orders.
 //!
 //! ```

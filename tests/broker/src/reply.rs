@@ -214,8 +214,9 @@ fn encode<'h, H: Header<'h>>(
 ) {
     let start = out.len();
     encoder.encode(out, head, header, extra, body_len);
-    // `{"code":N`, and then the fields where there are some.
-    let code_end = out[start..].iter().position(|byte| *byte == b',').map_or(out.len(), |at| start + at);
+    // Behind the lengths, whose bytes may be anything, stands `{"code":N`, and then the fields where there are some.
+    let header = start + 8;
+    let code_end = out[header..].iter().position(|byte| *byte == b',').map_or(out.len(), |at| header + at);
     if !has_fields || out[code_end..].starts_with(&NO_FIELDS[..NO_FIELDS.len() - 1]) {
         return;
     }
@@ -229,5 +230,28 @@ fn encode<'h, H: Header<'h>>(
         length.copy_from_slice(&out[at..at + 4]);
         let length = u32::from_be_bytes(length) + NO_FIELDS.len() as u32;
         out[at..at + 4].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rocketmq_client_core::remoting::{FRAME_BYTES_MAX, FrameDecoder};
+
+    use super::*;
+
+    /// A length may have a byte that is a comma.
+    #[test]
+    fn an_answer_without_fields_is_whole_whatever_its_length() {
+        let encoder = Replier::new().encoder;
+        for body_len in 0..600 {
+            let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+            let remark = "r".repeat(body_len % 97);
+            let head = Head { code: 0, opaque: 7, flag: FLAG_RESPONSE, remark: Some(&remark) };
+            let out = decoder.buffer_mut();
+            encode(&encoder, out, &head, (&NoHeader, &[]), body_len, true);
+            out.extend_from_slice(&vec![b'x'; body_len]);
+            let command = decoder.next_frame().expect("a frame").expect("all of it");
+            assert_eq!((command.opaque, command.body.len(), decoder.buffered()), (7, body_len, 0));
+        }
     }
 }

@@ -89,6 +89,11 @@ impl Broker {
         self.topics.iter().map(|config| &config.topic_name)
     }
 
+    /// The names of all consumer groups that have a configuration, those for tools included.
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.groups.table().subscription_group_table.keys()
+    }
+
     /// A group's configuration.
     #[must_use]
     pub fn group(&self, group: &str) -> Option<&SubscriptionGroupConfig> {

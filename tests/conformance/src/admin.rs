@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::BytesMut;
 use rocketmq_client_core::message::{StoredMessage, StoredMessages};
 use rocketmq_client_core::remoting::{
-    CreateTopicRequestHeader, Encoder, FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupRequestHeader,
-    GetConsumerListByGroupResponseBody, GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader,
-    GetRouteInfoRequestHeader, Head, Header, HeartbeatData, NoHeader, PullMessageRequestHeader,
-    QueryConsumerOffsetRequestHeader, QueryConsumerOffsetResponseHeader, RemotingCommand, RequestCode,
-    RequestHeader, ResponseCode, SendMessageRequestHeaderV2, TopicRouteData,
+    CreateTopicRequestHeader, DeleteTopicFromNamesrvRequestHeader, DeleteTopicRequestHeader, Encoder,
+    FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupRequestHeader, GetConsumerListByGroupResponseBody,
+    GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, GetRouteInfoRequestHeader, Head, Header,
+    HeartbeatData, NoHeader, PullMessageRequestHeader, QueryConsumerOffsetRequestHeader,
+    QueryConsumerOffsetResponseHeader, RemotingCommand, RequestCode, RequestHeader, ResetOffsetRequestHeader,
+    ResponseCode, SendMessageRequestHeaderV2, TopicRouteData,
 };
 
 use rocketmq_sim::Ctx;
@@ -114,6 +115,42 @@ impl Admin {
             ResponseCode::SUCCESS => Ok(Some(answer.header::<QueryConsumerOffsetResponseHeader>()?.offset)),
             ResponseCode::QUERY_NOT_FOUND => Ok(None),
             _ => Err(refused("a committed offset", &answer)),
+        }
+    }
+
+    /// Lets a group begin again on all queues of a topic, forward too, at the first message that was stored
+    /// then or later; -1 is their end.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn reset(&self, group: &str, topic: &str, timestamp: i64) -> Verdict {
+        let header = ResetOffsetRequestHeader {
+            group: group.into(),
+            topic: topic.into(),
+            timestamp,
+            is_force: true,
+            ..Default::default()
+        };
+        let code = RequestCode::INVOKE_BROKER_TO_RESET_OFFSET;
+        let answer = ask_code(&self.broker()?.1, code, &header, &[])?;
+        match answer.response_code() {
+            ResponseCode::SUCCESS => Ok(()),
+            _ => Err(refused("a reset", &answer)),
+        }
+    }
+
+    /// Deletes a topic, its messages and its route.
+    ///
+    /// # Errors
+    /// Broker or name server refuse.
+    pub fn delete_topic(&self, topic: &str) -> Verdict {
+        let header = DeleteTopicRequestHeader { topic: topic.into(), ..Default::default() };
+        self.ask_broker("the topic's end", &header)?;
+        let header = DeleteTopicFromNamesrvRequestHeader { topic: topic.into(), ..Default::default() };
+        let answer = ask(&self.name_server, &header)?;
+        match answer.response_code() {
+            ResponseCode::SUCCESS => Ok(()),
+            _ => Err(refused("the route's end", &answer)),
         }
     }
 
@@ -238,6 +275,7 @@ fn ask_with<'a, H: RequestHeader<'a>>(address: &str, header: &H, body: &[u8]) ->
     ask_code(address, H::CODE, header, body)
 }
 
+/// Some codes share a header.
 fn ask_code<'a, H: Header<'a>>(
     address: &str,
     code: RequestCode,

@@ -222,6 +222,71 @@ fn every_async_function_says_whether_it_is_cancel_safe() {
     assert!(silent.is_empty(), "not a word on cancelling:\n{}", silent.join("\n"));
 }
 
+/// The manifests of all packages, and whether they are meant to be published.
+fn manifests() -> Vec<(PathBuf, String, bool)> {
+    let folders = ["core", "runtime-tokio", "runtime-tokio/cli", "runtime-async-std", "runtime-blocking"]
+        .into_iter()
+        .chain(["tests/broker", "tests/sim", "tests/conformance", "fuzz", "core/probe"]);
+    let read = |folder| {
+        let folder = root().join(folder);
+        let text = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+        let published = !text.contains("\npublish = false\n");
+        (folder, text, published)
+    };
+    folders.map(read).collect()
+}
+
+#[test]
+fn what_is_published_has_what_its_readers_need_and_the_rest_says_that_it_is_not() {
+    let licence = fs::read_to_string(root().join("LICENSE")).expect("a licence");
+    let mut names = Vec::new();
+    for (folder, text, published) in manifests() {
+        assert!(!text.contains("github.com/apache"), "{}: that repository is not ours", folder.display());
+        if !published {
+            continue;
+        }
+        for key in ["description = ", "documentation = ", "readme = ", "keywords", "categories = ", "license"]
+        {
+            assert!(text.lines().any(|line| line.starts_with(key)), "{}: no {key}", folder.display());
+        }
+        let own = fs::read_to_string(folder.join("LICENSE")).unwrap_or_default();
+        assert_eq!(own, licence, "{}: its licence is not in it", folder.display());
+        let name = text.lines().find_map(|line| line.strip_prefix("name = ")).expect("a name");
+        names.push(name.trim_matches('"').to_owned());
+    }
+    let wanted = [
+        "rocketmq-client-core",
+        "rocketmq-client-tokio",
+        "rocketmq-client-async-std",
+        "rocketmq-client-blocking",
+        "rocketmq-dev-broker",
+    ];
+    assert_eq!(names, wanted);
+}
+
+#[test]
+fn the_crates_that_the_readme_adds_are_there() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("a README");
+    let (_, block) = readme.split_once("```toml\n").expect("a block for Cargo.toml");
+    let (block, _) = block.split_once("```").expect("its end");
+    let mut crates = 0;
+    for line in block.lines() {
+        let Some((name, rest)) = line.split_once(" = { path = \"../rocketmq-client/") else { continue };
+        let (folder, _) = rest.split_once('"').expect("the end of a path");
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap_or_default();
+        assert!(manifest.contains(&format!("name = \"{name}\"\n")), "{line}");
+        crates += 1;
+    }
+    assert_eq!(crates, 2, "the client and the dev broker");
+    let rust = fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    let rust = rust
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "))
+        .expect("a version")
+        .trim_matches('"');
+    assert!(readme.contains(&format!("Rust {rust} or newer")), "the oldest Rust is {rust}");
+}
+
 #[test]
 fn only_the_agreed_entries_lie_at_the_top() {
     let mut strangers = Vec::new();

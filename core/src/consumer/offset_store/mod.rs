@@ -7,6 +7,8 @@
 //!
 //! Which commits of a table may be on their way together is decided in [`tables`].
 
+#[cfg(test)]
+mod model;
 mod tables;
 #[cfg(test)]
 mod tests;

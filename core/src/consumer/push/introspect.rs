@@ -1,11 +1,12 @@
 //! Looking at a consumer: for properties that are checked, and for people who ask why nothing comes.
 
 use alloc::sync::Arc;
+use core::time::Duration;
 
 use super::queue::{Fate, OwnedQueue};
 use super::{Fetch, PushConsumer};
 use crate::client::Shared;
-use crate::consumer::{ConsumerHealth, ConsumerStatistics, QueueHealth, Standing, TopicHealth};
+use crate::consumer::{ConsumerHealth, ConsumerStatistics, GoingBack, QueueHealth, Standing, TopicHealth};
 use crate::id::{ConsumerId, ProcessQueueId};
 use crate::message::MessageQueue;
 use crate::time::Instant;
@@ -76,6 +77,10 @@ impl PushConsumer {
             brokers: self.registered.keys().cloned().collect(),
             topics: topics.collect(),
             queues: self.by_queue.values().filter_map(|id| self.queue_health(now, *id)).collect(),
+            refusals: self.refusals(now),
+            commit_refusals: self.commit_refusals(now),
+            unbalanced: self.unbalanced(),
+            passed_over: self.report.last_passed_over.clone(),
             cached_bytes: self.cached_bytes,
             cached_bytes_max: self.config.cached_bytes_max,
         }
@@ -97,6 +102,10 @@ impl PushConsumer {
                 Fetch::Asking => Standing::Asking,
                 Fetch::Pulling(begun) => Standing::Pulling(now.saturating_since(begun)),
                 Fetch::Pausing(timer, why) => Standing::Paused(why, timer.deadline().saturating_since(now)),
+                Fetch::Gated(why) => {
+                    let opens = self.gate_opens(&owned.queue.broker_name);
+                    Standing::Paused(why, opens.map_or(Duration::ZERO, |at| at.saturating_since(now)))
+                }
                 Fetch::Full(full) => Standing::Full(full),
                 Fetch::Suspended => Standing::Suspended,
                 Fetch::Stopped => Standing::Closing,
@@ -110,6 +119,11 @@ impl PushConsumer {
             in_hand,
             oldest_in_hand: oldest.map(|(begun, offset)| (offset, now.saturating_since(begun))),
             going_back: owned.count(|fate| matches!(fate, Fate::SendingBack(_) | Fate::Resting(_))),
+            refused_back: owned.refused.iter().next().map(|(offset, refused)| GoingBack {
+                offset: *offset,
+                refusals: refused.times,
+                cause: (&*refused.cause).into(),
+            }),
             failures: owned.failures,
             bad_answers: owned.bad_answers,
             bad_answer: owned.bad_answer,

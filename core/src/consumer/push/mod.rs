@@ -12,7 +12,9 @@
 //! is pulled from at once.
 
 mod bad_answer;
+mod blame;
 mod close;
+mod gate;
 mod introspect;
 mod lost;
 mod offset_moved;
@@ -51,6 +53,7 @@ use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
 
 use close::Closing;
+use gate::Gates;
 use lost::LostBrokers;
 use queue::OwnedQueue;
 use rebalance::Rounds;
@@ -81,12 +84,15 @@ pub struct PushConsumer {
     persist_timer: Option<TimerId>,
     /// Armed while commits wait for another's.
     first_commit_timer: Option<TimerId>,
+    /// Brokers that refuse commits: since when, and with what words.
+    commits_refused: BTreeMap<Arc<str>, (Instant, Arc<str>)>,
     /// Rounds of commits so far.
     persist_rounds: u32,
     report: CloseReport,
     late: u64,
     suspended: bool,
     lost: LostBrokers,
+    gates: Gates,
     /// Armed while user code has messages.
     overdue_timer: Option<TimerId>,
     /// Bytes that are cached of all queues.
@@ -133,11 +139,13 @@ impl PushConsumer {
             offsets: OffsetStore::default(),
             persist_timer: None,
             first_commit_timer: None,
+            commits_refused: BTreeMap::new(),
             persist_rounds: 0,
             report: CloseReport::default(),
             late: 0,
             suspended: false,
             lost: LostBrokers::default(),
+            gates: Gates::default(),
             overdue_timer: None,
             cached_bytes: 0,
         })
@@ -183,6 +191,7 @@ impl PushConsumer {
             ConsumerTimer::Routes => self.look_for_routes(shared, now),
             ConsumerTimer::LostBrokers => self.look_for_lost(shared, now),
             ConsumerTimer::Heartbeat => self.heartbeat_again(shared, now),
+            ConsumerTimer::Refused => self.open_gates(shared, now),
             ConsumerTimer::Fetch(queue) => self.proceed(shared, now, queue),
             ConsumerTimer::Reoffer { queue, queue_offset } => {
                 let queue = self.stay_of(queue, queue_offset);

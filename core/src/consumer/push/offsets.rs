@@ -2,6 +2,7 @@
 //! `RemoteBrokerOffsetStore`, but with answers, so that only what changed has to be told.
 
 use alloc::collections::VecDeque;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,8 +13,8 @@ use bytes::Bytes;
 use super::{Phase, PushConsumer};
 use crate::channel::Reply;
 use crate::client::Shared;
-use crate::consumer::{CommitEnd, FIRST_COMMIT_PATIENCE};
-use crate::consumer::{ConsumerRequest, ConsumerTimer};
+use crate::consumer::{CommitEnd, CommitRefusal, ConsumerRequest, ConsumerTimer, FIRST_COMMIT_PATIENCE};
+use crate::error::Cause;
 use crate::id::ProcessQueueId;
 use crate::message::MessageQueue;
 use crate::remoting::{ResponseCode, UpdateConsumerOffsetRequestHeader};
@@ -154,14 +155,52 @@ impl PushConsumer {
         };
         let ok = end == CommitEnd::Confirmed;
         self.count_commit(queue, ok);
-        if !ok {
+        if ok {
+            self.note_committed(now, queue);
+        } else {
             let cause = super::pull::cause_of(reply);
             tracing::debug!(group = %self.config.group, %queue, offset, %cause, "commit failed");
+            if end == CommitEnd::Refused {
+                self.note_commit_refused(shared, now, queue, &cause);
+            }
         }
         let due = self.offsets.end_commit(queue, offset, end, now);
         self.commit_each(shared, now, due);
         if let Phase::Closing(_) = self.phase {
             self.closing_commit_ended(shared, now, queue, ok);
         }
+    }
+
+    /// Told when it begins, not each time.
+    fn note_commit_refused(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        queue: &MessageQueue,
+        cause: &Cause,
+    ) {
+        let since = self.commits_refused.get(&queue.broker_name).map(|(since, _)| *since);
+        if since.is_none() && shared.lines.may(now) {
+            tracing::warn!(group = %self.config.group, %queue, %cause, "a broker refuses commits; trying on");
+        }
+        let told = (since.unwrap_or(now), cause.to_string().into());
+        self.commits_refused.insert(queue.broker_name.clone(), told);
+    }
+
+    fn note_committed(&mut self, now: Instant, queue: &MessageQueue) {
+        if let Some((since, _)) = self.commits_refused.remove(&queue.broker_name) {
+            let after_ms = now.saturating_since(since).as_millis();
+            tracing::info!(group = %self.config.group, broker = %queue.broker_name, after_ms, "a broker takes commits again");
+        }
+    }
+
+    /// Brokers that refuse commits, for people.
+    pub(super) fn commit_refusals(&self, now: Instant) -> Vec<CommitRefusal> {
+        let told = |(broker, (since, cause)): (&Arc<str>, &(Instant, Arc<str>))| CommitRefusal {
+            broker: broker.clone(),
+            cause: cause.clone(),
+            since: now.saturating_since(*since),
+        };
+        self.commits_refused.iter().map(told).collect()
     }
 }

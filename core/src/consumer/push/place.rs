@@ -36,9 +36,9 @@ pub(super) struct Question {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask {
-    /// The queue ends below the position. Where is the first message that was stored since then? In a queue
-    /// that lost its tail that is its end, in a new one its begin. Brokers of 4.x name the nearest message,
-    /// so that one may come twice.
+    /// The queue ends below the position. Where is the first message that was stored after the newest one that
+    /// was fetched? In a queue that lost its tail that is its end then, in a new one its begin. Brokers of 4.x
+    /// name the nearest message, so that one may come twice.
     StoredSince { time: Timestamp, min: i64, max: i64 },
     /// Does the queue reach this offset, which an operator wants?
     End { wanted: i64 },
@@ -110,7 +110,8 @@ impl PushConsumer {
         let (topic, queue_id) = ((&*queue.topic).into(), queue.queue_id);
         match question.ask {
             Ask::StoredSince { time, .. } => {
-                let timestamp = time.as_millis();
+                // Later by one: of those that were stored in the same millisecond some may be left.
+                let timestamp = time.as_millis().saturating_add(1);
                 let header = SearchOffsetRequestHeader {
                     topic,
                     queue_id,

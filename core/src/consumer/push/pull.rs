@@ -129,8 +129,13 @@ impl PushConsumer {
             owned.cache.see(next);
         }
         let Some(owned) = self.owned.get_mut(id) else { return };
-        if next == at && !other_broker && now.saturating_since(begun) < HELD_MIN {
-            return self.back_off(shared, now, id, Pause::FlowControl);
+        if next == at && now.saturating_since(begun) < HELD_MIN {
+            if !other_broker || owned.failures > 0 {
+                return self.back_off(shared, now, id, Pause::Empty);
+            }
+            // Brokers that send us to each other are asked at once only the first time.
+            owned.failures = 1;
+            return self.proceed(shared, now, id);
         }
         owned.failures = 0;
         self.proceed(shared, now, id);

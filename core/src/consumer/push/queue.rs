@@ -1,5 +1,6 @@
 //! [`OwnedQueue`]: one stay of a queue with this member, and why it stands where it stands.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -7,6 +8,7 @@ use core::time::Duration;
 
 use super::place::Question;
 use super::restart::Moved;
+use super::send_back::Refused;
 use super::start::doubled;
 use super::{BadAnswer, PushConsumer};
 use crate::client::{Output, Shared};
@@ -21,6 +23,9 @@ use crate::timer::TimerId;
 /// [`pull_delay_when_exception`](crate::config::PushConsumerConfig::pull_delay_when_exception).
 pub(super) const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
 
+/// So many queues that get empty answers at once ask as often as one would.
+const EMPTY_QUEUES_MAX: u32 = 8;
+
 /// What a queue's fetching waits for: always exactly one thing, so that none can be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetch {
@@ -30,12 +35,21 @@ pub enum Fetch {
     Pulling(Instant),
     /// For a timer.
     Pausing(TimerId, Pause),
+    /// For its turn to ask a broker again that refuses queues.
+    Gated(Pause),
     /// For settlements that make room.
     Full(Full),
     /// For the consumer to be resumed.
     Suspended,
     /// For nothing: the consumer is being closed.
     Stopped,
+}
+
+impl Fetch {
+    /// Whether a request of the queue has been made.
+    pub(super) fn is_at_broker(self) -> bool {
+        matches!(self, Self::Asking | Self::Pulling(_))
+    }
 }
 
 /// Why there is a pause.
@@ -45,12 +59,25 @@ pub enum Pause {
     NoAddress,
     /// The broker could not be asked, or didn't answer.
     Unreachable,
-    /// The broker doesn't know the group or its subscription (yet).
+    /// The broker doesn't know the group's members or its subscription (yet).
     NotRegistered,
+    /// The broker doesn't know the group, and did not create it.
+    NoGroup,
+    /// The broker doesn't know the topic.
+    NoTopic,
+    /// The broker has no such queue, or not any more.
+    NoQueue,
+    /// Reading is not permitted.
+    Forbidden,
+    /// The broker is busy, or a slave that may not be read from.
+    Busy,
     /// The broker sheds load.
     FlowControl,
     /// The broker said no.
     Refused,
+    /// The broker says at once that there is nothing, instead of waiting for something: as a slave does at
+    /// its end.
+    Empty,
     /// The answer could not be read, or led nowhere.
     BadAnswer,
     /// A commit of this member's former stay at the queue is on its way: until it has ended nobody can
@@ -68,8 +95,14 @@ impl fmt::Display for Pause {
             Self::NoAddress => "no route names an address of the broker",
             Self::Unreachable => "the broker can't be reached or doesn't answer",
             Self::NotRegistered => "the broker doesn't know the group or its subscription yet",
+            Self::NoGroup => "the broker doesn't know the group: check autoCreateSubscriptionGroup",
+            Self::NoTopic => "the broker doesn't know the topic",
+            Self::NoQueue => "the broker has no such queue",
+            Self::Forbidden => "the broker doesn't permit to read it",
+            Self::Busy => "the broker is busy, or a slave that may not be read from",
             Self::FlowControl => "the broker sheds load",
-            Self::Refused => "the broker refuses pulls",
+            Self::Empty => "the broker has nothing and doesn't wait for it, as a slave at its end",
+            Self::Refused => "the broker refuses to serve it",
             Self::BadAnswer => "the broker's answer makes no sense",
             Self::Committing => "an own commit of the queue is still on its way",
             Self::OffsetMoved => "the broker moves the offset again and again",
@@ -82,6 +115,8 @@ impl fmt::Display for Pause {
 pub(super) struct OwnedQueue {
     pub(super) queue: Arc<MessageQueue>,
     pub(super) cache: ProcessQueue<Cached>,
+    /// Of the cached messages, those that nobody has taken back yet.
+    pub(super) refused: BTreeMap<i64, Refused>,
     pub(super) fetch: Fetch,
     /// Where the next pull begins, once that is known.
     pub(super) next_offset: Option<i64>,
@@ -123,8 +158,6 @@ pub(super) struct Cached {
     pub(super) hand_out: u32,
     /// When a handler was called with it, if one was since.
     pub(super) begun: Option<Instant>,
-    /// How often a broker has refused to take it back.
-    pub(super) refusals: u32,
 }
 
 impl Cached {
@@ -152,6 +185,7 @@ impl OwnedQueue {
         Self {
             queue,
             cache: ProcessQueue::default(),
+            refused: BTreeMap::new(),
             fetch: Fetch::Pausing(timer, Pause::NoAddress),
             next_offset: None,
             broker_id: MASTER_ID,
@@ -172,9 +206,10 @@ impl OwnedQueue {
     }
 
     /// The stay that follows this one at `place`, and has taken over what was cached below.
-    pub(super) fn successor(self, timer: TimerId, below: ProcessQueue<Cached>, place: i64) -> Self {
+    pub(super) fn successor(mut self, timer: TimerId, below: ProcessQueue<Cached>, place: i64) -> Self {
         let mut cache = below;
         cache.see(place);
+        self.refused.split_off(&place);
         Self {
             cache,
             fetch: Fetch::Pausing(timer, Pause::OffsetMoved),
@@ -239,6 +274,7 @@ impl PushConsumer {
     /// Takes the stay out of all tables and tells the host.
     pub(super) fn forget_queue(&mut self, shared: &mut Shared, id: ProcessQueueId) -> Option<OwnedQueue> {
         let gone = self.owned.remove(id)?;
+        self.leave_gate(&gone.queue.broker_name, gone.failures, id);
         self.by_queue.remove(&gone.queue);
         self.cached_bytes -= gone.cache.bytes();
         if let Fetch::Pausing(timer, _) = gone.fetch {
@@ -279,10 +315,22 @@ impl PushConsumer {
         }
     }
 
-    /// Waits, longer each time, and then goes on.
+    /// Waits, longer each time, and then goes on. What brokers refuse waits in line with their other queues.
     pub(super) fn back_off(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, why: Pause) {
-        let max = self.config.pull_delay_when_exception;
+        let queues = u32::try_from(self.owned.len()).unwrap_or(u32::MAX);
         let Some(owned) = self.owned.get_mut(id) else { return };
+        let max = match why {
+            Pause::NoAddress | Pause::Unreachable | Pause::Committing => {
+                self.config.pull_delay_when_exception
+            }
+            // Each has to look for itself whether there is something, but not more often together than one
+            // broker is asked by few, nor more seldom than a broker answers that waits.
+            Pause::Empty => {
+                let shared = self.config.pull_delay_when_exception * queues.div_ceil(EMPTY_QUEUES_MAX);
+                shared.min(self.config.broker_suspend_max.max(self.config.pull_delay_when_exception))
+            }
+            _ => return self.wait_at_gate(shared, now, id, why, (None, None)),
+        };
         let delay = doubled(RETRY_DELAY_MIN, owned.failures, max);
         owned.failures = owned.failures.saturating_add(1);
         // The slave that was suggested may be what is wrong.
@@ -324,7 +372,7 @@ impl PushConsumer {
     /// A broker is back: queues that waited for it go on at once.
     pub(super) fn wake_queues_of(&mut self, shared: &mut Shared, now: Instant, address: &Arc<str>) {
         let waits = |owned: &OwnedQueue| match owned.fetch {
-            Fetch::Pausing(_, Pause::NoAddress | Pause::Unreachable | Pause::NotRegistered) => shared
+            Fetch::Pausing(_, Pause::NoAddress | Pause::Unreachable) => shared
                 .routes
                 .address(&owned.queue.broker_name, owned.broker_id)
                 .is_some_and(|(known, _)| known == address),
@@ -335,5 +383,6 @@ impl PushConsumer {
         for id in waiting {
             self.proceed(shared, now, id);
         }
+        self.hasten_gates_of(shared, now, address);
     }
 }

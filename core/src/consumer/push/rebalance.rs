@@ -2,6 +2,8 @@
 //! Java: `RebalanceImpl`, `RebalanceService`.
 
 use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -11,6 +13,7 @@ use bytes::Bytes;
 use super::PushConsumer;
 use super::pull::cause_of;
 use super::queue::Fetch;
+use super::start::doubled;
 use crate::channel::Reply;
 use crate::client::Shared;
 use crate::consumer::rebalance::{allocate, sort_members};
@@ -26,8 +29,11 @@ use crate::timer::TimerId;
 
 /// Rounds don't begin more often than this, however many events ask for one.
 const ROUND_INTERVAL_MIN: Duration = Duration::from_millis(100);
-/// When the next round begins after one that did not come to a result for every topic.
+/// When the next round begins after one that did not come to a result for every topic; twice as long each
+/// time.
 const UNBALANCED_DELAY: Duration = Duration::from_secs(1);
+/// The longest such pause.
+const UNBALANCED_DELAY_MAX: Duration = Duration::from_secs(5);
 
 /// What is known of rounds.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +44,10 @@ pub(super) struct Rounds {
     /// Topics whose members this round still waits for.
     waiting: BTreeSet<Arc<str>>,
     balanced: bool,
+    /// Rounds in a row without a result for every topic.
+    failures: u32,
+    /// Why, and since when; people were told.
+    trouble: Option<(Arc<str>, Instant)>,
     /// Something changed during the round.
     again: bool,
 }
@@ -140,9 +150,8 @@ impl PushConsumer {
         match members(reply) {
             Ok(members) => self.divide(shared, now, topic, members),
             Err(cause) => {
-                tracing::debug!(group = %self.config.group, %topic, %cause, "members unknown; keeping the queues");
+                self.note_trouble(shared, now, topic, &format!("the members are unknown: {cause}"));
                 shared.heartbeat_soon(now);
-                self.rounds.balanced = false;
             }
         }
         if self.rounds.waiting.is_empty() {
@@ -150,13 +159,41 @@ impl PushConsumer {
         }
     }
 
+    /// The round came to no result for a topic; told when it begins, not each time.
+    fn note_trouble(&mut self, shared: &mut Shared, now: Instant, topic: &Arc<str>, cause: &str) {
+        self.rounds.balanced = false;
+        let since = self.rounds.trouble.as_ref().map(|(_, since)| *since);
+        if since.is_none() && shared.lines.may(now) {
+            tracing::warn!(group = %self.config.group, %topic, cause, "queues can't be divided; keeping them");
+        } else {
+            tracing::debug!(group = %self.config.group, %topic, cause, "queues can't be divided");
+        }
+        self.rounds.trouble = Some((format!("{topic}: {cause}").into(), since.unwrap_or(now)));
+    }
+
+    /// Why queues can't be divided now.
+    pub(super) fn unbalanced(&self) -> Option<Arc<str>> {
+        self.rounds.trouble.as_ref().map(|(cause, _)| cause.clone())
+    }
+
     fn end_round(&mut self, shared: &mut Shared, now: Instant) {
+        if !self.rounds.balanced {
+            self.rounds.failures = self.rounds.failures.saturating_add(1);
+        } else {
+            self.rounds.failures = 0;
+            if let Some((_, since)) = self.rounds.trouble.take() {
+                let after_ms = now.saturating_since(since).as_millis();
+                tracing::info!(group = %self.config.group, after_ms, "queues are divided again");
+            }
+        }
+        let unbalanced =
+            doubled(UNBALANCED_DELAY, self.rounds.failures.saturating_sub(1), UNBALANCED_DELAY_MAX);
         let at = if self.rounds.again {
             self.rounds.begun.map_or(now, |begun| (begun + ROUND_INTERVAL_MIN).max(now))
         } else if self.rounds.balanced {
             now + self.config.rebalance_interval
         } else {
-            now + UNBALANCED_DELAY
+            now + unbalanced
         };
         self.arm_round(shared, at);
     }
@@ -177,10 +214,7 @@ impl PushConsumer {
                     self.note_divided(shared, topic);
                 }
             }
-            Err(error) => {
-                tracing::warn!(group = %self.config.group, %topic, %error, "queues can't be divided; keeping them");
-                self.rounds.balanced = false;
-            }
+            Err(error) => self.note_trouble(shared, now, topic, &error.to_string()),
         }
     }
 

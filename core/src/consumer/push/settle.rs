@@ -7,7 +7,8 @@ use core::time::Duration;
 
 use super::PushConsumer;
 use super::pull::delivery;
-use super::queue::{Cached, Fate, Fetch};
+use super::queue::{Cached, Fate, Fetch, OwnedQueue};
+use super::start::doubled;
 use crate::client::{Output, Shared};
 use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, Full, PulledMessage, TopicStatistics};
 use crate::id::ProcessQueueId;
@@ -16,6 +17,8 @@ use crate::time::Instant;
 
 /// The delay level by which brokers choose themselves: the more often, the longer.
 const LEVEL_BY_BROKER: i32 = 0;
+/// The longest pause before a message is offered again that is refused again and again.
+const REOFFER_DELAY_MAX: Duration = Duration::from_secs(30);
 /// The delay level that means the dead letters.
 pub(super) const LEVEL_DEAD_LETTER: i32 = -1;
 
@@ -69,6 +72,10 @@ impl PushConsumer {
             }
         }
         let freed = before - owned.cache.bytes();
+        if !owned.refused.is_empty() {
+            let OwnedQueue { refused, cache, .. } = owned;
+            refused.retain(|offset, _| cache.get(*offset).is_some());
+        }
         self.report.settled += done;
         if done > 0 {
             self.freed(shared, now, id, freed);
@@ -117,6 +124,7 @@ impl PushConsumer {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let before = owned.cache.bytes();
         owned.cache.settle(offset);
+        owned.refused.remove(&offset);
         let freed = before - owned.cache.bytes();
         self.freed(shared, now, id, freed);
     }
@@ -154,8 +162,16 @@ impl PushConsumer {
             return self.set_fate(id, offset, Fate::HandedBack);
         }
         let key = self.timer(ConsumerTimer::Reoffer { queue: id, queue_offset: offset });
-        let timer = shared.arm(now + self.config.send_back_retry_delay, key);
+        let timer = shared.arm(now + self.reoffer_delay(id, offset), key);
         self.set_fate(id, offset, Fate::Resting(timer));
+    }
+
+    /// Java: 5 s each time.
+    fn reoffer_delay(&self, id: ProcessQueueId, offset: i64) -> Duration {
+        let min = self.config.send_back_retry_delay;
+        let refused = self.owned.get(id).and_then(|owned| owned.refused.get(&offset));
+        let offers = self.cached(id, offset).map_or(0, |cached| cached.hand_out);
+        refused.map_or(min, |_| doubled(min, offers, min.max(REOFFER_DELAY_MAX)))
     }
 
     /// The message is offered again, as one that was consumed once more.

@@ -79,10 +79,10 @@ impl PushConsumer {
                 self.rebalance_soon(shared, now);
             }
             RouteOutcome::Known { changed: false } => {}
-            RouteOutcome::NoRoute | RouteOutcome::Failed(_) if self.lacks_route(shared, topic) => {
+            RouteOutcome::NoRoute(_) | RouteOutcome::Failed(_) if self.lacks_route(shared, topic) => {
                 self.look_later(shared, now);
             }
-            RouteOutcome::NoRoute | RouteOutcome::Failed(_) => {}
+            RouteOutcome::NoRoute(_) | RouteOutcome::Failed(_) => {}
         }
     }
 

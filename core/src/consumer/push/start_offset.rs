@@ -6,9 +6,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::PushConsumer;
-use super::pull::cause_of;
 use super::queue::{Fetch, Pause};
-use super::refused::refusal;
 use crate::channel::Reply;
 use crate::client::Shared;
 use crate::config::ConsumeFrom;
@@ -80,7 +78,7 @@ impl PushConsumer {
                 }
             }
             Ok(command) if command.code == ResponseCode::QUERY_NOT_FOUND.0 => NONE_STORED,
-            _ => return self.ask_later(shared, now, id, reply),
+            _ => return self.refused(shared, now, id, None, reply),
         };
         if offset >= 0 {
             self.offsets.load(queue, offset);
@@ -164,7 +162,7 @@ impl PushConsumer {
                     }
                 }
             }
-            _ => self.ask_later(shared, now, id, reply),
+            _ => self.refused(shared, now, id, None, reply),
         }
     }
 
@@ -174,14 +172,5 @@ impl PushConsumer {
         owned.next_offset = Some(offset);
         owned.failures = 0;
         self.proceed(shared, now, id);
-    }
-
-    fn ask_later(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, reply: Reply) {
-        let why = refusal(&reply);
-        if let Some(owned) = self.owned.get(id) {
-            let cause = cause_of(reply);
-            tracing::debug!(queue = %owned.queue, %cause, "where to start is not known yet; asking again");
-        }
-        self.back_off(shared, now, id, why);
     }
 }

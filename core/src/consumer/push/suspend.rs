@@ -18,11 +18,12 @@ impl PushConsumer {
         }
         self.suspended = true;
         tracing::debug!(group = %self.config.group, "suspended");
+        self.stop_gates(shared);
         for (_, owned) in self.owned.iter_mut() {
             match owned.fetch {
                 Fetch::Pausing(..) if owned.question.is_some() => continue,
                 Fetch::Pausing(timer, _) => shared.cancel(timer),
-                Fetch::Full(_) => {}
+                Fetch::Full(_) | Fetch::Gated(_) => {}
                 Fetch::Asking | Fetch::Pulling(_) | Fetch::Suspended | Fetch::Stopped => continue,
             }
             owned.fetch = Fetch::Suspended;

@@ -171,13 +171,7 @@ impl PushConsumer {
         let mut deliveries = Vec::with_capacity(records.len());
         let messages = PulledMessage::all(owned.queue.clone(), body, delta, records);
         for (message, (offset, bytes)) in messages.zip(places) {
-            let cached = Cached {
-                message: message.clone(),
-                fate: Fate::InHand,
-                hand_out: 0,
-                begun: None,
-                refusals: 0,
-            };
+            let cached = Cached { message: message.clone(), fate: Fate::InHand, hand_out: 0, begun: None };
             if owned.cache.put(offset, bytes, cached) {
                 let token = ConsumeToken { consumer: self.id, queue: id, queue_offset: offset, hand_out: 0 };
                 deliveries.push(delivery(owned, token, message, &self.retry_topic));

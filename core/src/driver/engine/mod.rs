@@ -38,7 +38,7 @@ use super::mailbox::Urgent;
 use super::record::Tap;
 use super::resolve::Resolver;
 use super::responder::Responders;
-use super::run_queue::{LOOK_INTERVAL, RunQueue};
+use super::run_queue::RunQueue;
 use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
 use crate::client::{Command, Input, Outcome, Output, Owner, Question};
@@ -364,8 +364,7 @@ impl<H: Host, M: Machine> Core<H, M> {
         self.waiting_until = batch.deadline.unwrap_or(Instant::FAR_FUTURE);
         // What handlers were called with is looked at after their answers, and told before them.
         let mut tokens = Vec::new();
-        let again = self.shared.hands.look(now, &mut tokens, &mut batch.settled);
-        self.look_at = if again { now + LOOK_INTERVAL } else { Instant::FAR_FUTURE };
+        self.shared.hands.look(now, &mut self.look_at, &mut tokens, &mut batch.settled);
         self.run_queues.values().for_each(|queue| queue.take_begun(&mut tokens));
         if !tokens.is_empty() {
             self.handle(now, Input::Begun { tokens });

@@ -9,6 +9,7 @@ use core::task::Waker;
 use super::super::host::Host;
 use super::super::ready;
 use super::super::resolve::Answer;
+use super::super::run_queue::LOOK_INTERVAL;
 use super::super::transform::Endpoint;
 use super::channel::{Channel, Written};
 use super::{Core, Machine, WRITE_BYTES_MAX};
@@ -38,7 +39,14 @@ impl<H: Host, M: Machine> Core<H, M> {
                     self.consumer_started(operation, &outcome, wakers);
                     self.outcomes.push((operation, outcome));
                 }
-                Output::Deliver { consumer, deliveries } => self.deliveries.push((consumer, deliveries)),
+                Output::Deliver { consumer, deliveries } => {
+                    if deliveries.len() > 1 {
+                        // Whoever takes several answers for some before he waits, and wakes nobody for it.
+                        self.shared.hands.watch();
+                        self.look_at = now + LOOK_INTERVAL;
+                    }
+                    self.deliveries.push((consumer, deliveries));
+                }
                 Output::Revoke { consumer, queue } => {
                     self.deliver(wakers);
                     if let Some(run_queue) = self.run_queues.get(&consumer) {

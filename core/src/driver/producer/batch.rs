@@ -24,9 +24,9 @@ impl Producer {
     /// Cancel safe, as [`send`](Self::send). Java: `send(Collection<Message>)`.
     ///
     /// ```no_run
-    /// # async fn send(producer: rocketmq_client_core::driver::Producer) -> rocketmq_client_core::error::Result<()> {
-    /// # use rocketmq_client_core::message::Message;
-    /// let batch = producer.send_batch((0..32).map(|n| Message::new("TopicTest", format!("hello {n}")))).await?;
+    /// # use rocketmq_client_core::driver::prelude as rmq;
+    /// # async fn send(producer: rmq::Producer) -> rmq::Result<()> {
+    /// let batch = producer.send_batch((0..32).map(|n| rmq::Message::new("TopicTest", format!("hello {n}")))).await?;
     /// println!("stored at {batch}");
     /// for receipt in &batch {
     ///     println!("{} is at {}", receipt.message_id, receipt.queue_offset);
@@ -80,9 +80,9 @@ impl Producer {
     /// `wait_store_ok`.
     ///
     /// ```no_run
-    /// # async fn send(producer: rocketmq_client_core::driver::Producer) -> rocketmq_client_core::error::Result<()> {
-    /// # use rocketmq_client_core::message::Message;
-    /// let messages: Vec<_> = (0..10_000).map(|n| Message::new("TopicTest", vec![7; n])).collect();
+    /// # use rocketmq_client_core::driver::prelude as rmq;
+    /// # async fn send(producer: rmq::Producer) -> rmq::Result<()> {
+    /// let messages: Vec<_> = (0..10_000).map(|n| rmq::Message::new("TopicTest", vec![7; n])).collect();
     /// for batch in producer.batches(&messages) {
     ///     producer.send_batch(batch).await?;
     /// }

@@ -11,9 +11,9 @@ use crate::consumer::Ack;
 /// the handler panics.
 ///
 /// ```no_run
-/// # use rocketmq_client_core::driver::Batch;
-/// # async fn store(messages: &Batch) -> bool { true }
-/// # async fn handle(batch: Batch) {
+/// # use rocketmq_client_core::driver::prelude as rmq;
+/// # async fn store(messages: &rmq::Batch) -> bool { true }
+/// # async fn handle(batch: rmq::Batch) {
 /// if store(&batch).await {
 ///     batch.ack_all();
 /// } // else all come again

@@ -87,11 +87,11 @@ impl PushConsumerBuilder {
     /// messages and don't call this.
     ///
     /// ```no_run
+    /// # use rocketmq_client_core::driver::prelude as rmq;
     /// # fn settings(client: rocketmq_client_core::driver::Client) {
-    /// # use rocketmq_client_core::consumer::Ack;
     /// client.push_consumer("demo-consumers").subscribe("TopicTest", "*").on_undecodable(|message| {
     ///     eprintln!("skipped: {message}");
-    ///     Ack::Done
+    ///     rmq::Ack::Done
     /// });
     /// # }
     /// ```
@@ -132,14 +132,14 @@ impl PushConsumerBuilder {
     /// run then come again.
     ///
     /// ```no_run
-    /// # async fn consume(client: rocketmq_client_core::driver::Client, stop: impl Future) -> rocketmq_client_core::error::Result<()> {
-    /// # use rocketmq_client_core::consumer::Ack;
+    /// # use rocketmq_client_core::driver::prelude as rmq;
+    /// # async fn consume(client: rocketmq_client_core::driver::Client, stop: impl Future) -> rmq::Result<()> {
     /// client
     ///     .push_consumer("demo-consumers")
     ///     .subscribe("TopicTest", "*")
     ///     .run(async |message| {
     ///         println!("{message}");
-    ///         Ack::Done
+    ///         rmq::Ack::Done
     ///     })
     ///     .until(stop)
     ///     .await?;
@@ -159,8 +159,9 @@ impl PushConsumerBuilder {
     /// messages behind `ackIndex`. Cancel safe.
     ///
     /// ```no_run
-    /// # async fn store(message: &rocketmq_client_core::driver::ReceivedMessage) -> bool { true }
-    /// # async fn consume(client: rocketmq_client_core::driver::Client) -> rocketmq_client_core::error::Result<()> {
+    /// # use rocketmq_client_core::driver::prelude as rmq;
+    /// # async fn store(message: &rmq::ReceivedMessage) -> bool { true }
+    /// # async fn consume(client: rocketmq_client_core::driver::Client) -> rmq::Result<()> {
     /// # use std::time::Duration;
     /// client
     ///     .push_consumer("demo-consumers")

@@ -205,6 +205,8 @@ pub(super) struct Handlers<'a, H: Handler> {
     hand: Arc<Hand>,
     /// Answers were given in this turn.
     told: bool,
+    /// The engine was woken in this turn, which ends therefore.
+    gave_way: bool,
     slots: Vec<Slot<H::Call>>,
     free: Vec<usize>,
     woken: Arc<Woken>,
@@ -241,6 +243,7 @@ impl<'a, H: Handler> Handlers<'a, H> {
             waiter: subscription.queue.waiter(),
             hand: Arc::default(),
             told: false,
+            gave_way: false,
             slots: Vec::new(),
             free: Vec::new(),
             woken,
@@ -254,9 +257,15 @@ impl<'a, H: Handler> Handlers<'a, H> {
     /// Runs handlers. Ready when nothing comes any more and all have ended.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.woken.signal.lower(cx.waker());
+        self.gave_way = false;
         let mut bits = Vec::new();
         self.woken.ready.take(|bit| bits.push(bit as usize));
         for bit in bits {
+            if self.gives_way() {
+                // Others have to hear of what was answered before more of user code runs.
+                self.woken.ready.set(u32::try_from(bit).unwrap_or(u32::MAX));
+                continue;
+            }
             for index in (bit..self.slots.len()).step_by(ready::BITS as usize) {
                 if let Some(answer) = self.poll_slot(index) {
                     self.hand.tell(&self.shared().hands, [answer]);
@@ -264,11 +273,24 @@ impl<'a, H: Handler> Handlers<'a, H> {
                 }
             }
         }
+        if self.gives_way() {
+            return Poll::Pending;
+        }
         let open = self.begin(cx);
         if core::mem::take(&mut self.told) {
             self.shared().signal().raise();
         }
         if open || self.free.len() < self.slots.len() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Whether this future returns before it runs more of user code, as in [`Shared::told_by_hand`]. It is polled
+    /// again at once.
+    fn gives_way(&mut self) -> bool {
+        if self.told && !self.gave_way && self.shared().told_by_hand() {
+            self.gave_way = true;
+            self.woken.signal.raise();
+        }
+        self.gave_way
     }
 
     /// Begins as many messages as there is room for. False when nothing comes any more.
@@ -285,6 +307,14 @@ impl<'a, H: Handler> Handlers<'a, H> {
             let source = self.subscription.source();
             let want = self.handler.want(source.now(), room);
             let hands = &self.shared().hands;
+            if let Some(left) = self.hand.turn(hands, None) {
+                // It was taken before this future gave way.
+                budget = budget.saturating_sub(1);
+                if self.begin_and_tell(left) {
+                    return true;
+                }
+                continue;
+            }
             let mut next = match source.queue.poll_hand((self.waiter, &self.hand), cx, want, hands) {
                 Poll::Pending => return true,
                 Poll::Ready(None) => return false,
@@ -292,11 +322,21 @@ impl<'a, H: Handler> Handlers<'a, H> {
             };
             while let Some(delivery) = next {
                 budget = budget.saturating_sub(1);
-                let answer = self.begin_one(delivery);
-                self.told |= answer.is_some();
-                next = self.hand.turn(&self.shared().hands, answer);
+                if self.begin_and_tell(delivery) {
+                    return true;
+                }
+                next = self.hand.turn(&self.shared().hands, None);
             }
         }
+    }
+
+    /// Begins a call. True when this future gives way before the next.
+    fn begin_and_tell(&mut self, delivery: Delivery) -> bool {
+        if let Some(answer) = self.begin_one(delivery) {
+            self.hand.tell(&self.shared().hands, [answer]);
+            self.told = true;
+        }
+        self.gives_way()
     }
 
     fn running(&self) -> usize {
@@ -305,9 +345,6 @@ impl<'a, H: Handler> Handlers<'a, H> {
 
     /// Calls the handler; what answers for the message if the call has ended already.
     fn begin_one(&mut self, delivery: Delivery) -> Option<Settled> {
-        if self.told {
-            self.shared().told_by_hand();
-        }
         let source = self.subscription.source();
         let (token, future) = match self.handler.begin(&source, &self.hand, delivery) {
             Ok(begun) => begun,
@@ -328,9 +365,6 @@ impl<'a, H: Handler> Handlers<'a, H> {
 
     /// What answers for the message if the call has ended.
     fn poll_slot(&mut self, index: usize) -> Option<Settled> {
-        if self.told {
-            self.shared().told_by_hand();
-        }
         let slot = &mut self.slots[index];
         let future = slot.future.as_mut().as_pin_mut()?;
         let mut cx = Context::from_waker(&slot.waker);

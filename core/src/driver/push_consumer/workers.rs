@@ -150,10 +150,6 @@ impl Pool {
 /// The most threads that one consumer runs handlers on. Java: `consumeThreadMax` is at most 1,000.
 const THREADS_MAX: usize = 1_000;
 
-/// Answers after which the engine is woken, while handlers end without waiting and it looks by itself once in a
-/// while: one wake-up for all of them.
-const SETTLED_MAX: usize = 32;
-
 /// Deliveries that a worker takes at once, under one lock.
 const TAKEN_MAX: usize = 16;
 
@@ -170,8 +166,8 @@ struct Worker {
     token: Option<ConsumeToken>,
     /// What that call has answered.
     answer: Option<Settled>,
-    /// Answers in the hand since it last asked the engine to look.
-    untold: usize,
+    /// There are answers in the hand since it last asked the engine to look.
+    untold: bool,
     /// Calls in a row that ended at once.
     quick_calls: usize,
     /// When it took last, and the calls since.
@@ -188,7 +184,7 @@ impl Worker {
             hand: Arc::default(),
             token: None,
             answer: None,
-            untold: 0,
+            untold: false,
             quick_calls: 0,
             took: (Instant::ZERO, 0),
             retired: false,
@@ -203,21 +199,22 @@ impl Worker {
         self.retired
     }
 
-    /// Gives the last answer, and begins what it has taken before. While user code then runs, whatever was
-    /// answered is to be heard, and whatever was taken may be taken by others.
-    fn turn(&mut self) -> Option<Delivery> {
-        let answer = self.answer.take();
-        self.untold += usize::from(answer.is_some());
-        let next = self.hand.turn(&self.pool.shared.hands, answer);
-        if self.untold >= SETTLED_MAX {
-            self.flush();
-        } else if next.is_some() && self.untold > 0 {
-            self.pool.shared.told_by_hand();
-        }
-        next
-    }
-
+    /// Gives the last answer, and begins the next message. While user code then runs, whatever was answered is to
+    /// be heard, and whatever was taken may be taken by others.
     fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Delivery>> {
+        let mut answer = self.answer.take();
+        self.untold |= answer.is_some();
+        let shared = &self.pool.shared;
+        if self.untold && !shared.hands.are_watched() {
+            self.hand.tell(&shared.hands, answer.take());
+            if shared.told_by_hand() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+        if let Some(next) = self.hand.turn(&shared.hands, answer) {
+            return Poll::Ready(Some(next));
+        }
         if self.retires() {
             self.flush();
             return Poll::Ready(None);
@@ -237,10 +234,8 @@ impl Worker {
     fn poll_hand(&mut self, cx: &Context<'_>, want: Want) -> Poll<Option<Delivery>> {
         let hands = &self.pool.shared.hands;
         let polled = self.pool.queue.poll_hand((self.waiter, &self.hand), cx, want, hands);
-        match polled {
-            Poll::Ready(Some(_)) if self.untold > 0 => self.pool.shared.told_by_hand(),
-            Poll::Ready(Some(_)) => {}
-            _ => self.flush(),
+        if !matches!(polled, Poll::Ready(Some(_))) {
+            self.flush();
         }
         polled
     }
@@ -248,10 +243,7 @@ impl Worker {
     /// The next message that can be decoded; the others are answered for.
     async fn next(&mut self) -> Option<ReceivedMessage> {
         loop {
-            let delivery = match self.turn() {
-                Some(delivery) => delivery,
-                None => poll_fn(|cx| self.poll_next(cx)).await?,
-            };
+            let delivery = poll_fn(|cx| self.poll_next(cx)).await?;
             self.took.1 += 1;
             self.token = Some(delivery.token);
             match self.pool.decoding.for_handler(delivery) {
@@ -268,6 +260,10 @@ impl Worker {
                 if self.retires() {
                     return Poll::Ready(None);
                 }
+                // What it took when it gave way.
+                if let Some(next) = self.hand.turn(&self.pool.shared.hands, None) {
+                    return Poll::Ready(Some(next));
+                }
                 let now = self.pool.spawn.now();
                 self.poll_hand(cx, Want { now, count_max: messages_max, workers: 1, one_queue: true })
             });
@@ -281,14 +277,14 @@ impl Worker {
         }
     }
 
-    /// Answers for the delivery in hand; told by the next [`turn`](Self::turn).
+    /// Answers for the delivery in hand; told when the next one is asked for.
     fn settle(&mut self, ack: Ack) {
         self.answer = self.token.take().map(|token| (token, ack));
     }
 
     /// Asks the engine to look at the answers.
     fn flush(&mut self) {
-        if core::mem::take(&mut self.untold) > 0 {
+        if core::mem::take(&mut self.untold) {
             self.pool.shared.signal().raise();
         }
     }
@@ -324,7 +320,7 @@ impl Drop for Worker {
         }
         if let Some(answer) = self.answer.take() {
             self.hand.tell(&self.pool.shared.hands, [answer]);
-            self.untold += 1;
+            self.untold = true;
         }
         self.flush();
         if !self.retired {

@@ -76,13 +76,12 @@ impl Hand {
         }
     }
 
-    /// Begins the first of `taken`; the others are for later. The time is `now`.
-    pub(super) fn fill(&self, now: Instant, fill: impl FnOnce(&mut VecDeque<Delivery>)) -> Filled {
+    /// Begins the first of what was taken, if it `begins`; the others are for later. The time is `now`.
+    pub(super) fn begin(&self, now: Instant, begins: bool) -> BegunOne {
         let mut held = lock(&self.held);
         held.now = now;
-        fill(&mut held.taken);
-        let first = held.begin();
-        Filled { first, left: !held.taken.is_empty(), lists: held.lists() }
+        let first = if begins { held.begin() } else { None };
+        BegunOne { first, left: !held.taken.is_empty(), lists: held.lists() }
     }
 
     /// Changes what was taken and not begun.
@@ -110,7 +109,7 @@ impl Hand {
 }
 
 /// What came of taking.
-pub(super) struct Filled {
+pub(super) struct BegunOne {
     pub(super) first: Option<Delivery>,
     /// There is more in the hand.
     pub(super) left: bool,
@@ -126,7 +125,7 @@ impl Held {
     }
 
     fn lists(&mut self) -> bool {
-        let lists = !self.listed && !(self.begun.is_empty() && self.settled.is_empty());
+        let lists = !(self.listed || self.begun.is_empty() && self.settled.is_empty());
         self.listed |= lists;
         lists
     }
@@ -143,24 +142,37 @@ impl Hands {
         self.watched.load(Ordering::SeqCst)
     }
 
-    /// The engine looks at all hands that have something to tell. True when it is to look again soon: where
-    /// there was something, more may come.
-    pub(crate) fn look(&self, now: Instant, begun: &mut Vec<Begun>, settled: &mut Vec<Settled>) -> bool {
+    /// Deliveries go out: the engine looks at what comes of them by itself.
+    pub(crate) fn watch(&self) {
+        self.watched.store(true, Ordering::SeqCst);
+    }
+
+    /// The engine looks at all hands that have something to tell, and again at `look_at`: where there was
+    /// something, more may come. Where there was nothing at that time, it looks no more by itself.
+    pub(crate) fn look(
+        &self,
+        now: Instant,
+        look_at: &mut Instant,
+        begun: &mut Vec<Begun>,
+        settled: &mut Vec<Settled>,
+    ) {
         let mut listed = core::mem::take(&mut *lock(&self.listed));
         if listed.is_empty() {
-            if !self.watched.swap(false, Ordering::SeqCst) {
-                return false;
+            if now < *look_at {
+                return;
             }
+            *look_at = Instant::FAR_FUTURE;
+            self.watched.store(false, Ordering::SeqCst);
             // Whoever listed his hand before that has told nobody.
             listed = core::mem::take(&mut *lock(&self.listed));
             if listed.is_empty() {
-                return false;
+                return;
             }
         }
-        self.watched.store(true, Ordering::SeqCst);
+        self.watch();
+        *look_at = now + LOOK_INTERVAL;
         for hand in listed {
             hand.look(now, begun, settled);
         }
-        true
     }
 }

@@ -21,7 +21,6 @@ use crate::consumer::{ConsumeToken, Delivery};
 use crate::id::ProcessQueueId;
 use crate::time::Instant;
 
-use self::hand::Filled;
 use self::turns::Turns;
 
 pub(crate) use self::hand::{Begun, Hand, Hands, LOOK_INTERVAL};
@@ -172,7 +171,8 @@ impl RunQueue {
     }
 
     /// Fills a worker's hand and begins the first of what it got; `None` when the queue has ended. Where nothing
-    /// is left, it takes from what other workers have not begun.
+    /// is left, it takes from what other workers have not begun. Where it wakes another worker it begins nothing
+    /// and gives way once, as in [`told_by_hand`](super::shared::Shared::told_by_hand); the hand is full then.
     pub(crate) fn poll_hand(
         &self,
         (waiter, hand): (WaiterId, &Arc<Hand>),
@@ -183,24 +183,29 @@ impl RunQueue {
         let (mut lists, mut woken) = (false, None);
         let polled = self.poll(waiter, cx, |state| {
             state.holders.remove(&waiter);
-            let filled = state.fill(waiter, hand, want)?;
-            lists = filled.lists;
-            if filled.left {
+            if !state.fill(waiter, hand, want) {
+                return None;
+            }
+            // There is more than whoever is awake may come to.
+            let more = hand.with_taken(|taken| taken.len() > 1) || !state.holders.is_empty();
+            let other = state.waiters.iter().position(|(other, _)| *other != waiter).filter(|_| more);
+            woken = other.and_then(|other| state.waiters.remove(other));
+            let begun = hand.begin(want.now, woken.is_none());
+            lists = begun.lists;
+            if begun.left {
                 state.holders.insert(waiter, hand.clone());
             }
-            if !state.holders.is_empty() {
-                // There is more than whoever is awake may come to.
-                woken = state.waiters.pop_front();
-            }
-            filled.first
+            Some(begun.first)
         });
         if lists {
             hands.list(hand);
         }
         if let Some((_, waker)) = woken {
             super::wake_all(&mut alloc::vec![waker]);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
-        polled
+        polled.map(Option::flatten)
     }
 
     /// A message of `queue` was large once it was inflated: of `stored` bytes, `inflated` ones. Queues take turns
@@ -315,16 +320,20 @@ impl State {
         }
     }
 
-    /// Takes what there is, or else from others.
-    fn fill(&mut self, waiter: WaiterId, hand: &Hand, want: Want) -> Option<Filled> {
+    /// Takes what there is, or else from others. False when there is nothing.
+    fn fill(&mut self, waiter: WaiterId, hand: &Hand, want: Want) -> bool {
         if self.turns.is_some() {
             // One by one: what it becomes is known only when it has been inflated.
             let first = self.pop();
-            return first.map(|first| hand.fill(want.now, |taken| taken.push_back(first)));
+            let filled = first.is_some();
+            hand.with_taken(|taken| taken.extend(first));
+            return filled;
         }
         if self.deliveries.is_empty() {
             let stolen = self.steal(waiter, want);
-            return (!stolen.is_empty()).then(|| hand.fill(want.now, |taken| taken.extend(stolen)));
+            let filled = !stolen.is_empty();
+            hand.with_taken(|taken| taken.extend(stolen));
+            return filled;
         }
         let count = if want.one_queue {
             let mut queues = self.deliveries.iter().map(|delivery| delivery.token.queue);
@@ -334,7 +343,8 @@ impl State {
         } else {
             want.count_max.min(self.deliveries.len().div_ceil(want.workers.max(1)))
         };
-        Some(hand.fill(want.now, |taken| taken.extend(self.deliveries.drain(..count))))
+        hand.with_taken(|taken| taken.extend(self.deliveries.drain(..count)));
+        true
     }
 
     /// Half of what another worker has not begun: its last ones, which it would come to last.

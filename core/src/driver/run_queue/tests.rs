@@ -23,9 +23,12 @@ impl Taker {
         Self { waiter: queue.waiter(), hand: Arc::default() }
     }
 
+    /// It gives way when it wakes another one, and begins then.
     fn poll(&self, queue: &RunQueue, hands: &Hands, cx: &Context<'_>, want: Want) -> Poll<Option<i64>> {
-        let polled = queue.poll_hand((self.waiter, &self.hand), cx, want, hands);
-        polled.map(|delivery| delivery.map(|delivery| delivery.token.queue_offset))
+        match queue.poll_hand((self.waiter, &self.hand), cx, want, hands) {
+            Poll::Pending => self.turn(hands).map_or(Poll::Pending, |at| Poll::Ready(Some(at))),
+            Poll::Ready(delivery) => Poll::Ready(delivery.map(|delivery| delivery.token.queue_offset)),
+        }
     }
 
     fn turn(&self, hands: &Hands) -> Option<i64> {
@@ -141,26 +144,24 @@ fn a_worker_that_goes_leaves_what_it_took_to_others_in_its_order() {
 #[test]
 fn the_engine_sees_what_began_when_it_began_and_all_answers() {
     let (queue, hands, taker) = shared_by_two();
-    let (mut begun, mut settled) = (Vec::new(), Vec::new());
+    let (mut begun, mut settled, mut look_at) = (Vec::new(), Vec::new(), Instant::FAR_FUTURE);
     let later = Instant::from_millis(90);
-    assert!(hands.look(later, &mut begun, &mut settled));
+    hands.look(later, &mut look_at, &mut begun, &mut settled);
     assert_eq!(
         begun.iter().map(|(token, at)| (token.queue_offset, *at)).collect::<Vec<_>>(),
         [(0, Some(NOW))]
     );
-    assert!(hands.are_watched(), "more may come");
+    assert!(hands.are_watched() && look_at == Instant::from_millis(91), "more may come");
     let answer = (begun[0].0, crate::consumer::Ack::Done);
     let second = taker.hand.turn(&hands, Some(answer)).expect("one more");
     begun.clear();
-    assert!(hands.look(Instant::from_millis(91), &mut begun, &mut settled));
-    assert_eq!(
-        (begun.len(), begun[0].0, begun[0].1),
-        (1, second.token, Some(later)),
-        "not when it was taken"
-    );
+    hands.look(Instant::from_millis(91), &mut look_at, &mut begun, &mut settled);
+    assert_eq!((begun.len(), begun[0]), (1, (second.token, Some(later))), "not when it was taken");
     assert_eq!(settled, [answer]);
-    assert!(!hands.look(later, &mut begun, &mut settled), "nothing more came");
-    assert!(!hands.are_watched());
+    hands.look(later, &mut look_at, &mut begun, &mut settled);
+    assert!(hands.are_watched(), "its time has not come");
+    hands.look(Instant::from_millis(92), &mut look_at, &mut begun, &mut settled);
+    assert!(!hands.are_watched() && look_at == Instant::FAR_FUTURE, "nothing more came");
     drop(queue);
 }
 

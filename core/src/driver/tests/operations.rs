@@ -221,7 +221,7 @@ fn each_command_ends_with_its_own_word_when_the_engine_goes() {
     let mut starting = world.client().push_consumer("group").subscribe("TopicTest", "*").stream();
     world.settle();
     let mut queued = producer.send(message("never taken"));
-    let mut close = producer.close();
+    let (mut close, mut closes) = (producer.close(), world.client().close());
     let World { engine, client, .. } = world;
     drop(engine);
     for send in &mut sends {
@@ -238,6 +238,7 @@ fn each_command_ends_with_its_own_word_when_the_engine_goes() {
     assert!(matches!(poll_once(&mut statistics), Poll::Ready(Err(Error::Closed))));
     assert!(matches!(poll_once(&mut starting), Poll::Ready(Err(Error::Closed))), "nobody asked for this end");
     assert!(matches!(poll_once(&mut close), Poll::Ready(Ok(()))));
+    assert!(matches!(poll_once(&mut closes), Poll::Ready(Ok(()))), "what has ended is closed");
     drop(client);
 }
 

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use rmq::core::driver::FromOutcome;
-use rmq::{BatchReceipt, Client, Message, Operation, Producer, SendReceipt};
+use rmq::{BatchReceipt, Message, Operation, Producer, SendReceipt};
 use rocketmq_client_tokio as rmq;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ use self::summary::Summary;
 use crate::args::SendArgs;
 use crate::error::CliError;
 use crate::progress::{self, Bar};
-use crate::{output, stop};
+use crate::{admin, output, stop};
 
 /// Receipts are shown without being asked for up to this many messages.
 const RECEIPTS_SHOWN: u64 = 10;
@@ -30,7 +30,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// After a failure nothing more is sent; what is under way is waited for.
 pub(crate) async fn run(args: SendArgs) -> Result<(), CliError> {
     let mut source = Source::open(&args)?;
-    let client = Client::connect(&args.cluster.namesrv).await?;
+    let client = admin::client(&args.cluster.name_servers(), &args.topic).await?;
     let producer = client.producer(args.group.as_str()).build()?;
     let shows_receipts = args.receipts || !args.oneway && source.total().is_some_and(|n| n <= RECEIPTS_SHOWN);
     let summary = Summary::new(shows_receipts, args.json);
@@ -38,7 +38,7 @@ pub(crate) async fn run(args: SendArgs) -> Result<(), CliError> {
     let run = Run { producer, args: &args, bar, sends: JoinSet::new(), batch: Vec::new(), summary };
     let summary = run.until_end(&mut source).await?;
     client.close_within(CLOSE_TIMEOUT).await?;
-    summary.finish(source.total(), args.oneway)
+    summary.finish(source.total(), args.oneway, source.blank_lines())
 }
 
 /// A request that ended.

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use bytes::Bytes;
@@ -29,20 +31,28 @@ enum Bodies {
     /// The template, so many times more.
     Same { total: u64, left: u64 },
     /// Lines, read by a thread of their own: a terminal may be slow.
-    Lines(mpsc::Receiver<Result<Bytes, CliError>>),
+    Lines { lines: mpsc::Receiver<Result<Bytes, CliError>>, blank: Arc<AtomicU64> },
 }
 
 impl Source {
     /// # Errors
-    /// The file can't be opened.
+    /// The file can't be opened, or there is nothing to send.
     pub(super) fn open(args: &SendArgs) -> Result<Self, CliError> {
+        let piped = args.body.is_none() && args.size.is_none() && args.file.is_none();
+        if piped && (!is_piped() || args.count != 1) {
+            return Err(CliError::Usage(
+                "nothing to send: give BODY, --size or --file, or pipe lines in; for more, try '--help'"
+                    .to_owned(),
+            ));
+        }
+        let standard_input = piped.then(|| Path::new("-"));
         let body = match (args.size, &args.body) {
             (Some(size), _) => filler(size),
             (None, Some(body)) => Bytes::copy_from_slice(body.as_bytes()),
             (None, None) => Bytes::new(),
         };
-        let bodies = match &args.file {
-            Some(path) => Bodies::Lines(lines(path)?),
+        let bodies = match args.file.as_deref().or(standard_input) {
+            Some(path) => lines(path)?,
             None => Bodies::Same { total: args.count, left: args.count },
         };
         Ok(Self { template: template(args, body), bodies })
@@ -52,7 +62,15 @@ impl Source {
     pub(super) fn total(&self) -> Option<u64> {
         match self.bodies {
             Bodies::Same { total, .. } => Some(total),
-            Bodies::Lines(_) => None,
+            Bodies::Lines { .. } => None,
+        }
+    }
+
+    /// How many lines were left out so far, because they were blank.
+    pub(super) fn blank_lines(&self) -> u64 {
+        match &self.bodies {
+            Bodies::Same { .. } => 0,
+            Bodies::Lines { blank, .. } => blank.load(Ordering::Relaxed),
         }
     }
 
@@ -63,7 +81,7 @@ impl Source {
                 *left = left.checked_sub(1)?;
                 Some(Ok(self.template.clone()))
             }
-            Bodies::Lines(lines) => {
+            Bodies::Lines { lines, .. } => {
                 let line = lines.recv().await?;
                 Some(line.map(|body| {
                     let mut message = self.template.clone();
@@ -97,30 +115,52 @@ fn filler(size: usize) -> Bytes {
     (0..size).map(letter).collect()
 }
 
-fn lines(path: &Path) -> Result<mpsc::Receiver<Result<Bytes, CliError>>, CliError> {
+/// Whether standard input is something to read to its end: a pipe, a file or a socket. No terminal, at which nobody
+/// may sit, and no `/dev/null`, which services have.
+fn is_piped() -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        use std::os::unix::fs::FileTypeExt;
+        let input = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+        let kind = input.and_then(|input| input.metadata()).map(|metadata| metadata.file_type());
+        kind.is_ok_and(|kind| kind.is_fifo() || kind.is_file() || kind.is_socket())
+    }
+    #[cfg(not(unix))]
+    !std::io::IsTerminal::is_terminal(&io::stdin())
+}
+
+fn lines(path: &Path) -> Result<Bodies, CliError> {
     let name = path.display().to_string();
     let input: Box<dyn Read + Send> = if name == "-" {
         Box::new(io::stdin())
     } else {
         Box::new(File::open(path).map_err(|error| unreadable(&name, &error))?)
     };
-    let (sender, receiver) = mpsc::channel(LINES_AHEAD);
+    let (sender, lines) = mpsc::channel(LINES_AHEAD);
+    let blank = Arc::new(AtomicU64::new(0));
+    let seen = blank.clone();
     // Not one of the runtime's threads: nobody waits for this one when it hangs at a terminal.
     thread::spawn(move || {
         let mut input = BufReader::new(input);
         let mut number = 0;
-        while let Some(line) = next_line(&mut input, &mut number, &name) {
+        while let Some(line) = next_line(&mut input, &mut number, &seen, &name) {
             let ended = line.is_err();
             if sender.blocking_send(line).is_err() || ended {
                 return;
             }
         }
     });
-    Ok(receiver)
+    Ok(Bodies::Lines { lines, blank })
 }
 
-/// The next line that is not empty, without its end.
-fn next_line(input: &mut impl BufRead, number: &mut u64, name: &str) -> Option<Result<Bytes, CliError>> {
+/// The next line that is not empty, without its end. Empty ones are counted.
+fn next_line(
+    input: &mut impl BufRead,
+    number: &mut u64,
+    blank: &AtomicU64,
+    name: &str,
+) -> Option<Result<Bytes, CliError>> {
     loop {
         *number += 1;
         let mut line = Vec::new();
@@ -144,6 +184,7 @@ fn next_line(input: &mut impl BufRead, number: &mut u64, name: &str) -> Option<R
         if !line.is_empty() {
             return Some(Ok(line.into()));
         }
+        blank.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -156,8 +197,8 @@ mod tests {
     use super::*;
 
     fn all(text: &[u8]) -> Vec<Result<Bytes, String>> {
-        let (mut input, mut number) = (text, 0);
-        let lines = std::iter::from_fn(|| next_line(&mut input, &mut number, "test"));
+        let (mut input, mut number, blank) = (text, 0, AtomicU64::new(0));
+        let lines = std::iter::from_fn(|| next_line(&mut input, &mut number, &blank, "test"));
         lines.map(|line| line.map_err(|error| error.to_string())).take(10).collect()
     }
 

@@ -96,12 +96,25 @@ impl Summary {
     }
 
     /// Prints what was not printed yet, and says whether everything went well.
-    pub(super) fn finish(mut self, total: Option<u64>, oneway: bool) -> Result<(), CliError> {
+    pub(super) fn finish(
+        mut self,
+        total: Option<u64>,
+        oneway: bool,
+        blank_lines: u64,
+    ) -> Result<(), CliError> {
         let single = total == Some(1);
         if self.json {
-            output::json(&self.json())?;
+            let mut object = self.json();
+            if total.is_none() {
+                object["blank_lines"] = blank_lines.into();
+            }
+            output::json(&object)?;
         } else if self.sent > 0 && !(single && self.shows_receipts) {
             output::line(&self.line(oneway))?;
+        }
+        if blank_lines > 0 && !self.json {
+            let count = output::grouped(blank_lines);
+            output::note(&format!("blank lines that were left out, since a message has a body: {count}"));
         }
         if let Some((number, error)) = self.failure.take() {
             if single {

@@ -288,7 +288,6 @@ impl Broker {
         if let Some(known) = self.connections.get_mut(&connection) {
             known.last_seen = now;
         }
-        tracing::trace!(connection = connection.0, code = command.code, opaque = command.opaque, "frame");
         if command.is_response() {
             return self.client_answered(now, connection, command);
         }

@@ -33,6 +33,7 @@ const SETTINGS: &[Setting<BrokerConfig>] = &[
     fixed_setting!("brokerId", |config| config.broker_id.to_string()),
     fixed_setting!("brokerIP1", |config| config.addr.ip().to_string()),
     fixed_setting!("listenPort", |config| config.addr.port().to_string()),
+    fixed_setting!("namesrvAddr", |config| config.name_servers.to_string()),
     fixed_setting!("regionId", |config| config.region_id.to_string()),
     fixed_setting!("messageDelayLevel", |config| config.delay_levels.to_string()),
     fixed_setting!("maxMessageSize", |config| config.message_bytes_max.to_string()),

@@ -167,14 +167,18 @@ impl DevBrokerBuilder {
             let listener = TcpListener::bind(SocketAddr::new(self.ip, port))?;
             world.add_name_server(self.name_server.clone(), listener)?;
         }
+        let reached =
+            |addr: SocketAddr| SocketAddr::new(self.advertised_ip.unwrap_or(addr.ip()), addr.port());
+        let name_servers = world.name_servers.iter().map(|node| reached(node.addr).to_string());
+        let name_servers = name_servers.collect::<Vec<_>>().join(";");
         for index in 0..self.broker_count {
-            let (config, listener) = self.broker(index, index, MASTER_ID)?;
+            let (config, listener) = self.broker(&name_servers, index, index, MASTER_ID)?;
             world.add_broker(config, listener, self.seed.wrapping_add(index as u64), None)?;
         }
         for slave in 0..self.broker_count * self.slave_count {
             let (master, index) = (slave / self.slave_count, self.broker_count + slave);
             let id = i64::try_from(slave % self.slave_count).unwrap_or(0) + MASTER_ID + 1;
-            let (config, listener) = self.broker(index, master, id)?;
+            let (config, listener) = self.broker(&name_servers, index, master, id)?;
             world.add_broker(config, listener, self.seed.wrapping_add(index as u64), Some(master))?;
         }
         for (topic, queues) in &self.topics {
@@ -184,13 +188,20 @@ impl DevBrokerBuilder {
     }
 
     /// The settings and the port of a broker, which as a slave bears its master's name.
-    fn broker(&self, index: usize, master: usize, id: i64) -> io::Result<(BrokerConfig, TcpListener)> {
+    fn broker(
+        &self,
+        name_servers: &str,
+        index: usize,
+        master: usize,
+        id: i64,
+    ) -> io::Result<(BrokerConfig, TcpListener)> {
         let listener = TcpListener::bind(SocketAddr::new(self.ip, port_of(self.broker_port, index * 10)))?;
         let bound = listener.local_addr()?;
         let letter = char::from(b'a' + u8::try_from(master).unwrap_or(0));
         let config = BrokerConfig {
             broker_id: id,
             broker_name: format!("broker-{letter}").into(),
+            name_servers: name_servers.into(),
             addr: SocketAddr::new(self.advertised_ip.unwrap_or(bound.ip()), bound.port()),
             ..self.broker.clone()
         };

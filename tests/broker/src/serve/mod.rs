@@ -7,6 +7,7 @@ mod builder;
 mod connection;
 mod life;
 mod poll;
+mod trace;
 mod world;
 
 use std::io;

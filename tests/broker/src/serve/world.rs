@@ -12,6 +12,7 @@ use rocketmq_client_core::time::{Instant, Timestamp};
 
 use super::connection::{Connection, CutOff, Owner, ReadEnd};
 use super::poll::connection_token;
+use super::trace;
 use crate::broker::{Broker, Output};
 use crate::fault::Faults;
 use crate::name_server::{NameServer, NameServerOutput};
@@ -202,6 +203,7 @@ impl World {
 
     /// Hands a frame over. False when its connection is no more.
     fn request(&mut self, now: Instant, id: ConnectionId, owner: Owner, command: RemotingCommand) -> bool {
+        trace::received(id, owner, &command);
         let fault = if command.is_response() { None } else { self.faults.take(&command) };
         match owner {
             Owner::NameServer(index) => {
@@ -308,6 +310,7 @@ impl World {
 
     fn transmit(&mut self, id: ConnectionId, frames: Frames) {
         let Some(connection) = self.connections.get_mut(&id) else { return self.tell_broker(id, &frames) };
+        trace::sent(id, connection.owner, &frames);
         match connection.queue(frames) {
             Ok(()) => self.touched.push(id),
             Err(reason) => self.cut_off(id, reason),

@@ -18,6 +18,8 @@ const QUEUES: i32 = 8;
 const ROUND_PAUSE: Duration = Duration::from_millis(50);
 /// Rounds of one message a queue, after which a group must have divided the queues.
 const ROUNDS_MAX: usize = 2_000;
+/// Pauses of a round in which queues are divided again and again.
+const DIVISIONS: usize = 10;
 /// Rounds in a row in which nothing came twice, before the queues count as divided.
 const QUIET_ROUNDS: usize = 50;
 
@@ -67,12 +69,12 @@ pub(super) async fn every_strategy_gives_each_message_to_one_member(s: &Scenario
             let group = s.group(&client, &group, &topic).configure(|config| {
                 config.consume_from = ConsumeFrom::LastOffset;
                 config.allocate_strategy = strategy;
-                config.rebalance_interval = ROUTE_INTERVAL;
+                config.rebalance_interval = ROUND_PAUSE;
             });
             members.push(s.consume(group, member, &inbox).await?);
         }
         until_quiet(s, &producer, &topic, &inbox, |round| round.len() == QUEUES as usize).await?;
-        for _ in 0..QUIET_ROUNDS {
+        for _ in 0..DIVISIONS {
             pause(ROUND_PAUSE).await;
         }
         let before = inbox.len();

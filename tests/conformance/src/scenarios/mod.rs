@@ -7,6 +7,7 @@ mod close;
 mod consume;
 mod errors;
 mod group;
+mod moved;
 mod network;
 mod retry;
 mod send;
@@ -75,12 +76,18 @@ scenarios! {
     group::a_member_leaves_and_the_rest_goes_on,
     group::a_member_dies_and_its_messages_come_again,
     group::queues_that_are_added_are_used,
+    moved::a_reset_backward_begins_again_there,
+    moved::a_reset_forward_goes_on_there,
+    moved::a_topic_that_is_made_anew_is_consumed_from_its_first_message,
+    moved::what_handlers_have_below_a_lost_tail_is_finished,
     close::the_next_consumer_goes_on_where_the_last_one_ended,
     close::closing_under_load_loses_nothing_and_adds_up,
     close::closing_lets_handlers_end,
     close::an_unfinished_message_holds_the_offset,
     close::two_clients_have_nothing_to_do_with_each_other,
     close::closing_tells_every_send_how_it_ended,
+    close::a_second_close_joins_and_shortens_the_first,
+    close::a_stop_during_a_start_is_no_error,
     close::dropping_every_handle_ends_the_client,
     close::a_dropped_consumer_leaves_its_messages_to_the_next,
     network::sends_go_on_after_the_connection_was_cut,

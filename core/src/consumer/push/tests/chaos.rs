@@ -9,8 +9,10 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
+use super::looking::health;
 use super::world::{BROKER_A, RETRY, TOPIC, World};
 use crate::client::{Command, Input};
+use crate::consumer::push::Fetch;
 use crate::consumer::{Ack, ConsumeToken};
 use crate::id::{ConsumerId, GenerationalId, OperationId};
 use crate::remoting::{NotifyConsumerIdsChangedRequestHeader, RequestCode, ResponseCode};
@@ -30,6 +32,14 @@ const CODES: [RequestCode; 8] = [
     RequestCode::HEART_BEAT,
     RequestCode::GET_ROUTEINFO_BY_TOPIC,
 ];
+/// Refusals.
+const ANSWERS: [ResponseCode; 5] = [
+    ResponseCode::SYSTEM_ERROR,
+    ResponseCode::SYSTEM_BUSY,
+    ResponseCode::FLOW_CONTROL,
+    ResponseCode::SUBSCRIPTION_NOT_EXIST,
+    ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST,
+];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -42,7 +52,7 @@ enum Step {
     Down,
     Up,
     Others(u8),
-    Refuse(usize),
+    Refuse(usize, usize),
     Silence(usize),
     Relent,
     Forget,
@@ -61,7 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Down),
         2 => Just(Step::Up),
         2 => (0..3u8).prop_map(Step::Others),
-        1 => (0..CODES.len()).prop_map(Step::Refuse),
+        2 => (0..CODES.len(), 0..ANSWERS.len()).prop_map(|(code, answer)| Step::Refuse(code, answer)),
         1 => (0..CODES.len()).prop_map(Step::Silence),
         2 => Just(Step::Relent),
         1 => Just(Step::Forget),
@@ -130,7 +140,7 @@ impl Run {
                 self.world.others = (0..count).map(|id| format!("0-{id}")).collect();
                 self.notify();
             }
-            Step::Refuse(code) => drop(self.world.refuse.insert(CODES[code].0, ResponseCode::SYSTEM_ERROR)),
+            Step::Refuse(code, answer) => drop(self.world.refuse.insert(CODES[code].0, ANSWERS[answer])),
             Step::Silence(code) => drop(self.world.silent.insert(CODES[code].0)),
             Step::Relent => self.relent(),
             Step::Forget => self.world.registered.clear(),
@@ -175,9 +185,14 @@ impl Run {
         self.world.silent.clear();
     }
 
-    fn check(&self) {
+    fn check(&mut self) {
         let bytes: usize = self.world.consumer().queues().map(|view| view.cached_bytes).sum();
         assert_eq!(bytes, self.world.consumer().cached_bytes());
+        let told = health(&mut self.world);
+        let gated =
+            self.world.consumer().queues().filter(|view| matches!(view.fetch, Fetch::Gated(_))).count();
+        let in_line: usize = told.refusals.iter().map(|refusal| refusal.queues).sum();
+        assert_eq!(gated, in_line, "each has its place in one line");
         for view in self.world.consumer().queues() {
             assert!(view.cached_count <= THRESHOLD + BATCH, "{view:?}");
             assert_eq!(view.cached_count == 0, view.cached_bytes == 0, "{view:?}");

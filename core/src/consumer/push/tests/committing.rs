@@ -1,7 +1,9 @@
 //! Commits that are on their way while queues come and go.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use super::looking::health;
 use super::world::{Arrived, TOPIC, World};
 use crate::consumer::push::{Fetch, Pause};
 use crate::consumer::{Ack, ConsumeToken};
@@ -94,8 +96,11 @@ fn a_broker_that_refuses_commits_is_asked_with_one_a_round() {
     world.pass(60_000);
     let asked = world.requests(RequestCode::UPDATE_CONSUMER_OFFSET).len();
     assert!(asked <= 2 * 12, "{asked} commits of two tables in twelve rounds");
+    let told = health(&mut world);
+    assert!(told.to_string().contains("broker a refuses commits for 56."), "{told}");
     world.refuse.clear();
     world.pass(5_000);
+    assert!(health(&mut world).commit_refusals.is_empty());
     assert!((0..40).all(|queue| world.log(TOPIC, queue).committed.is_some()));
 }
 

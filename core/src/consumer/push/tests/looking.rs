@@ -18,7 +18,7 @@ fn operation(number: u32) -> OperationId {
     OperationId::from_parts(number, 0)
 }
 
-fn health(world: &mut World) -> ConsumerHealth {
+pub(super) fn health(world: &mut World) -> ConsumerHealth {
     world.outcomes.remove(&9);
     world.input(Input::Command(Command::InspectConsumer { operation: operation(9), consumer: ME }));
     match world.outcomes.remove(&9) {

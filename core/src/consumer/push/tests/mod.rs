@@ -11,6 +11,7 @@ mod moved;
 mod odd;
 mod overdue;
 mod peer;
+mod refusing;
 mod reset;
 mod retrying;
 mod strategies;

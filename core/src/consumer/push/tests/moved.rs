@@ -64,7 +64,7 @@ fn a_lost_tail_is_begun_again_and_what_handlers_have_below_it_is_finished() {
         }
         world.log(TOPIC, 0).lose(2);
         world.serve_held();
-        assert_eq!(searches(&world), [50], "when the newest message had been stored");
+        assert_eq!(searches(&world), [51], "after the newest message had been stored");
         world.pass(20_000);
         assert_eq!(world.log(TOPIC, 0).committed, Some(40), "not past what is in hand");
         for (count, token) in tokens.iter().enumerate() {
@@ -161,7 +161,7 @@ fn a_topic_that_was_made_anew_is_consumed_from_its_first_message() {
         world.log(TOPIC, 0).lose(50);
         world.stored_at = 90;
         world.publish(0, &["n"; 10]);
-        assert_eq!(searches(&world), [50], "answered with {next}");
+        assert_eq!(searches(&world), [51], "answered with {next}");
         let tokens = world.take();
         assert_eq!(offsets(&tokens), (0..10).collect::<Vec<i64>>());
         world.pass(1_000);
@@ -172,6 +172,21 @@ fn a_topic_that_was_made_anew_is_consumed_from_its_first_message() {
         world.pass(6_000);
         assert_eq!(world.log(TOPIC, 0).committed, Some(10));
     }
+}
+
+#[test]
+fn messages_of_one_millisecond_that_are_left_of_a_lost_tail_do_not_come_again() {
+    let (mut world, tokens) = consumed(10, 20, 0);
+    begin(&mut world, &tokens);
+    world.log(TOPIC, 0).lose(5);
+    world.serve_held();
+    assert!(world.take().is_empty());
+    for token in tokens {
+        world.settle(token, Ack::Done);
+    }
+    world.pass(6_000);
+    assert_eq!(world.log(TOPIC, 0).committed, Some(15));
+    assert_eq!(world.consumer().statistics().late_answers, 5, "those that are lost");
 }
 
 #[test]
@@ -387,7 +402,7 @@ fn a_suspended_consumer_is_reset_and_finds_a_lost_tail_but_fetches_nothing() {
     world.log(TOPIC, 0).lose(2);
     world.serve_held();
     world.pass(1_000);
-    assert_eq!(searches(&world), [50]);
+    assert_eq!(searches(&world), [51]);
     assert_eq!(world.log(TOPIC, 0).committed, Some(50));
     assert_eq!(world.queue(TOPIC, 0).fetch, Fetch::Suspended);
 }
@@ -445,8 +460,13 @@ fn a_start_that_a_search_has_found_is_not_committed_before_the_broker_has_shown_
     world.pass(1_000);
     let search = world.swallowed.pop().expect("a search");
     let offset = 1_000_000_000;
+    world.silent.insert(RequestCode::PULL_MESSAGE.0);
     world.answer(&search, ResponseCode::SUCCESS, &GetMaxOffsetResponseHeader { offset }, &[]);
-    world.pass(20_000);
+    world.pass(0);
+    world.pass(12_000);
+    assert!(commits(&world).is_empty(), "no pull was answered: {:?}", commits(&world));
+    world.silent.clear();
+    world.pass(40_000);
     assert!(commits(&world).iter().all(|commit| *commit <= 3), "{:?}", commits(&world));
     assert_eq!(world.log(TOPIC, 0).committed, Some(3));
 }

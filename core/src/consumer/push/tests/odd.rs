@@ -291,7 +291,7 @@ fn an_empty_answer_is_told_by_its_kind() {
     let (mut world, pull) = standing_at_five();
     world.answer(&pull, ResponseCode::SUCCESS, &header(15, 20), &[]);
     world.pass(0);
-    assert!(matches!(world.queue(TOPIC, 0).fetch, Fetch::Pausing(_, Pause::BadAnswer)));
+    assert!(matches!(world.queue(TOPIC, 0).fetch, Fetch::Gated(Pause::BadAnswer)));
     let health = world.consumer().health(world.client.shared(), world.now);
     let queue = health.queues.iter().find(|queue| &*queue.queue.topic == TOPIC).expect("owned");
     assert_eq!(queue.bad_answer, Some(BadAnswer::NoRecords { at: 5, next: 15 }));

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::world::{Arrived, BROKER_A, RETRY, World, at_commit_log_offset, records_at};
+use super::world::{Arrived, BROKER_A, RETRY, TOPIC, World, at_commit_log_offset, records_at};
 use crate::message::Properties;
 use crate::remoting::{
     BrokerData, ConsumerSendMsgBackRequestHeader, GetConsumerListByGroupResponseBody,
@@ -58,6 +58,10 @@ impl World {
             }
             RequestCode::SEND_MESSAGE_V2 => {
                 let header: SendMessageRequestHeaderV2<'_> = arrived.header();
+                let len = header.properties.as_ref().map_or(0, |properties| properties.len());
+                if len > self.properties_max {
+                    return self.answer(&arrived, ResponseCode::MESSAGE_ILLEGAL, &NoHeader, &[]);
+                }
                 let properties = Properties::parse(&header.properties.unwrap_or_default());
                 if let Some(id) = properties.get("ID") {
                     self.finish(&format!("ID\u{1}{id}\u{2}"));
@@ -140,7 +144,11 @@ impl World {
         if !self.registered.contains(&arrived.address) {
             return self.answer(&arrived, ResponseCode::SUBSCRIPTION_NOT_EXIST, &NoHeader, &[]);
         }
+        if let Some(refusal) = self.refuse_queues.get(&queue_id).copied().filter(|_| topic == TOPIC) {
+            return self.answer(&arrived, refusal, &NoHeader, &[]);
+        }
         let (impatient, old) = (self.impatient, self.old);
+        let suggested = i64::from(self.fickle) * (i64::from(arrived.command.opaque) % 2);
         let committing = first && header.sys_flag & 1 != 0;
         let commit_offset = header.commit_offset;
         if committing {
@@ -149,7 +157,7 @@ impl World {
         let log = self.log(&topic, queue_id);
         let (min, max) = (log.min, log.max());
         let answer = |next_begin_offset| PullMessageResponseHeader {
-            suggest_which_broker_id: 0,
+            suggest_which_broker_id: suggested,
             next_begin_offset,
             min_offset: min,
             max_offset: max,

@@ -105,6 +105,14 @@ pub(super) struct World {
     pub(super) swallowed: Vec<Arrived>,
     pub(super) silent: BTreeSet<i32>,
     pub(super) refuse: BTreeMap<i32, ResponseCode>,
+    /// Queues of the topic whose pulls are refused.
+    pub(super) refuse_queues: BTreeMap<i32, ResponseCode>,
+    /// Brokers suggest another broker with each answer.
+    pub(super) fickle: bool,
+    /// What brokers say to refuse.
+    pub(super) remark: &'static str,
+    /// Messages with more bytes of properties than this are refused.
+    pub(super) properties_max: usize,
     pub(super) down: BTreeSet<String>,
     /// Topic to brokers (name, address, queues).
     pub(super) routes: BTreeMap<String, Vec<(&'static str, &'static str, i32)>>,
@@ -154,6 +162,10 @@ impl World {
             swallowed: Vec::new(),
             silent: BTreeSet::new(),
             refuse: BTreeMap::new(),
+            refuse_queues: BTreeMap::new(),
+            fickle: false,
+            remark: "scripted",
+            properties_max: usize::MAX,
             down: BTreeSet::new(),
             routes: BTreeMap::from([(TOPIC.into(), alloc::vec![("a", BROKER_A, queues)])]),
             logs: BTreeMap::new(),
@@ -360,7 +372,7 @@ impl World {
             return;
         }
         let head =
-            Head { code: code.0, opaque: to.command.opaque, flag: FLAG_RESPONSE, remark: Some("scripted") };
+            Head { code: code.0, opaque: to.command.opaque, flag: FLAG_RESPONSE, remark: Some(self.remark) };
         let mut out = BytesMut::new();
         Encoder::default().encode(&mut out, &head, header, &[], body.len());
         out.extend_from_slice(body);

@@ -1,0 +1,167 @@
+//! Routes that may be wrong, and what is asked for again before the next poll: of topics whose broker can't
+//! be reached, of routes that can't be used, and of what somebody was refused. A name server forgets a
+//! broker with its connection and tells nobody when it is back, perhaps on another port. Java finds it with
+//! its next poll, within 30 s.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use crate::config::split_address;
+use crate::route::{MASTER_ID, RouteOutcome};
+use crate::time::Instant;
+use crate::timer::TimerId;
+
+use super::{Client, Shared, TimerKey};
+
+/// The first pause before a doubted route is asked for again; doubles each time.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// The longest such pause.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// However many routes are doubted, one of them is asked for in this time.
+const ASK_INTERVAL: Duration = Duration::from_millis(100);
+/// A broker that nobody could reach for the last time this long ago, and a route that is unusable for
+/// longer than this, are left to the poll.
+const DOUBT_TIME_MAX: Duration = Duration::from_secs(300);
+
+/// What is in doubt.
+#[derive(Clone, Debug, Default)]
+pub struct Doubts {
+    /// Addresses of brokers that are out of reach, the broker's name, and when that was seen last.
+    lost: BTreeMap<Arc<str>, (Arc<str>, Instant)>,
+    topics: BTreeMap<Arc<str>, Doubt>,
+    timer: Option<TimerId>,
+    next_ask: Instant,
+}
+
+#[derive(Clone, Debug)]
+struct Doubt {
+    since: Instant,
+    due: Instant,
+    tries: u32,
+    /// Doubted since it was asked for last.
+    again: bool,
+    /// One of its brokers is lost.
+    of_loss: bool,
+    /// As [`Lookup::default_queue_nums`](crate::route::Lookup::default_queue_nums).
+    default_queue_nums: Option<i32>,
+}
+
+impl Shared {
+    /// The route of `topic` may be wrong: it is asked for at once, or after a pause that grows while doubts
+    /// remain. Senders say how many queues the topic should have if it has to be created.
+    pub(crate) fn doubt_route(&mut self, now: Instant, topic: &Arc<str>, default_queue_nums: Option<i32>) {
+        let doubt = self.doubts.topics.entry(topic.clone()).or_insert(Doubt {
+            since: now,
+            due: now,
+            tries: 0,
+            again: true,
+            of_loss: false,
+            default_queue_nums,
+        });
+        doubt.again = true;
+        doubt.default_queue_nums = doubt.default_queue_nums.or(default_queue_nums);
+        let due = doubt.due;
+        self.ask_doubted_at(due);
+    }
+
+    /// The broker at `address` can't be reached. The routes that name it are asked for again, and so they
+    /// are until it is back: by then it may be named nowhere.
+    pub(crate) fn broker_lost(&mut self, now: Instant, address: &Arc<str>) {
+        let Some(name) = self.routes.name_at(address).cloned() else { return };
+        if self.doubts.lost.insert(address.clone(), (name, now)).is_some() {
+            return;
+        }
+        for topic in self.routes.topics_at(address) {
+            self.doubt_route(now, &topic, None);
+            if let Some(doubt) = self.doubts.topics.get_mut(&topic) {
+                doubt.of_loss = true;
+            }
+        }
+    }
+
+    /// A broker is back, here or at another address than before: its topics are asked for once more, for
+    /// queues that came back with it.
+    pub(crate) fn broker_found(&mut self, now: Instant, address: &Arc<str>) {
+        let (name, before) = (self.routes.name_at(address), self.doubts.lost.len());
+        self.doubts.lost.retain(|known, (lost, _)| known != address && Some(&*lost) != name);
+        if self.doubts.lost.len() < before {
+            self.renew_doubts(now);
+        }
+    }
+
+    /// What is in doubt is asked for soon again: a name server is in reach that may know more.
+    pub(crate) fn renew_doubts(&mut self, now: Instant) {
+        let lost = !self.doubts.lost.is_empty();
+        for doubt in self.doubts.topics.values_mut() {
+            doubt.again |= doubt.of_loss;
+            doubt.of_loss &= lost;
+            doubt.tries = 0;
+            doubt.due = doubt.due.min(now + PAUSE_MIN);
+        }
+        self.ask_doubted_at(now);
+    }
+
+    fn ask_doubted_at(&mut self, at: Instant) {
+        let at = at.max(self.doubts.next_ask);
+        match self.doubts.timer {
+            Some(timer) if timer.deadline() <= at => return,
+            Some(timer) => self.cancel(timer),
+            None => {}
+        }
+        self.doubts.timer = Some(self.arm(at, TimerKey::Doubts));
+    }
+}
+
+impl Client {
+    /// Asks for the one doubted route that has waited longest; drops the doubts that are over.
+    pub(super) fn ask_doubted(&mut self, now: Instant) {
+        let doubts = &mut self.shared.doubts;
+        doubts.timer = None;
+        doubts.lost.retain(|_, (_, seen)| now.saturating_since(*seen) < DOUBT_TIME_MAX);
+        let lost = !doubts.lost.is_empty();
+        let (producers, consumers) = (&self.producers, &self.consumers);
+        doubts.topics.retain(|topic, doubt| {
+            let used = producers.uses(topic) || consumers.topics().any(|one| one == topic);
+            used && (doubt.due > now || doubt.again || (doubt.of_loss && lost))
+        });
+        let first = doubts.topics.iter_mut().filter(|(_, doubt)| doubt.due <= now);
+        if let Some((topic, doubt)) = first.min_by_key(|(_, doubt)| doubt.due) {
+            doubt.again = false;
+            let pause = PAUSE_MIN.saturating_mul(1 << doubt.tries.min(16)).min(PAUSE_MAX);
+            doubt.tries = doubt.tries.saturating_add(1);
+            doubt.due = now + pause;
+            doubts.next_ask = now + ASK_INTERVAL;
+            let (topic, nums) = (topic.clone(), doubt.default_queue_nums);
+            self.shared.look_up_route(now, &topic, nums);
+        }
+        if let Some(due) = self.shared.doubts.topics.values().map(|doubt| doubt.due).min() {
+            self.shared.ask_doubted_at(due);
+        }
+    }
+
+    /// A look-up has ended; what it brought may be of no use.
+    pub(super) fn weigh_route(&mut self, now: Instant, topic: &Arc<str>, outcome: &RouteOutcome) {
+        let failed = matches!(outcome, RouteOutcome::Failed(_));
+        if self.closed || !(failed || self.is_unusable(topic)) {
+            return;
+        }
+        let since = self.shared.doubts.topics.get(topic).map_or(now, |doubt| doubt.since);
+        if now.saturating_since(since) < DOUBT_TIME_MAX {
+            self.shared.doubt_route(now, topic, None);
+        }
+    }
+
+    /// Whether there is a route with which those who want it can't do anything.
+    fn is_unusable(&self, topic: &Arc<str>) -> bool {
+        let routes = &self.shared.routes;
+        let Some(route) = routes.get(topic) else { return false };
+        let nowhere = |name: &str| {
+            let address = routes.address(name, MASTER_ID);
+            address.is_none_or(|(address, _)| split_address(address).is_none())
+        };
+        (route.publish_queues().is_empty() && self.producers.uses(topic))
+            || (route.subscribe_queues().is_empty() && self.consumers.topics().any(|one| one == topic))
+            || route.data.queue_datas.iter().any(|entry| nowhere(&entry.broker_name))
+    }
+}
