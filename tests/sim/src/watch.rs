@@ -145,7 +145,7 @@ impl Stage {
         let result = self.finish_with(number, started, operation).await;
         let no_route = matches!(
             &result,
-            Err(Error::NotSent(failure)) if matches!(failure.cause, Cause::NoRoute)
+            Err(Error::NotSent(failure)) if matches!(failure.cause, Cause::NoRoute { .. })
         );
         let calm = calm && self.ctx.world.lock().is_calm();
         self.check(Property::P59, !(calm && no_route), || {
