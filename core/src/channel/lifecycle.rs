@@ -14,6 +14,7 @@ use crate::id::{ChannelId, ResolveToken};
 use crate::time::Instant;
 
 use super::backoff::BackOff;
+use super::silence::Silence;
 use super::{
     BACK_OFFS_MAX, Channel, ChannelEvent, ChannelTimer, Channels, RequestFailure, State, WaitingKind,
 };
@@ -77,11 +78,13 @@ impl<P: Clone> Channels<P> {
         channel.state = State::Open { idle };
         channel.last_received = now;
         channel.last_active = now;
+        channel.silence = Silence::new(now);
         self.counts.connected += 1;
         let address = channel.address.clone();
         tracing::debug!(%address, ?id, "connected");
         self.events.push_back(ChannelEvent::Connected { address });
         self.mark_dirty(id);
+        self.watch_silence(id);
     }
 
     /// A connection ended, or could not be opened.
@@ -101,6 +104,7 @@ impl<P: Clone> Channels<P> {
                 ChannelTimer::Connect(id) => self.connect_timed_out(now, id),
                 ChannelTimer::Idle(id) => self.idle_due(now, id),
                 ChannelTimer::Request(id, opaque) => self.request_timed_out(now, id, opaque),
+                ChannelTimer::Silence(id) => self.silence_is_due(now, id),
             }
         }
     }
@@ -205,12 +209,16 @@ impl<P: Clone> Channels<P> {
         self.counts.timeouts += 1;
         let not_sent = pending.end == u64::MAX;
         let peer = channel.address.clone();
-        let quiet = now.saturating_since(channel.last_received.max(pending.sent_at));
+        let sent_at = pending.sent_at;
+        let quiet = now.saturating_since(channel.last_received.max(sent_at));
         let silent = channel.is_open() && quiet >= self.limits.silence_max;
         let reply = Err(RequestFailure { peer, not_sent, cause: Cause::Timeout });
         self.events.push_back(ChannelEvent::Reply { purpose: pending.purpose, reply });
         if silent {
-            return self.close(id, &format!("nothing came for {} ms", quiet.as_millis()).into());
+            return self.close_silent(id, quiet);
+        }
+        if !not_sent {
+            self.doubt(id, sent_at);
         }
         self.close_if_drained(id);
     }
@@ -230,17 +238,25 @@ impl<P: Clone> Channels<P> {
     fn end(&mut self, now: Instant, id: ChannelId, cause: &Cause) {
         if let Some(channel) = self.arena.get(id).filter(|channel| !channel.received_any) {
             let address = channel.address.clone();
-            if self.back_off.len() >= BACK_OFFS_MAX {
-                self.back_off.retain(|_, back_off| now < back_off.until);
-            }
-            let back_off = self.back_off.entry(address).or_insert_with(|| BackOff::new(cause.clone()));
-            back_off.failed(now, cause.clone(), self.limits.delay_min, self.limits.delay_max);
+            self.leave_alone(now, &address, cause);
         }
         self.finish(id, cause);
     }
 
+    /// Counts a failure against `address`, which gets a pause for it.
+    pub(super) fn leave_alone(&mut self, now: Instant, address: &Arc<str>, cause: &Cause) {
+        if self.back_off.len() >= BACK_OFFS_MAX {
+            self.back_off.retain(|_, back_off| now < back_off.until);
+        }
+        let back_off = self.back_off.entry(address.clone()).or_insert_with(|| BackOff::new(cause.clone()));
+        back_off.failed(now, cause.clone(), self.limits.delay_min, self.limits.delay_max);
+    }
+
     fn finish(&mut self, id: ChannelId, cause: &Cause) {
         let Some(channel) = self.arena.remove(id) else { return };
+        if let Some(timer) = channel.silence.timer() {
+            self.timers.cancel(timer);
+        }
         match channel.state {
             State::Resolving { token, timer } => {
                 self.counts.connect_failures += 1;

@@ -13,6 +13,7 @@
 //! never to have left. The Java client has no back-off and closes a connection after any timeout; here
 //! a connection is given up when nothing at all came for as long as a request may take.
 
+mod again;
 mod backoff;
 mod frames;
 mod lifecycle;
@@ -20,6 +21,7 @@ mod outbox;
 mod pending;
 mod receive;
 mod request;
+mod silence;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -43,6 +45,7 @@ use crate::timer::{TimerId, Timers};
 use backoff::BackOff;
 use outbox::Outbox;
 use pending::PendingTable;
+use silence::Silence;
 
 /// The answer to a request: the peer's command, whatever its code, or why there is none.
 pub type Reply = Result<RemotingCommand, RequestFailure>;
@@ -81,6 +84,22 @@ pub enum ChannelEvent<P> {
         address: Arc<str>,
         /// What.
         command: RemotingCommand,
+    },
+    /// The peer has not executed a send and wants it on another connection: whoever made it makes it once
+    /// more, by `send_again`.
+    Again {
+        /// What it was for.
+        purpose: P,
+        /// Whom it is for.
+        address: Arc<str>,
+        /// The time that it was given.
+        deadline: Instant,
+    },
+    /// Nothing has come on this connection for a while though something is awaited: whoever can ask the peer
+    /// something cheap does so now, and a peer that is gone gives no answer to that either.
+    Silent {
+        /// Whose silence it is.
+        address: Arc<str>,
     },
     /// A connection came up.
     Connected {
@@ -140,6 +159,7 @@ struct Channel<P> {
     last_received: Instant,
     last_active: Instant,
     received_any: bool,
+    silence: Silence,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,6 +189,7 @@ enum ChannelTimer {
     Connect(ChannelId),
     Idle(ChannelId),
     Request(ChannelId, i32),
+    Silence(ChannelId),
 }
 
 impl<P: Clone> Channels<P> {
@@ -208,6 +229,12 @@ impl<P: Clone> Channels<P> {
     /// Whether requests to `address` can go out at once.
     pub fn is_open(&self, address: &str) -> bool {
         self.by_address.get(address).and_then(|id| self.arena.get(*id)).is_some_and(Channel::is_open)
+    }
+
+    /// Whether a request of this kind waits for its answer on the connection that is current.
+    pub fn awaits(&self, address: &str, kind: impl Fn(&P) -> bool) -> bool {
+        let channel = self.by_address.get(address).and_then(|id| self.arena.get(*id));
+        channel.is_some_and(|channel| channel.pending.any(kind))
     }
 
     /// Why the last attempt to reach `address` failed, if it did and none has worked since.
@@ -296,6 +323,7 @@ impl<P> Channel<P> {
             last_received: now,
             last_active: now,
             received_any: false,
+            silence: Silence::new(now),
         }
     }
 

@@ -8,6 +8,8 @@ use crate::hash::SeededState;
 use crate::time::Instant;
 use crate::timer::TimerId;
 
+use super::again::Again;
+
 /// A request that has no answer yet.
 #[derive(Clone, Debug)]
 pub(super) struct Pending<P> {
@@ -17,6 +19,7 @@ pub(super) struct Pending<P> {
     /// Position of its last byte in the connection's stream; `u64::MAX` while it waits for the
     /// connection.
     pub(super) end: u64,
+    pub(super) again: Again,
 }
 
 /// `opaque` to request. Its order is never seen.
@@ -44,6 +47,10 @@ impl<P> PendingTable<P> {
 
     pub(super) fn contains(&self, opaque: i32) -> bool {
         self.table.contains_key(&opaque)
+    }
+
+    pub(super) fn any(&self, kind: impl Fn(&P) -> bool) -> bool {
+        self.table.values().any(|pending| kind(&pending.purpose))
     }
 
     pub(super) fn len(&self) -> usize {

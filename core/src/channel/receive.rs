@@ -25,7 +25,8 @@ impl<P: Clone> Channels<P> {
         frames::received(&channel.address, &command);
         channel.last_received = now;
         channel.last_active = now;
-        if !channel.received_any {
+        let go_away = command.is_response() && command.code == ResponseCode::GO_AWAY.0;
+        if !channel.received_any && !go_away {
             channel.received_any = true;
             self.back_off.remove(&channel.address);
         }
@@ -39,24 +40,12 @@ impl<P: Clone> Channels<P> {
             return;
         };
         self.timers.cancel(pending.timer);
-        if command.code == ResponseCode::GO_AWAY.0 {
-            self.drain(id);
+        if go_away {
+            self.go_away(now, id, command.opaque, pending);
+        } else {
+            self.events.push_back(ChannelEvent::Reply { purpose: pending.purpose, reply: Ok(command) });
         }
-        self.events.push_back(ChannelEvent::Reply { purpose: pending.purpose, reply: Ok(command) });
         self.close_if_drained(id);
-    }
-
-    /// New requests take another connection; this one ends when it has nothing more to wait for.
-    fn drain(&mut self, id: ChannelId) {
-        let Some(channel) = self.arena.get_mut(id) else { return };
-        if let State::Open { idle } = channel.state {
-            channel.state = State::Draining { idle };
-            let address = channel.address.clone();
-            tracing::debug!(%address, "the peer asks to reconnect");
-            if self.by_address.get(&address) == Some(&id) {
-                self.by_address.remove(&address);
-            }
-        }
     }
 
     pub(super) fn close_if_drained(&mut self, id: ChannelId) {

@@ -1,5 +1,6 @@
 //! What goes out: requests, one-ways and responses, all by way of one place that queues a frame.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +13,7 @@ use crate::remoting::{
 };
 use crate::time::Instant;
 
+use super::again::{Again, Kept};
 use super::pending::Pending;
 use super::{Channel, ChannelEvent, ChannelTimer, Channels, RequestFailure, Waiting, WaitingKind, outbox};
 
@@ -20,6 +22,25 @@ use super::{Channel, ChannelEvent, ChannelTimer, Channels, RequestFailure, Waiti
 enum Place {
     Ahead,
     Behind,
+}
+
+/// What is kept of a request, for a peer that wants it on another connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// Its bytes.
+    Frame,
+    /// Nothing: its owner can make it anew.
+    Nothing,
+    /// Nothing: it was made again already.
+    Again,
+}
+
+/// A frame that was queued.
+struct Queued {
+    /// Its end in the stream; `u64::MAX` while it waits for the connection to come up.
+    end: u64,
+    /// Its head, if that was to be kept.
+    frame: Option<Bytes>,
 }
 
 impl<P: Clone> Channels<P> {
@@ -62,7 +83,8 @@ impl<P: Clone> Channels<P> {
         purpose: P,
     ) {
         let body_len = body.len();
-        self.request_encoded(now, address, (body, place), deadline, purpose, |encoder, opaque, out| {
+        let queued = (body, place, Keep::Frame);
+        self.request_encoded(now, address, queued, deadline, purpose, |encoder, opaque, out| {
             let head = Head { code: code.0, opaque, flag: 0, remark: None };
             encoder.encode(out, &head, header, &[], body_len)
         });
@@ -81,9 +103,39 @@ impl<P: Clone> Channels<P> {
         deadline: Instant,
         purpose: P,
     ) {
+        let keep = Keep::Nothing;
+        self.send_encoded(now, address, (template, fields, keep), body, deadline, purpose);
+    }
+
+    /// As [`send`](Self::send), in answer to [`ChannelEvent::Again`]: also to an address that is left alone,
+    /// and not another time.
+    #[expect(clippy::too_many_arguments, reason = "they are what a send consists of")]
+    pub fn send_again(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        template: &SendTemplate,
+        fields: &SendFields<'_>,
+        body: Bytes,
+        deadline: Instant,
+        purpose: P,
+    ) {
+        let keep = Keep::Again;
+        self.send_encoded(now, address, (template, fields, keep), body, deadline, purpose);
+    }
+
+    fn send_encoded(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        (template, fields, keep): (&SendTemplate, &SendFields<'_>, Keep),
+        body: Bytes,
+        deadline: Instant,
+        purpose: P,
+    ) {
         let body_len = body.len();
-        let body = (body, Place::Behind);
-        self.request_encoded(now, address, body, deadline, purpose, |_, opaque, out| {
+        let queued = (body, Place::Behind, keep);
+        self.request_encoded(now, address, queued, deadline, purpose, |_, opaque, out| {
             template.encode(out, &SendFields { opaque, oneway: false, ..*fields }, body_len)
         });
     }
@@ -108,21 +160,33 @@ impl<P: Clone> Channels<P> {
         &mut self,
         now: Instant,
         address: &Arc<str>,
-        (body, place): (Bytes, Place),
+        (body, place, keep): (Bytes, Place, Keep),
         deadline: Instant,
         purpose: P,
         encode: impl FnOnce(&Encoder, i32, &mut BytesMut) -> usize,
     ) {
-        self.counts.requests += 1;
-        let id = match self.channel_for(now, address, true) {
+        self.counts.requests += u64::from(keep != Keep::Again);
+        let id = match keep {
+            Keep::Again => self.current_or_new(now, address),
+            Keep::Frame | Keep::Nothing => self.channel_for(now, address, true),
+        };
+        let id = match id {
             Ok(id) => id,
             Err(cause) => return self.fail(address.clone(), purpose, cause),
         };
         let opaque = self.take_opaque(id);
         let timer = self.timers.arm(deadline, ChannelTimer::Request(id, opaque));
         let kind = WaitingKind::Request { opaque };
-        let end = self.queue(now, id, (body, place), kind, |encoder, out| encode(encoder, opaque, out));
-        let pending = Pending { purpose, timer, sent_at: now, end: end.unwrap_or(u64::MAX) };
+        let kept_body = if keep == Keep::Frame { body.clone() } else { Bytes::new() };
+        let encode = |encoder: &Encoder, out: &mut BytesMut| encode(encoder, opaque, out);
+        let queued = self.queue(now, id, (body, place, keep == Keep::Frame), kind, encode);
+        let again = match queued.frame {
+            Some(frame) => Again::Frame(Box::new(Kept { frame, body: kept_body })),
+            None if keep == Keep::Again => Again::Never,
+            None => Again::Owner,
+        };
+        let pending = Pending { purpose, timer, sent_at: now, end: queued.end, again };
+        self.awaited(now, id);
         let channel = self.arena.get_mut(id).expect("channel_for gives one that is alive");
         channel.pending.insert(opaque, pending);
     }
@@ -163,11 +227,11 @@ impl<P: Clone> Channels<P> {
         };
         let opaque = self.take_opaque(id);
         let kind = WaitingKind::Oneway(purpose.clone());
-        let body = (body, Place::Behind);
-        let end = self.queue(now, id, body, kind, |encoder, out| encode(encoder, opaque, out));
-        if let (Some(end), Some(purpose)) = (end, purpose) {
+        let body = (body, Place::Behind, false);
+        let queued = self.queue(now, id, body, kind, |encoder, out| encode(encoder, opaque, out));
+        if let Some(purpose) = purpose.filter(|_| queued.end != u64::MAX) {
             let channel = self.arena.get_mut(id).expect("channel_for gives one that is alive");
-            channel.oneways.push_back((end, purpose));
+            channel.oneways.push_back((queued.end, purpose));
         }
     }
 
@@ -190,34 +254,56 @@ impl<P: Clone> Channels<P> {
         }
         let head = Head { code: code.0, opaque, flag: FLAG_RESPONSE, remark };
         let body_len = body.len();
-        self.queue(now, id, (body, Place::Behind), WaitingKind::Oneway(None), |encoder, out| {
+        self.queue(now, id, (body, Place::Behind, false), WaitingKind::Oneway(None), |encoder, out| {
             encoder.encode(out, &head, header, &[], body_len)
         });
     }
 
-    /// The only place where a frame enters a connection; its end in the stream, unless it has to wait
-    /// for the connection to come up.
+    /// Where a frame enters a connection.
     fn queue(
         &mut self,
         now: Instant,
         id: ChannelId,
-        (body, place): (Bytes, Place),
+        (body, place, keep): (Bytes, Place, bool),
         kind: WaitingKind<P>,
         encode: impl FnOnce(&Encoder, &mut BytesMut) -> usize,
-    ) -> Option<u64> {
-        let channel = self.arena.get_mut(id)?;
+    ) -> Queued {
+        let channel = self.arena.get_mut(id).expect("frames are queued for connections that are alive");
         channel.last_active = now;
         // What waits for a connection that has just come up keeps its place before what comes now.
         let waits = !channel.is_open() || (place == Place::Behind && !channel.waiting.is_empty());
         if waits {
             let frame = outbox::encode_apart(|out| encode(&self.encoder, out));
+            let kept = keep.then(|| frame.clone());
             let index = if place == Place::Ahead { 0 } else { channel.waiting.len() };
             channel.waiting.insert(index, Waiting { frame, body, kind });
-            return None;
+            return Queued { end: u64::MAX, frame: kept };
         }
-        let end = channel.outbox.push_frame(&body, |out| encode(&self.encoder, out));
+        let encode = |out: &mut BytesMut| encode(&self.encoder, out);
+        let (end, frame) = if keep {
+            let (end, frame) = channel.outbox.push_kept(&body, encode);
+            (end, Some(frame))
+        } else {
+            (channel.outbox.push_frame(&body, encode), None)
+        };
         self.mark_dirty(id);
-        Some(end)
+        Queued { end, frame }
+    }
+
+    /// As [`queue`](Self::queue), for a frame that is encoded already.
+    pub(super) fn queue_encoded(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        Kept { frame, body }: Kept,
+        kind: WaitingKind<P>,
+    ) -> u64 {
+        let body_and_place = (body, Place::Behind, false);
+        let append = |_: &Encoder, out: &mut BytesMut| {
+            out.extend_from_slice(&frame);
+            frame.len()
+        };
+        self.queue(now, id, body_and_place, kind, append).end
     }
 
     fn take_opaque(&mut self, id: ChannelId) -> i32 {
@@ -231,7 +317,7 @@ impl<P: Clone> Channels<P> {
         }
     }
 
-    /// The connection to use, opened if there is none.
+    /// The connection to use, opened if there is none and the address isn't left alone.
     pub(super) fn channel_for(
         &mut self,
         now: Instant,
@@ -248,6 +334,14 @@ impl<P: Clone> Channels<P> {
         self.open(now, address)
     }
 
+    /// The connection for a request that has been on another one.
+    pub(super) fn current_or_new(&mut self, now: Instant, address: &Arc<str>) -> Result<ChannelId, Cause> {
+        if self.by_address.contains_key(address) {
+            return self.channel_for(now, address, true);
+        }
+        self.open(now, address)
+    }
+
     fn room(&self, channel: &Channel<P>) -> Result<(), Cause> {
         let pending = channel.pending.len();
         if pending >= self.limits.pending_max {
@@ -257,7 +351,7 @@ impl<P: Clone> Channels<P> {
         if bytes > self.limits.outbox_bytes_max { Err(Cause::Backlog { bytes }) } else { Ok(()) }
     }
 
-    fn fail(&mut self, peer: Arc<str>, purpose: P, cause: Cause) {
+    pub(super) fn fail(&mut self, peer: Arc<str>, purpose: P, cause: Cause) {
         let reply = Err(RequestFailure { peer, not_sent: true, cause });
         self.events.push_back(ChannelEvent::Reply { purpose, reply });
     }

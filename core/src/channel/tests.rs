@@ -1,5 +1,7 @@
 //! One machine, no sockets: what goes in, what must come out.
 
+mod again;
+
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -239,29 +241,6 @@ fn events_of_a_dead_connection_do_nothing_to_its_successor() {
 }
 
 #[test]
-fn after_go_away_new_requests_take_a_new_connection_and_the_old_one_drains() {
-    let mut world = World::new();
-    world.ask(A, 1, 3_000);
-    world.ask(A, 2, 3_000);
-    let old = world.connect();
-    let requests = world.written();
-    world.answer(old, &requests[0], ResponseCode::GO_AWAY);
-    world.ask(A, 3, 3_000);
-    let new = world.connect();
-    assert_ne!(old, new);
-    let bytes: u64 = requests.iter().map(written_len).sum();
-    world.channels.handle_transmitted(world.now, old, bytes);
-    world.answer(old, &requests[1], ResponseCode::SUCCESS);
-    assert_eq!(world.replies(), [(1, "ok 1500".to_string()), (2, "ok 0".to_string())]);
-    assert!(
-        world
-            .outputs()
-            .iter()
-            .any(|output| matches!(output, Output::Close { channel, .. } if *channel == old))
-    );
-}
-
-#[test]
 fn an_idle_connection_is_closed_and_an_active_one_is_not() {
     let mut world = World::new();
     world.ask(A, 1, 3_000);
@@ -381,24 +360,6 @@ fn closing_everything_writes_what_is_queued_and_giving_up_a_connection_does_not(
     world.pass(3_000);
     let outputs = world.outputs();
     assert!(matches!(&outputs[..], [Output::Close { flush: false, .. }]), "{outputs:?}");
-}
-
-#[test]
-fn the_end_of_a_replaced_connection_says_nothing_about_the_address() {
-    let mut world = World::new();
-    world.ask(A, 1, 3_000);
-    world.ask(A, 2, 3_000);
-    let old = world.connect();
-    let requests = world.written();
-    world.answer(old, &requests[0], ResponseCode::GO_AWAY);
-    world.ask(A, 3, 3_000);
-    world.connect();
-    world.channels.handle_closed(world.now, old, &"gone".into());
-    let closed = core::iter::from_fn(|| world.channels.poll_event())
-        .filter(|event| matches!(event, ChannelEvent::Closed { .. }))
-        .count();
-    assert_eq!(closed, 0);
-    assert!(world.channels.is_open(A));
 }
 
 #[test]

@@ -238,9 +238,15 @@ impl Client {
                     self.producers.handle_written(&mut self.shared, now, send);
                 }
             }
+            ChannelEvent::Again { purpose, address, deadline } => {
+                if let Purpose::Send(send) = purpose {
+                    self.producers.send_again(&mut self.shared, now, send, (&address, deadline));
+                }
+            }
             ChannelEvent::Request { channel, address, command } => {
                 self.handle_peer_request(now, channel, &address, &command);
             }
+            ChannelEvent::Silent { address } => self.ask_silent(now, &address),
             ChannelEvent::Connected { address } => self.handle_connected(now, &address),
             ChannelEvent::Closed { address } => self.handle_unreachable(now, &address),
         }
@@ -255,18 +261,19 @@ impl Client {
             }
             Purpose::Route(topic) => self.handle_route_reply(now, &topic, reply),
             Purpose::Heartbeat(address, newest) => {
-                let heard = heartbeat::handle_reply(shared, &address, &reply);
+                let heard = heartbeat::handle_reply(shared, now, &address, &reply);
                 if heard.ok {
                     consumers.handle_broker_connected(shared, now, &address, newest);
                 }
-                if let Some(ok) = heard.round {
-                    consumers.handle_heartbeat_done(shared, now, ok);
+                if heard.round_over {
+                    heartbeat::round_over(shared, now, consumers);
                 }
                 for group in heard.left.iter().filter(|group| !consumers.has_group(group)) {
                     shared.unregister_consumer(now, &address, group);
                 }
             }
             Purpose::Farewell => shared.farewells -= 1,
+            Purpose::Presence => {}
         }
     }
 
@@ -278,6 +285,17 @@ impl Client {
                 let selected = ask::selected_queue(topic, &queues, answer);
                 self.producers.handle_selected(&mut self.shared, now, send, selected);
             }
+        }
+    }
+
+    /// Asks a peer that owes an answer something that it answers at once: a broker by a heartbeat, a name
+    /// server for the route that new topics begin with.
+    fn ask_silent(&mut self, now: Instant, address: &Arc<str>) {
+        let Self { shared, producers, consumers, .. } = self;
+        if shared.name_servers.contains(address) && !shared.routes.is_broker(address) {
+            shared.ask_for_presence(now, address);
+        } else {
+            heartbeat::send_to(shared, now, address, producers, consumers);
         }
     }
 
@@ -320,8 +338,8 @@ impl Client {
             TimerKey::PollRoutes => self.poll_routes(now),
             TimerKey::Doubts => self.ask_doubted(now),
             TimerKey::Heartbeat => {
-                if let Some(ok) = heartbeat::send_round(shared, now, producers, consumers) {
-                    consumers.handle_heartbeat_done(shared, now, ok);
+                if heartbeat::handle_timer(shared, now, producers, consumers) {
+                    heartbeat::round_over(shared, now, consumers);
                 }
             }
             TimerKey::Send(send) => producers.handle_timer(shared, now, send),

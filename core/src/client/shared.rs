@@ -43,6 +43,8 @@ pub enum Purpose {
     Consumer(ConsumerId, ConsumerRequest),
     /// A last word whose answer changes nothing.
     Farewell,
+    /// Whether a name server is still there; any answer says so.
+    Presence,
 }
 
 impl Purpose {
@@ -299,6 +301,17 @@ impl Shared {
                 !self.channels.is_open(address) && self.channels.last_failure(address).is_some()
             })
         })
+    }
+
+    /// Asks a name server that owes an answer for the route that new topics begin with.
+    pub(super) fn ask_for_presence(&mut self, now: Instant, address: &Arc<str>) {
+        let header = GetRouteInfoRequestHeader {
+            topic: names::AUTO_CREATE_TOPIC.into(),
+            accept_standard_json_only: Some(true),
+            ..GetRouteInfoRequestHeader::default()
+        };
+        let deadline = now + self.config.request_timeout;
+        self.channels.request(now, address, &header, Bytes::new(), deadline, Purpose::Presence);
     }
 
     pub(crate) fn end_lookup(&mut self, topic: &Arc<str>, outcome: RouteOutcome) {

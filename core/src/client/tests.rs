@@ -3,7 +3,10 @@
 mod asking;
 mod batch;
 mod closing;
+mod go_away;
+mod heartbeats;
 mod routes;
+mod silence;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};

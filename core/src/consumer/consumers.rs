@@ -154,9 +154,9 @@ impl Consumers {
         self.each(|consumer| consumer.handle_broker_lost(shared, now, address));
     }
 
-    /// A round of heartbeats has ended.
-    pub fn handle_heartbeat_done(&mut self, shared: &mut Shared, now: Instant, ok: bool) {
-        self.each(|consumer| consumer.handle_heartbeat_done(shared, now, ok));
+    /// Whether a consumer that means to stay is known to no broker.
+    pub(crate) fn is_one_unknown(&self) -> bool {
+        self.push.values().any(|consumer| !consumer.is_closing() && !consumer.is_registered())
     }
 
     /// A broker says that the members of `group` have changed.

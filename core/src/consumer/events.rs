@@ -64,8 +64,6 @@ pub enum ConsumerTimer {
     Routes,
     /// Look for brokers that were lost.
     LostBrokers,
-    /// Let brokers hear of the group, which none has yet.
-    Heartbeat,
     /// Ask a broker that refuses queues again.
     Refused,
     /// Go on fetching from a queue.

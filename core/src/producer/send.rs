@@ -323,6 +323,29 @@ impl Producers {
         transmit(shared, now, (id, send), template, &queue, &address, deadline);
     }
 
+    /// The broker wants the attempt that is under way on another connection.
+    pub(crate) fn send_again(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: SendId,
+        (address, deadline): (&Arc<str>, Instant),
+    ) {
+        let Some(send) = self.sends.get(id).filter(|send| send.is_under_way()) else { return };
+        let Some(producer) = self.table.get_mut(&send.order.producer) else { return };
+        let (Some(queue), Some(info)) = (&send.queue, producer.topics.get_mut(&send.order.message.topic))
+        else {
+            return self.failed(shared, now, id, (false, true), Cause::NoQueue);
+        };
+        let encoder = shared.channels.encoder();
+        let batch = send.is_batch();
+        let make = || template(encoder, &producer.config, queue, batch);
+        let template = info.template(&queue.broker_name, batch, make);
+        let body = send.order.message.body.clone();
+        let purpose = Purpose::Send(id);
+        shared.channels.send_again(now, address, template, &fields(send, queue), body, deadline, purpose);
+    }
+
     fn wait_for_route(&mut self, shared: &mut Shared, now: Instant, id: SendId) {
         let Some(send) = self.sends.get_mut(id) else { return };
         let Some(producer) = self.table.get(&send.order.producer) else { return };
@@ -558,6 +581,20 @@ fn template(encoder: &Encoder, config: &ProducerConfig, queue: &MessageQueue, ba
     SendTemplate::new(encoder, code, &header, &[])
 }
 
+/// What is this message's own.
+fn fields<'a>(send: &'a Send, queue: &MessageQueue) -> SendFields<'a> {
+    let message = &send.order.message;
+    SendFields {
+        queue_id: queue.queue_id,
+        sys_flag: message.sys_flag,
+        born_timestamp: send.born.as_millis(),
+        flag: message.flag,
+        properties: &message.properties,
+        reconsume_times: Some(0),
+        ..SendFields::default()
+    }
+}
+
 fn transmit(
     shared: &mut Shared,
     now: Instant,
@@ -567,17 +604,8 @@ fn transmit(
     address: &Arc<str>,
     deadline: Instant,
 ) {
-    let message = &send.order.message;
-    let fields = SendFields {
-        queue_id: queue.queue_id,
-        sys_flag: message.sys_flag,
-        born_timestamp: send.born.as_millis(),
-        flag: message.flag,
-        properties: &message.properties,
-        reconsume_times: Some(0),
-        ..SendFields::default()
-    };
-    let body = message.body.clone();
+    let fields = fields(send, queue);
+    let body = send.order.message.body.clone();
     let purpose = Purpose::Send(id);
     match send.order.kind {
         SendKind::Answered => {

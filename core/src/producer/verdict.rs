@@ -23,8 +23,8 @@ pub(super) enum Verdict {
     },
 }
 
-/// Java: the default of `DefaultMQProducer#retryResponseCodes`.
-const RETRY_CODES: [ResponseCode; 8] = [
+/// Java: the default of `DefaultMQProducer#retryResponseCodes`, but for GO_AWAY, which connections deal with.
+const RETRY_CODES: [ResponseCode; 7] = [
     ResponseCode::TOPIC_NOT_EXIST,
     ResponseCode::SERVICE_NOT_AVAILABLE,
     ResponseCode::SYSTEM_ERROR,
@@ -32,13 +32,12 @@ const RETRY_CODES: [ResponseCode; 8] = [
     ResponseCode::NO_PERMISSION,
     ResponseCode::NO_BUYER_ID,
     ResponseCode::NOT_IN_CURRENT_UNIT,
-    ResponseCode::GO_AWAY,
 ];
 
 /// Codes that a broker gives before it touches its log. `SYSTEM_ERROR` is not among them: it also
 /// stands for an exception after the message was appended; nor is `SYSTEM_BUSY`, whose texts tell where
 /// the broker stopped, but are no contract.
-const NOT_STORED_CODES: [ResponseCode; 10] = [
+const NOT_STORED_CODES: [ResponseCode; 9] = [
     ResponseCode::REQUEST_CODE_NOT_SUPPORTED,
     ResponseCode::MESSAGE_ILLEGAL,
     ResponseCode::SERVICE_NOT_AVAILABLE,
@@ -48,7 +47,6 @@ const NOT_STORED_CODES: [ResponseCode; 10] = [
     ResponseCode::INVALID_PARAMETER,
     ResponseCode::NO_BUYER_ID,
     ResponseCode::NOT_IN_CURRENT_UNIT,
-    ResponseCode::GO_AWAY,
 ];
 
 pub(super) fn judge(reply: Reply) -> Verdict {

@@ -103,6 +103,12 @@ impl Machine {
         Ok(client)
     }
 
+    /// How many connections its clients have, or are about to have.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.ctx.world.lock().network.connections_where(|way| way.from == self.node).len()
+    }
+
     /// Resets every connection to these servers; new ones may come up at once. How many there were.
     #[expect(clippy::must_use_candidate, reason = "the number is only there to be checked")]
     pub fn cut(&self, to: Servers) -> usize {

@@ -101,6 +101,9 @@ impl World {
     }
 
     pub(crate) fn server_arrival(&mut self, node: NodeId, conn: ConnId, arrival: Arrival) {
+        if self.peer_arrival(node, conn, &arrival) {
+            return;
+        }
         let now = self.now;
         let Some(server) = self.servers.get_mut(&node) else { return };
         let id = ConnectionId(conn.0);
@@ -133,6 +136,9 @@ impl World {
     pub(crate) fn server_timeout(&mut self, node: NodeId) {
         let now = self.now;
         self.trace.event(now, "server", node.0, &[]);
+        if self.peer_timeout(node) {
+            return;
+        }
         let Some(server) = self.servers.get_mut(&node).filter(|server| server.up) else { return };
         server.timer = None;
         match &mut server.machine {

@@ -11,6 +11,7 @@ use rocketmq_client_core::time::{Instant, Timestamp};
 use crate::detour::Detours;
 use crate::executor::NodeId;
 use crate::network::{Arrival, ConnId, Direction, Network, Timeline};
+use crate::peer::Peers;
 use crate::properties::Monitor;
 use crate::question::Questions;
 use crate::rngs::Rngs;
@@ -56,6 +57,7 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) network: Network,
     pub(crate) servers: BTreeMap<NodeId, Server>,
+    pub(crate) peers: Peers,
     pub(crate) monitor: Monitor,
     pub(crate) rngs: Rngs,
     pub(crate) questions: Questions,
@@ -76,6 +78,7 @@ impl World {
             trace: Trace::new(keep_lines),
             network: Network::new(rngs.network.fork()),
             servers: BTreeMap::new(),
+            peers: Peers::new(),
             monitor: Monitor::default(),
             rngs,
             questions: Questions::default(),

@@ -190,7 +190,6 @@ impl PushConsumer {
             ConsumerTimer::FirstCommit => self.first_commit_waited_for(shared, now),
             ConsumerTimer::Routes => self.look_for_routes(shared, now),
             ConsumerTimer::LostBrokers => self.look_for_lost(shared, now),
-            ConsumerTimer::Heartbeat => self.heartbeat_again(shared, now),
             ConsumerTimer::Refused => self.open_gates(shared, now),
             ConsumerTimer::Fetch(queue) => self.proceed(shared, now, queue),
             ConsumerTimer::Reoffer { queue, queue_offset } => {

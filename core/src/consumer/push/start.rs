@@ -19,8 +19,6 @@ use crate::timer::TimerId;
 const ROUTE_RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
 /// The longest such pause.
 const ROUTE_RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
-/// Pause after a round of heartbeats that reached no broker.
-const HEARTBEAT_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How long a start waits for brokers and routes before it is called done; the consumer then goes on
 /// trying by itself, as in Java, where a start doesn't wait at all.
 const START_PATIENCE: Duration = Duration::from_secs(5);
@@ -74,8 +72,7 @@ impl PushConsumer {
         match outcome {
             RouteOutcome::Known { .. } if self.lacks_route(shared, topic) => self.look_later(shared, now),
             RouteOutcome::Known { changed: true } => {
-                // A broker must know of the group before it is asked for members and messages.
-                shared.heartbeat_soon(now);
+                // Brokers that are new have been sent a heartbeat, which is to come first.
                 self.rebalance_soon(shared, now);
             }
             RouteOutcome::Known { changed: false } => {}
@@ -110,22 +107,14 @@ impl PushConsumer {
         }
     }
 
-    /// A round of heartbeats has ended.
-    pub fn handle_heartbeat_done(&mut self, shared: &mut Shared, now: Instant, _ok: bool) {
-        if !self.is_closing() && self.registered.is_empty() {
-            shared.arm(now + HEARTBEAT_RETRY_DELAY, self.timer(ConsumerTimer::Heartbeat));
-        }
+    /// Whether a broker knows of this group.
+    pub(crate) fn is_registered(&self) -> bool {
+        !self.registered.is_empty()
     }
 
     /// The members of the group have changed.
     pub fn handle_members_changed(&mut self, shared: &mut Shared, now: Instant) {
         self.rebalance_soon(shared, now);
-    }
-
-    pub(super) fn heartbeat_again(&mut self, shared: &mut Shared, now: Instant) {
-        if !self.is_closing() && self.registered.is_empty() {
-            shared.heartbeat_soon(now);
-        }
     }
 
     /// Asks for every route that is missing.

@@ -55,6 +55,8 @@ pub(crate) enum Listening {
     Refusing(Option<FaultKind>),
     /// The machine accepts, the process doesn't serve.
     Silent,
+    /// Nothing answers at all.
+    Lost,
 }
 
 /// All links and connections.

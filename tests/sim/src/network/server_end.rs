@@ -39,7 +39,9 @@ impl Network {
         }
         let ended = |state: ServerState| match listening {
             Listening::Serving => state == ServerState::Silent,
-            Listening::Refusing(Some(FaultKind::ConnectRefused)) | Listening::Silent => false,
+            Listening::Refusing(Some(FaultKind::ConnectRefused)) | Listening::Silent | Listening::Lost => {
+                false
+            }
             Listening::Refusing(_) => matches!(state, ServerState::Up | ServerState::Silent),
         };
         let of_server = self.connections.iter().filter(|(_, connection)| connection.server == server);
@@ -81,6 +83,10 @@ impl Network {
         let listening = self.listening.get(&server).copied().unwrap_or(Listening::Refusing(None));
         let connection = self.connections.get_mut(&id)?;
         let (state, answer) = match listening {
+            Listening::Lost => {
+                connection.server_state = ServerState::Gone;
+                return None;
+            }
             Listening::Serving => (ServerState::Up, Packet::Accept),
             Listening::Silent => (ServerState::Silent, Packet::Accept),
             Listening::Refusing(_) => (ServerState::Gone, Packet::Refuse),

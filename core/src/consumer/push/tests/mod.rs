@@ -5,6 +5,7 @@ mod chaos;
 mod committing;
 mod consuming;
 mod ending;
+mod go_away;
 mod looking;
 mod membership;
 mod moved;

@@ -105,6 +105,10 @@ pub(super) struct World {
     pub(super) swallowed: Vec<Arrived>,
     pub(super) silent: BTreeSet<i32>,
     pub(super) refuse: BTreeMap<i32, ResponseCode>,
+    /// How many more requests with a code are answered with GO_AWAY.
+    pub(super) go_away: BTreeMap<i32, usize>,
+    /// Those that were.
+    pub(super) sent_away: Vec<Arrived>,
     /// Queues of the topic whose pulls are refused.
     pub(super) refuse_queues: BTreeMap<i32, ResponseCode>,
     /// Brokers suggest another broker with each answer.
@@ -162,6 +166,8 @@ impl World {
             swallowed: Vec::new(),
             silent: BTreeSet::new(),
             refuse: BTreeMap::new(),
+            go_away: BTreeMap::new(),
+            sent_away: Vec::new(),
             refuse_queues: BTreeMap::new(),
             fickle: false,
             remark: "scripted",
@@ -351,7 +357,11 @@ impl World {
             let arrived = Arrived { at: self.now, channel, address: address.clone(), command };
             self.seen.push(arrived.clone());
             let code = arrived.command.code;
-            if self.silent.contains(&code) {
+            if let Some(left) = self.go_away.get_mut(&code).filter(|left| **left > 0) {
+                *left -= 1;
+                self.sent_away.push(arrived.clone());
+                self.answer(&arrived, ResponseCode::GO_AWAY, &NoHeader, &[]);
+            } else if self.silent.contains(&code) {
                 self.swallowed.push(arrived);
             } else if let Some(refusal) = self.refuse.get(&code).copied() {
                 self.answer(&arrived, refusal, &NoHeader, &[]);
