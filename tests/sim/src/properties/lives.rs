@@ -41,7 +41,8 @@ struct Life {
 pub(crate) struct Lives {
     brokers: BTreeMap<Arc<str>, Arc<str>>,
     lives: BTreeMap<QueueName, Life>,
-    fetched: BTreeMap<Key, i64>,
+    /// How far each member has fetched of the life that is, without a gap.
+    fetched: BTreeMap<(NodeId, Key), i64>,
     skipped: BTreeMap<Key, Vec<Range<i64>>>,
     /// Members whose stays have brought messages.
     stays: BTreeSet<(NodeId, Key)>,
@@ -60,7 +61,7 @@ impl Lives {
     /// A queue has another life, whose first offset is `since`.
     pub(super) fn begin(&mut self, now: Instant, queue: &QueueName, since: i64) {
         self.lives.insert(queue.clone(), Life { began: now, since });
-        self.fetched.retain(|(_, of), _| of != queue);
+        self.fetched.retain(|(_, (_, of)), _| of != queue);
         self.told.retain(|(_, (_, of))| of != queue);
         self.know.retain(|(_, (_, of)), _| of != queue);
         // What was skipped is gone, but for what was kept.
@@ -98,16 +99,17 @@ impl Lives {
     /// A member asks for what follows a place, of a queue that ends there.
     fn stands(&mut self, node: NodeId, key: Key, at: i64, end: i64) {
         let Some(life) = self.lives.get(&key.1) else { return };
-        let fetched = self.fetched.get(&key).copied().unwrap_or(life.since);
-        let member = (node, key.clone());
+        let member = (node, key);
+        let fetched = self.fetched.get(&member).copied().unwrap_or(life.since);
         if at > end {
             // An end of zero is no news: consumers keep their place until there is one.
             if end > 0 && self.stays.contains(&member) {
                 self.told.insert(member);
             }
         } else if at > fetched && !self.told.contains(&member) {
-            self.skipped.entry(key.clone()).or_default().push(fetched..at);
-            self.fetched.insert(key, at);
+            // Either it is a place of the former life, or others have committed it, which was looked at then.
+            self.skipped.entry(member.1.clone()).or_default().push(fetched..at);
+            self.fetched.insert(member, at);
         }
     }
 
@@ -130,7 +132,7 @@ impl Lives {
         if header.max_offset > 0 {
             self.know.entry((request.node, key.clone())).or_insert(now);
         }
-        let fetched = self.fetched.entry(key).or_insert(life.since);
+        let fetched = self.fetched.entry((request.node, key)).or_insert(life.since);
         let next = header.next_begin_offset.min(header.max_offset);
         if went_on.contains(&code) && asked.queue_offset <= *fetched && next > *fetched {
             *fetched = next;
@@ -149,6 +151,7 @@ impl Lives {
     }
 
     pub(super) fn forget(&mut self, node: NodeId) {
+        self.fetched.retain(|(owner, _), _| *owner != node);
         self.stays.retain(|(owner, _)| *owner != node);
         self.told.retain(|(owner, _)| *owner != node);
         self.know.retain(|(owner, _), _| *owner != node);
