@@ -13,9 +13,12 @@ use super::wire::{Answered, Request};
 use super::{Property, Verdicts};
 use crate::executor::NodeId;
 
-/// Requests of a kind to one peer that may bring nothing, in a second.
-const BARREN_MAX: usize = 10;
-const SECOND: Duration = Duration::from_secs(1);
+/// Requests of a kind to one peer that may bring nothing: ten a second, looked at over two, since several that wait
+/// apart from each other may come together once.
+const BARREN_MAX: usize = 20;
+const BARREN_WITHIN: Duration = Duration::from_secs(2);
+/// The first second is free.
+const FREE: Duration = Duration::from_secs(1);
 /// After so long without a barren answer the next one is the first of its kind.
 const FORGOTTEN: Duration = Duration::from_secs(5);
 /// Heartbeats to one peer: one a second, the periodic ones, and those of the first second.
@@ -64,13 +67,13 @@ impl Rates {
         if known.last.back().is_none_or(|last| *last + FORGOTTEN < now) {
             *known = Barren { since: now, last: VecDeque::new() };
         }
-        let count = count_within(&mut known.last, now, SECOND);
-        let may_be = now < known.since + SECOND * 2 || count <= BARREN_MAX;
+        let count = count_within(&mut known.last, now, BARREN_WITHIN);
+        let may_be = now < known.since + FREE + BARREN_WITHIN || count <= BARREN_MAX;
         verdicts.check(Property::P51, now, may_be, || {
             let (node, peer, code) = (request.node.0, &request.peer, request.command.request_code());
             let answer = ResponseCode(answer.code);
             format!(
-                "node {node} has asked {peer} for {code} {count} times in a second in vain, last: {answer}"
+                "node {node} has asked {peer} for {code} {count} times in {BARREN_WITHIN:?} in vain, last: {answer}"
             )
         });
     }

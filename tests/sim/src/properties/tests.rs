@@ -203,7 +203,7 @@ fn refused(monitor: &mut Monitor, channel: ChannelId, at: Instant, code: Respons
 fn a_peer_that_is_asked_in_vain_all_the_time_is_told_but_not_for_its_first_second() {
     for (pause_ms, told) in [(50, Some(Property::P51)), (110, None)] {
         let (mut monitor, channel) = with_consumer(|_| {});
-        for number in 1..60 {
+        for number in 1..90 {
             let at = NOW + Duration::from_millis(pause_ms) * number;
             transmit(&mut monitor, channel, at, "t", 0);
             refused(&mut monitor, channel, at, ResponseCode::SYSTEM_BUSY);
