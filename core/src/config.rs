@@ -10,6 +10,7 @@ use core::time::Duration;
 
 use crate::error::UsageError;
 use crate::message::sys_flag::CompressionType;
+use crate::message::validate::check_broker_topic;
 use crate::message::{MessageQueue, check_group};
 use crate::remoting::SerializeType;
 
@@ -372,6 +373,10 @@ impl PushConsumerConfig {
         if self.subscriptions.is_empty() {
             return Err(UsageError::NoSubscription { group: self.group.clone() });
         }
+        for topic in self.subscriptions.keys() {
+            let wrong = |reason| UsageError::Topic { topic: topic.clone(), reason };
+            check_broker_topic(topic).map_err(wrong)?;
+        }
         in_range("pull_threshold_for_queue", as_i64(self.pull_threshold_for_queue), 1, 65_535)?;
         in_range(
             "pull_threshold_bytes_for_queue",
@@ -452,6 +457,20 @@ mod tests {
         config.subscriptions.insert("T".into(), "*".into());
         config.rebalance_interval = Duration::ZERO;
         assert!(config.validate().is_err());
+    }
+
+    #[test]
+    fn a_subscribed_topic_that_no_broker_can_have_is_refused() {
+        let check = |topic: &str| {
+            let mut config = PushConsumerConfig::new("g");
+            config.subscriptions.insert(topic.into(), "*".into());
+            config.validate()
+        };
+        let error = check("my topic").expect_err("a blank").to_string();
+        assert!(error.starts_with("topic \"my topic\" can't be used: "), "{error}");
+        assert!(check("").is_err());
+        let dead_letters = alloc::format!("%DLQ%{}", "g".repeat(120));
+        assert!(check(&dead_letters).is_ok() && check("T").is_ok());
     }
 
     #[test]

@@ -288,7 +288,9 @@ pub enum UsageError {
         group: Arc<str>,
     },
     /// The filter expression is not one.
-    #[error("{expression:?} is no filter for topic {topic}: write \"*\" or tags as \"TagA || TagB\"")]
+    #[error(
+        "{expression:?} is no filter for topic {topic}: write \"*\" alone for all, or tags as \"TagA || TagB\""
+    )]
     Expression {
         /// The topic.
         topic: Arc<str>,

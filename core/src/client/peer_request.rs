@@ -32,12 +32,17 @@ impl Client {
                         tracing::debug!(group = %header.consumer_group, "members changed");
                         self.consumers.handle_members_changed(&mut self.shared, now, &header.consumer_group);
                     }
-                    Err(error) => tracing::debug!(%address, %error, "unreadable notification"),
+                    Err(error) if self.shared.lines.may(now) => {
+                        tracing::warn!(%address, %error, "unreadable notification of changed members");
+                    }
+                    Err(_) => {}
                 }
             }
             RequestCode::RESET_CONSUMER_CLIENT_OFFSET => self.handle_reset(now, channel, address, command),
             code => {
-                tracing::debug!(%address, %code, "a request this client does not serve");
+                if self.shared.lines.may(now) {
+                    tracing::warn!(%address, %code, "a request this client does not serve");
+                }
                 if command.is_oneway() {
                     return;
                 }

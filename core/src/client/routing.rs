@@ -10,7 +10,7 @@ use crate::channel::Reply;
 use crate::error::Cause;
 use crate::id::OperationId;
 use crate::remoting::{RemotingCommand, ResponseCode, TopicRouteData};
-use crate::route::{LookupStep, RouteOutcome};
+use crate::route::{LookupStep, RouteOutcome, TopicRoute};
 use crate::time::Instant;
 use crate::timer::TimerId;
 
@@ -141,12 +141,32 @@ impl Client {
         }
         let brokers_before: BTreeSet<Arc<str>> =
             self.shared.routes.brokers().map(|(_, _, a)| a.clone()).collect();
+        let unread_before = self.shared.routes.get(topic).map_or(0, TopicRoute::unread_queues);
         let changed = self.shared.routes.apply(topic, data, from_default);
+        self.tell_unread(now, topic, unread_before);
         if self.shared.routes.brokers().any(|(_, _, address)| !brokers_before.contains(address)) {
             // A broker that has not heard of this client can't tell it of changes in its groups.
             self.shared.heartbeat_soon(now);
         }
         self.shared.end_lookup(topic, RouteOutcome::Known { changed });
+    }
+
+    /// Producers and consumers of the topic hear once of each change. Java says nothing.
+    fn tell_unread(&mut self, now: Instant, topic: &Arc<str>, before: usize) {
+        let unread = self.shared.routes.get(topic).map_or(0, TopicRoute::unread_queues);
+        if unread == before || !self.shared.lines.may(now) {
+            return;
+        }
+        if unread == 0 {
+            tracing::info!(%topic, "every queue that can be written can be read again");
+        } else {
+            tracing::warn!(
+                %topic,
+                queues = unread,
+                "queues can be written but not read, so nobody gets what is sent to them: give the topic as \
+                 many read as write queues, and the permission to read"
+            );
+        }
     }
 
     /// One server knows no such topic. That is not the cluster's answer: a server that has just started

@@ -47,6 +47,12 @@ pub struct TopicHealth {
     pub queues: Option<usize>,
     /// How many of them this member owns; the others are other members'.
     pub owned: usize,
+    /// Queues that can be written but not read, in addition to `queues`: nobody gets what is sent to them until
+    /// the topic has as many read as write queues, and the permission to read.
+    pub unread: usize,
+    /// Whether the allocate strategy can give this member none of them: no broker's name has one of its machine
+    /// rooms, or none of the configured queues is the topic's.
+    pub excluded: bool,
 }
 
 /// A queue that is owned.
@@ -220,10 +226,16 @@ impl fmt::Display for ConsumerHealth {
         let (bytes, max) = (self.cached_bytes, self.cached_bytes_max);
         write!(f, ": known to {} brokers, {bytes} of {max} bytes cached", self.brokers.len())?;
         for topic in &self.topics {
-            let TopicHealth { topic, queues, owned } = topic;
+            let TopicHealth { topic, queues, owned, unread, excluded } = topic;
             match queues {
                 Some(queues) => write!(f, "\n{}: {owned} of {queues} queues", topic.escape_debug())?,
                 None => write!(f, "\n{}: no route, does the topic exist?", topic.escape_debug())?,
+            }
+            if *unread > 0 {
+                write!(f, "; {unread} more can be written but not read, nobody gets what is sent there")?;
+            }
+            if *excluded {
+                f.write_str("; the allocate strategy can give this member none of them")?;
             }
         }
         if let Some(cause) = &self.unbalanced {

@@ -6,6 +6,11 @@ pub fn java_string_hash(s: &str) -> i32 {
     s.encode_utf16().fold(0, |hash: i32, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 
+/// Java: `String#trim`, which takes away everything up to the blank and no other white space.
+pub(crate) fn java_trim(text: &str) -> &str {
+    text.trim_matches(|char: char| char <= ' ')
+}
+
 /// The code by which a broker filters a tag: the string hash widened to 64 bits.
 ///
 /// Two tags can share a code, so whoever pulls compares the tag itself as well.

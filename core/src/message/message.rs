@@ -8,9 +8,9 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::properties::{InvalidProperty, Properties};
+use super::properties::{InvalidProperty, Properties, split_keys};
 use super::property;
-use super::validate::InvalidMessage;
+use super::validate::{self, InvalidMessage};
 use crate::time::Timestamp;
 
 /// A message to be sent: a topic, a body, and what goes with it.
@@ -45,25 +45,46 @@ impl Message {
     }
 
     /// Sets the tag, by which subscriptions filter.
+    ///
+    /// [`Message::validate`] refuses a tag that no subscription can name: subscriptions are split at `||` and
+    /// trimmed, and `*` in one means all. Java takes it, and nobody but those who subscribe to all gets the
+    /// message.
     #[must_use]
     pub fn tag(self, tag: impl AsRef<str>) -> Self {
-        self.with(property::TAGS, tag.as_ref())
+        let tag = tag.as_ref();
+        if validate::is_subscribable(tag) || tag.is_empty() {
+            self.with(property::TAGS, tag)
+        } else {
+            self.refuse(InvalidMessage::Tag { tag: tag.into() })
+        }
     }
 
-    /// Adds a key, under which the message can be looked up. A blank in it makes two of it.
+    /// Adds a key, under which the message can be looked up.
+    ///
+    /// [`Message::validate`] refuses a key that is empty or has a blank in it, since brokers split keys there;
+    /// [`Message::keys`] takes such texts apart.
     #[must_use]
     pub fn key(self, key: impl AsRef<str>) -> Self {
+        let key = key.as_ref();
+        if key.is_empty() || key.contains(property::KEY_SEPARATOR) {
+            return self.refuse(InvalidMessage::Key { key: key.into() });
+        }
         let keys = match self.properties.get(property::KEYS) {
-            Some(keys) => alloc::format!("{keys} {}", key.as_ref()),
-            None => key.as_ref().to_string(),
+            Some(keys) => alloc::format!("{keys} {key}"),
+            None => key.to_string(),
         };
         self.with(property::KEYS, &keys)
     }
 
-    /// Adds several keys; see [`Message::key`].
+    /// Adds several keys; a text with blanks in it is taken for several. See [`Message::key`].
     #[must_use]
     pub fn keys<K: AsRef<str>>(self, keys: impl IntoIterator<Item = K>) -> Self {
-        keys.into_iter().fold(self, Self::key)
+        keys.into_iter().fold(self, |message, keys| {
+            let keys = keys.as_ref();
+            let mut split = split_keys(Some(keys)).peekable();
+            // What holds no key at all is refused as one.
+            if split.peek().is_none() { message.key(keys) } else { split.fold(message, Self::key) }
+        })
     }
 
     /// Sets a property of the user's own.
@@ -84,12 +105,16 @@ impl Message {
         }
     }
 
-    /// Sets the delay level: 1 to 18 for 1 s to 2 h with the broker's default table, 0 for none.
+    /// Sets the delay level: 1 to 18 for 1 s to 2 h with the broker's default table, 0 for none. Brokers take
+    /// one above their table for its last; [`Message::validate`] refuses what they would read as none.
     #[must_use]
     pub fn delay_level(mut self, level: u32) -> Self {
         if level == 0 {
             self.properties.remove(property::DELAY);
             return self;
+        }
+        if i32::try_from(level).is_err() {
+            return self.refuse(InvalidMessage::DelayLevel { level });
         }
         self.with(property::DELAY, itoa::Buffer::new().format(level))
     }
@@ -212,6 +237,14 @@ mod tests {
         );
         assert_eq!(message.flag, 7);
         assert_eq!(message.properties.keys().collect::<Vec<_>>(), ["k1", "k2", "k3"]);
+    }
+
+    #[test]
+    fn keys_with_blanks_are_several() {
+        let message = Message::new("t", "b").key("k1").keys(["k2  k3", " k4"]);
+        assert_eq!(message.properties.get("KEYS"), Some("k1 k2 k3 k4"));
+        assert_eq!(message.refused(), None);
+        assert!(Message::new("t", "b").keys([""; 0]).properties.is_empty());
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub mod validate;
 pub use batch::{batch_item_len, decode_batch, encode_batch};
 pub use batch_rules::{Batches, InvalidBatch, batches, validate_batch};
 pub use delay::DELAY_LEVELS;
+pub(crate) use hash::java_trim;
 pub use hash::{body_crc, java_string_hash, tags_code};
 pub use id::{
     HexId, OffsetMsgId, RecallHandle, UniqKey, UniqKeyGenerator, offset_msg_id, parse_offset_msg_id,

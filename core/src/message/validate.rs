@@ -1,8 +1,10 @@
 //! What a broker would refuse, refused before it is sent, with the reason.
 
+use alloc::format;
 use alloc::string::String;
 
 use super::Message;
+use super::java_trim;
 use super::names;
 use super::properties::InvalidProperty;
 use super::property;
@@ -113,6 +115,24 @@ pub enum InvalidMessage {
         /// The name.
         name: String,
     },
+    /// No subscription but `*` can name the tag.
+    #[error("tag {tag:?} can't be subscribed to: {}", tag_advice(tag))]
+    Tag {
+        /// The tag.
+        tag: String,
+    },
+    /// Keys are separated by blanks.
+    #[error("key {key:?} would be two or none: give `keys` several, or leave out what is empty")]
+    Key {
+        /// The key.
+        key: String,
+    },
+    /// Brokers can't read the delay level and would deliver at once.
+    #[error("delay level {level} is none: brokers know 1 to 18 by default")]
+    DelayLevel {
+        /// The level.
+        level: u32,
+    },
     /// A light queue's name contains the file separator.
     #[error("the light queues {queues:?} contain '/' at byte {at}; brokers use their names as file names")]
     LightQueueName {
@@ -160,6 +180,20 @@ pub fn check_client_group(group: &str) -> Result<(), InvalidName> {
         return Err(InvalidName::DefaultGroup { name: group.into() });
     }
     Ok(())
+}
+
+/// Whether a subscription can name `tag`: splitting and trimming leave it as it is, and it doesn't stand for
+/// all. Java: `FilterAPI#buildSubscriptionData`.
+pub(super) fn is_subscribable(tag: &str) -> bool {
+    !tag.is_empty() && java_trim(tag) == tag && !tag.contains("||") && tag != "*"
+}
+
+fn tag_advice(tag: &str) -> String {
+    let trimmed = java_trim(tag);
+    if is_subscribable(trimmed) {
+        return format!("write it as {trimmed:?}");
+    }
+    "a message has one tag, which is not blank, not \"*\", and without \"||\"".into()
 }
 
 impl Message {
@@ -270,11 +304,44 @@ mod tests {
             (Message::new("t", "b").property("n", " "), "\"n\" has an empty value"),
             (Message::new("t", "b").property("n", "a\u{2}b"), "U+0002 at byte 1"),
             (Message::new("t", "b").tag("a\u{2}b"), "\"TAGS\" contains the separator"),
+            (Message::new("t", "b").tag(""), "\"TAGS\" has an empty value"),
+            (Message::new("t", "b").tag(" a "), "tag \" a \" can't be subscribed to: write it as \"a\""),
+            (Message::new("t", "b").tag("a\n"), "tag \"a\\n\" can't be subscribed to: write it as \"a\""),
+            (Message::new("t", "b").tag(" "), "tag \" \" can't be subscribed to: a message has one tag"),
+            (
+                Message::new("t", "b").tag("a||b"),
+                "tag \"a||b\" can't be subscribed to: a message has one tag",
+            ),
+            (Message::new("t", "b").tag("*"), "tag \"*\" can't be subscribed to: a message has one tag"),
+            (Message::new("t", "b").key("a b"), "key \"a b\" would be two or none: give `keys`"),
+            (Message::new("t", "b").key("k").key(" "), "key \" \" would be two or none"),
+            (Message::new("t", "b").key("k").key(""), "key \"\" would be two or none"),
+            (Message::new("t", "b").keys(["k", " "]), "key \" \" would be two or none"),
+            (Message::new("t", "b").delay_level(u32::MAX), "delay level 4294967295 is none"),
             (Message::new("t", "b").property("n", "x".repeat(31_998)), "have 32001 bytes; at most 32000"),
         ] {
             let text = refusal(&message);
             assert!(text.contains(says), "{text}");
         }
+    }
+
+    #[test]
+    fn a_tag_that_a_subscription_can_name_is_taken_as_it_is() {
+        for tag in ["a", "a b", "a | b", "a|b", "**", "*a", "ä\u{a0}", "𝄞"] {
+            let message = Message::new("t", "b").tag(tag);
+            assert_eq!(message.validate(8), Ok(()), "{tag:?}");
+            assert_eq!(message.tags(), Some(tag));
+        }
+    }
+
+    /// Whoever sends on what came from elsewhere copies its properties, whatever they are.
+    #[test]
+    fn properties_that_were_received_are_sent_on_as_they_came() {
+        let mut message = Message::new("t", "b");
+        message.properties = crate::message::Properties::parse("TAGS\u{1} a||b \u{2}KEYS\u{1} k1  k2 \u{2}");
+        assert_eq!(message.validate(8), Ok(()));
+        assert_eq!(message.tags(), Some(" a||b "));
+        assert_eq!(message.properties.get(property::KEYS), Some(" k1  k2 "));
     }
 
     #[test]

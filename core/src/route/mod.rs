@@ -27,6 +27,7 @@ pub struct TopicRoute {
     pub from_default: bool,
     publish: Arc<[Arc<MessageQueue>]>,
     subscribe: Arc<[Arc<MessageQueue>]>,
+    unread: usize,
 }
 
 impl TopicRoute {
@@ -40,6 +41,13 @@ impl TopicRoute {
     #[must_use]
     pub fn subscribe_queues(&self) -> &Arc<[Arc<MessageQueue>]> {
         &self.subscribe
+    }
+
+    /// How many queues can be written but not read: the topic has more write than read queues there, or lacks
+    /// the permission to be read. Nobody gets what is sent to them.
+    #[must_use]
+    pub fn unread_queues(&self) -> usize {
+        self.unread
     }
 }
 
@@ -128,10 +136,11 @@ impl Routes {
             return false;
         }
         self.version += 1;
-        let publish = queues::publish(topic, &data).into();
-        let subscribe = queues::subscribe(topic, &data).into();
+        let publish: Arc<[Arc<MessageQueue>]> = queues::publish(topic, &data).into();
+        let subscribe: Arc<[Arc<MessageQueue>]> = queues::subscribe(topic, &data).into();
+        let unread = queues::missing(&publish, &subscribe);
         tracing::debug!(%topic, from_default, brokers = data.broker_datas.len(), "route changed");
-        let route = TopicRoute { data, version: self.version, from_default, publish, subscribe };
+        let route = TopicRoute { data, version: self.version, from_default, publish, subscribe, unread };
         self.topics.insert(topic.clone(), route);
         self.forget_offline_brokers();
         true

@@ -44,6 +44,15 @@ pub(super) fn subscribe(topic: &Arc<str>, data: &TopicRouteData) -> Vec<Arc<Mess
         .collect()
 }
 
+/// How many of `publish` are not in `subscribe`. Neither needs to be sorted: an order configuration isn't.
+pub(super) fn missing(publish: &[Arc<MessageQueue>], subscribe: &[Arc<MessageQueue>]) -> usize {
+    if publish == subscribe {
+        return 0;
+    }
+    let readable: BTreeSet<&MessageQueue> = subscribe.iter().map(|queue| &**queue).collect();
+    publish.iter().filter(|queue| !readable.contains(&***queue)).count()
+}
+
 /// `broker-a:4;broker-b:2`; parts that are not of that form are passed over.
 fn ordered(topic: &Arc<str>, conf: &str) -> Vec<Arc<MessageQueue>> {
     conf.split(';')

@@ -9,6 +9,7 @@ use crate::client::Shared;
 use crate::consumer::{ConsumerHealth, ConsumerStatistics, GoingBack, QueueHealth, Standing, TopicHealth};
 use crate::id::{ConsumerId, ProcessQueueId};
 use crate::message::MessageQueue;
+use crate::route::TopicRoute;
 use crate::time::Instant;
 
 /// One owned queue, as it is now.
@@ -70,6 +71,8 @@ impl PushConsumer {
             queues: (!self.lacks_route(shared, topic))
                 .then(|| shared.routes.get(topic).map_or(0, |route| route.subscribe_queues().len())),
             owned: self.by_queue.keys().filter(|queue| queue.topic == *topic).count(),
+            unread: shared.routes.get(topic).map_or(0, TopicRoute::unread_queues),
+            excluded: self.is_excluded(topic),
         });
         ConsumerHealth {
             group: self.config.group.clone(),

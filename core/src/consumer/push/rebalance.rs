@@ -16,7 +16,7 @@ use super::queue::Fetch;
 use super::start::doubled;
 use crate::channel::Reply;
 use crate::client::Shared;
-use crate::consumer::rebalance::{allocate, sort_members};
+use crate::consumer::rebalance::{allocate, excludes, sort_members};
 use crate::consumer::{ConsumerRequest, ConsumerTimer};
 use crate::id::ProcessQueueId;
 use crate::message::{MessageQueue, java_string_hash};
@@ -48,6 +48,8 @@ pub(super) struct Rounds {
     failures: u32,
     /// Why, and since when; people were told.
     trouble: Option<(Arc<str>, Instant)>,
+    /// Topics that the strategy can give this member nothing of; people were told.
+    excluded: BTreeSet<Arc<str>>,
     /// Something changed during the round.
     again: bool,
 }
@@ -176,6 +178,35 @@ impl PushConsumer {
         self.rounds.trouble.as_ref().map(|(cause, _)| cause.clone())
     }
 
+    /// A strategy that can never give this member a queue of the topic is told of once, and when that ends.
+    fn note_excluded(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        topic: &Arc<str>,
+        queues: &[Arc<MessageQueue>],
+    ) {
+        let (group, strategy) = (&self.config.group, &self.config.allocate_strategy);
+        if !excludes(strategy, queues) {
+            if self.rounds.excluded.remove(topic) {
+                tracing::info!(%group, %topic, "the allocate strategy gives queues of the topic again");
+            }
+        } else if self.rounds.excluded.insert(topic.clone()) && shared.lines.may(now) {
+            tracing::warn!(
+                %group,
+                %topic,
+                queues = queues.len(),
+                "the allocate strategy can give this member no queue of the topic: check its machine rooms \
+                 against the brokers' names, or its configured queues"
+            );
+        }
+    }
+
+    /// Whether the strategy can give this member no queue of the topic.
+    pub(super) fn is_excluded(&self, topic: &str) -> bool {
+        self.rounds.excluded.contains(topic)
+    }
+
     fn end_round(&mut self, shared: &mut Shared, now: Instant) {
         if !self.rounds.balanced {
             self.rounds.failures = self.rounds.failures.saturating_add(1);
@@ -207,6 +238,7 @@ impl PushConsumer {
         }
         let Some(route) = shared.routes.get(topic) else { return };
         let queues = route.subscribe_queues().clone();
+        self.note_excluded(shared, now, topic, &queues);
         match allocate(&self.config.allocate_strategy, &shared.client_id, &queues, &members) {
             Ok(target) => {
                 self.update_table(shared, now, topic, target);

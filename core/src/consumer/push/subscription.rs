@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::config::{ConsumeFrom, MessageModel, PushConsumerConfig};
 use crate::consumer::pulled::Record;
 use crate::error::UsageError;
+use crate::message::java_trim;
 use crate::remoting::{self, ConsumeFromWhere, ConsumeType, ConsumerData, SUB_ALL, SubscriptionData};
 use crate::time::Timestamp;
 
@@ -18,9 +19,13 @@ pub(super) fn all(
     retry_topic: &Arc<str>,
     wall: Timestamp,
 ) -> Result<BTreeMap<Arc<str>, SubscriptionData>, UsageError> {
+    let written = config.subscriptions.iter();
+    if let Some((topic, expression)) = written.clone().find(|(_, expression)| misleads(expression)) {
+        return Err(UsageError::Expression { topic: topic.clone(), expression: expression.clone() });
+    }
     let everything: Arc<str> = Arc::from(SUB_ALL);
     let retry = core::iter::once((retry_topic, &everything));
-    let subscriptions = config.subscriptions.iter().chain(retry);
+    let subscriptions = written.chain(retry);
     subscriptions
         .map(|(topic, expression)| {
             let data = SubscriptionData::build(topic.clone(), Some(expression), None, wall);
@@ -28,6 +33,17 @@ pub(super) fn all(
             Ok((topic.clone(), data.map_err(wrong)?))
         })
         .collect()
+}
+
+/// Whether a filter that somebody wrote selects something else than it says: `*` with anything besides is the
+/// tag `*`, which no message has, and one of blanks and separators selects nothing. Java builds both, and
+/// members must build the same, so a filter is refused instead of being read in another way.
+fn misleads(expression: &str) -> bool {
+    if expression.is_empty() || expression == SUB_ALL {
+        return false;
+    }
+    let mut tags = expression.split("||").map(java_trim).filter(|tag| !tag.is_empty()).peekable();
+    tags.peek().is_none() || tags.any(|tag| tag == SUB_ALL)
 }
 
 /// Whether a message is wanted, by its tag. Brokers compare hashes, which can be equal for different

@@ -69,6 +69,28 @@ pub fn allocate(
     })
 }
 
+/// Whether `strategy` gives none of `queues`, which are sorted, whoever the members are. Java gives nothing and
+/// says nothing. A topic without queues is another matter.
+pub fn excludes(strategy: &AllocateStrategy, queues: &[Arc<MessageQueue>]) -> bool {
+    !queues.is_empty()
+        && match strategy {
+            AllocateStrategy::MachineRoom { rooms } => !queues.iter().any(|queue| is_in(queue, rooms)),
+            AllocateStrategy::Config(own) => {
+                !own.iter().any(|own| queues.binary_search_by(|queue| (**queue).cmp(own)).is_ok())
+            }
+            AllocateStrategy::MachineRoomNearby { inner, .. } => excludes(inner, queues),
+            AllocateStrategy::Averagely
+            | AllocateStrategy::AveragelyByCircle
+            | AllocateStrategy::ConsistentHash { .. } => false,
+        }
+}
+
+/// Whether the queue's broker is named `room@broker`, with one of these rooms.
+fn is_in(queue: &MessageQueue, rooms: &BTreeSet<Arc<str>>) -> bool {
+    let mut parts = queue.broker_name.trim_end_matches('@').split('@');
+    matches!((parts.next(), parts.next(), parts.next()), (Some(room), Some(_), None) if rooms.contains(room))
+}
+
 /// Brings client ids into the order that every member uses (Java's `String#compareTo`, by UTF-16
 /// units). An id that a broker lists twice, because the client has an old connection there too,
 /// counts once; in Java the second share belongs to nobody until the connection is gone.
@@ -92,11 +114,7 @@ fn machine_room(
     members: usize,
     rooms: &BTreeSet<Arc<str>>,
 ) -> Vec<Arc<MessageQueue>> {
-    let in_room = |queue: &&Arc<MessageQueue>| {
-        let mut parts = queue.broker_name.trim_end_matches('@').split('@');
-        matches!((parts.next(), parts.next(), parts.next()), (Some(room), Some(_), None) if rooms.contains(room))
-    };
-    let near: Vec<&Arc<MessageQueue>> = queues.iter().filter(in_room).collect();
+    let near: Vec<&Arc<MessageQueue>> = queues.iter().filter(|queue| is_in(queue, rooms)).collect();
     let (share, rest) = (near.len() / members, near.len() % members);
     let mut own: Vec<_> =
         near.iter().skip(share * index).take(share).map(|queue| Arc::clone(queue)).collect();

@@ -2,4 +2,4 @@
 
 mod allocate;
 
-pub use allocate::{AllocateError, allocate, sort_members};
+pub use allocate::{AllocateError, allocate, excludes, sort_members};

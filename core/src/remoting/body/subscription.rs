@@ -1,7 +1,8 @@
 //! Subscriptions.
 
 use super::bodies;
-use crate::{message::java_string_hash, time::Timestamp};
+use crate::message::{java_string_hash, java_trim};
+use crate::time::Timestamp;
 use alloc::{collections::BTreeSet, sync::Arc};
 
 /// The type of expressions that select by tag, the default.
@@ -87,9 +88,4 @@ impl SubscriptionData {
         }
         Ok(data)
     }
-}
-
-/// Java: `String#trim`, which takes away everything up to the blank and no other white space.
-fn java_trim(text: &str) -> &str {
-    text.trim_matches(|char: char| char <= ' ')
 }

@@ -1,5 +1,6 @@
 //! Starting, rebalance, brokers and routes that come and go.
 
+use alloc::string::ToString;
 use alloc::vec;
 use core::time::Duration;
 
@@ -237,10 +238,23 @@ fn each_queue_is_asked_for_its_offset_once() {
 
 #[test]
 fn a_filter_that_is_none_is_told_at_once() {
-    let mut world = World::new();
-    world.start_with("||", |_| {});
-    let Some(Outcome::Failed(Error::Usage(error))) = world.outcomes.get(&1) else { panic!("refused") };
-    assert!(matches!(error, UsageError::Expression { expression, .. } if &**expression == "||"));
+    for filter in ["||", " ", " || ", "|| \t||", " * ", "*\n", "Aa || *", "*||*", "Aa||*||BB", "||*"] {
+        let mut world = World::new();
+        world.start_with(filter, |_| {});
+        let Some(Outcome::Failed(Error::Usage(error))) = world.outcomes.get(&1) else { panic!("{filter:?}") };
+        assert!(matches!(error, UsageError::Expression { expression, .. } if &**expression == filter));
+        assert!(error.to_string().contains("write \"*\" alone"), "{error}");
+    }
+}
+
+#[test]
+fn a_filter_that_names_tags_or_everything_is_taken() {
+    for filter in ["", "*", "Aa", " Aa ", "Aa||BB", "Aa || BB ||", "a b || *c", "**"] {
+        let mut world = World::new();
+        world.start_with(filter, |_| {});
+        world.pass(1_000);
+        assert!(matches!(world.outcomes.get(&1), Some(Outcome::Done)), "{filter:?}");
+    }
 }
 
 #[test]

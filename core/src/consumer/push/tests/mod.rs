@@ -16,4 +16,5 @@ mod refusing;
 mod reset;
 mod retrying;
 mod strategies;
+mod telling;
 mod world;

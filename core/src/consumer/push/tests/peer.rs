@@ -85,11 +85,13 @@ impl World {
             broker_addrs: BTreeMap::from([(0, (*address).into())]),
             ..BrokerData::default()
         };
+        let of_topic = *header.topic == *TOPIC;
+        let (read, perm) = if of_topic { (self.read_queue_nums, self.perm) } else { (None, 6) };
         let queues = |(name, _, nums): &(&str, &str, i32)| QueueData {
             broker_name: (*name).into(),
-            read_queue_nums: *nums,
+            read_queue_nums: read.unwrap_or(*nums),
             write_queue_nums: *nums,
-            perm: 6,
+            perm,
             ..QueueData::default()
         };
         let data = TopicRouteData {

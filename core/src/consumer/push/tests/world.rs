@@ -113,6 +113,10 @@ pub(super) struct World {
     pub(super) refuse_queues: BTreeMap<i32, ResponseCode>,
     /// Brokers suggest another broker with each answer.
     pub(super) fickle: bool,
+    /// How many queues of the topic can be read at a broker, if not all.
+    pub(super) read_queue_nums: Option<i32>,
+    /// The topic's permission.
+    pub(super) perm: i32,
     /// What brokers say to refuse.
     pub(super) remark: &'static str,
     /// Messages with more bytes of properties than this are refused.
@@ -170,6 +174,8 @@ impl World {
             sent_away: Vec::new(),
             refuse_queues: BTreeMap::new(),
             fickle: false,
+            read_queue_nums: None,
+            perm: 6,
             remark: "scripted",
             properties_max: usize::MAX,
             down: BTreeSet::new(),
