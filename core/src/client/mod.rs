@@ -14,6 +14,7 @@ mod heartbeat;
 mod input;
 mod output;
 mod peer_request;
+mod poll;
 mod routing;
 mod shared;
 mod statistics;
@@ -39,6 +40,7 @@ pub use statistics::{ClientStatistics, ConnectionStatistics};
 pub(crate) use ask::Asker;
 
 use closing::Closing;
+use poll::RoutePoll;
 use routing::Connecting;
 use shared::Notice;
 
@@ -48,6 +50,7 @@ pub struct Client {
     shared: Shared,
     producers: Producers,
     consumers: Consumers,
+    poll: RoutePoll,
     connecting: Option<Connecting>,
     closing: Option<Closing>,
     closed: bool,
@@ -64,12 +67,13 @@ impl Client {
         wall: Timestamp,
     ) -> Self {
         let mut shared = Shared::new(config, facts, seed, now, wall);
-        shared.arm(now + shared.config.poll_name_server_interval, TimerKey::PollRoutes);
         shared.heartbeats.due(&mut shared.timers, now + shared.config.heartbeat_broker_interval);
+        let poll = RoutePoll::new(&mut shared.rng);
         Self {
             shared,
             producers: Producers::default(),
             consumers: Consumers::default(),
+            poll,
             connecting: None,
             closing: None,
             closed: false,
@@ -315,6 +319,7 @@ impl Client {
                 let Self { shared, producers, consumers, .. } = self;
                 producers.handle_route(shared, now, &topic, &outcome);
                 consumers.handle_route(shared, now, &topic, &outcome);
+                self.poll_route_later(now, &topic);
             }
         }
     }

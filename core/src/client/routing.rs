@@ -1,5 +1,4 @@
-//! Talking to name servers: the first connection, look-ups from server to server, and the poll that
-//! keeps routes fresh. Java: `MQClientInstance#updateTopicRouteInfoFromNameServer`.
+//! Talking to name servers: the first connection, and look-ups from server to server. Java: `MQClientInstance#updateTopicRouteInfoFromNameServer`.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -83,15 +82,6 @@ impl Client {
         self.shared.cancel(connecting.timer);
         for operation in &connecting.operations {
             self.shared.complete(*operation, outcome(&connecting));
-        }
-    }
-
-    pub(super) fn poll_routes(&mut self, now: Instant) {
-        self.shared.arm(now + self.shared.config.poll_name_server_interval, TimerKey::PollRoutes);
-        let topics: BTreeSet<Arc<str>> =
-            self.producers.topics().cloned().chain(self.consumers.topics().cloned()).collect();
-        for topic in topics {
-            self.shared.look_up_route(now, &topic, None);
         }
     }
 

@@ -44,7 +44,7 @@ impl TopicRoute {
 }
 
 /// All routes that are known. A route stays when its topic vanishes, as in Java: a name server that
-/// has just started must not stop a running system.
+/// has just started must not stop a running system. It goes when nobody uses the topic any more.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     topics: BTreeMap<Arc<str>, TopicRoute>,
@@ -101,6 +101,11 @@ impl Routes {
         self.brokers.values().any(|addresses| addresses.values().any(|known| &**known == address))
     }
 
+    /// Whether a broker of this name is known.
+    pub(crate) fn names(&self, broker_name: &str) -> bool {
+        self.brokers.contains_key(broker_name)
+    }
+
     /// The name of the broker at `address`.
     pub(crate) fn name_at(&self, address: &str) -> Option<&Arc<str>> {
         self.brokers().find(|(_, _, known)| &***known == address).map(|(name, ..)| name)
@@ -137,8 +142,14 @@ impl Routes {
         true
     }
 
+    /// Forgets the route of a topic, if there is one. Its brokers stay until
+    /// [`forget_offline_brokers`](Self::forget_offline_brokers).
+    pub(crate) fn forget(&mut self, topic: &str) -> bool {
+        self.topics.remove(topic).is_some()
+    }
+
     /// Java: `MQClientInstance#cleanOfflineBroker`: addresses that no route names are dropped.
-    fn forget_offline_brokers(&mut self) {
+    pub(crate) fn forget_offline_brokers(&mut self) {
         let topics = &self.topics;
         let named = |name: &str, id: i64, address: &str| {
             topics.values().flat_map(|route| &route.data.broker_datas).any(|broker| {
