@@ -9,7 +9,7 @@ use crate::channel::Reply;
 use crate::error::Cause;
 use crate::id::OperationId;
 use crate::remoting::{RemotingCommand, ResponseCode, TopicRouteData};
-use crate::route::{LookupStep, RouteOutcome};
+use crate::route::{LookupStep, RouteOutcome, RouteTooLarge, weigh_body};
 use crate::time::Instant;
 use crate::timer::TimerId;
 
@@ -109,6 +109,9 @@ impl Client {
     }
 
     fn take_route(&mut self, now: Instant, topic: &Arc<str>, step: LookupStep, command: &RemotingCommand) {
+        if let Err(error) = weigh_body(&command.body) {
+            return self.route_refused(now, topic, error);
+        }
         let mut data = match TopicRouteData::decode(&command.body) {
             Ok(data) => data,
             Err(error) => {
@@ -131,12 +134,25 @@ impl Client {
         }
         let brokers_before: BTreeSet<Arc<str>> =
             self.shared.routes.brokers().map(|(_, _, a)| a.clone()).collect();
-        let changed = self.shared.routes.apply(topic, data, from_default);
+        let changed = match self.shared.routes.apply(topic, data, from_default) {
+            Ok(changed) => changed,
+            Err(error) => return self.route_refused(now, topic, error),
+        };
         if self.shared.routes.brokers().any(|(_, _, address)| !brokers_before.contains(address)) {
             // A broker that has not heard of this client can't tell it of changes in its groups.
             self.shared.heartbeat_soon(now);
         }
         self.shared.end_lookup(topic, RouteOutcome::Known { changed });
+    }
+
+    /// A route that would cost too much; the one that is known stays.
+    fn route_refused(&mut self, now: Instant, topic: &Arc<str>, error: RouteTooLarge) {
+        if self.shared.lines.may(now) {
+            let server = self.shared.routes.lookups.get(topic).map(|lookup| &*lookup.server);
+            tracing::warn!(%topic, server, %error, "a name server's answer is of no use");
+        }
+        let cause = Cause::BadAnswer { reason: format!("{error}").into() };
+        self.route_failed(now, topic, cause);
     }
 
     /// One server knows no such topic. That is not the cluster's answer: a server that has just started

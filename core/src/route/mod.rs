@@ -1,5 +1,6 @@
 //! Where topics live: the routes that name servers gave, and the queues that follow from them.
 
+mod bounds;
 mod lookup;
 mod queues;
 
@@ -11,6 +12,9 @@ use crate::message::MessageQueue;
 use crate::remoting::TopicRouteData;
 use crate::rng::Rng;
 
+pub(crate) use bounds::weigh_body;
+
+pub use bounds::RouteTooLarge;
 pub use lookup::{Lookup, LookupStep, RouteOutcome};
 
 /// The id of a broker's master.
@@ -122,7 +126,19 @@ impl Routes {
     }
 
     /// Takes a route in; true when it differs from what was known.
-    pub fn apply(&mut self, topic: &Arc<str>, mut data: TopicRouteData, from_default: bool) -> bool {
+    ///
+    /// # Errors
+    /// [`RouteTooLarge`] when it goes beyond the bounds of routes; what was known stays.
+    pub fn apply(
+        &mut self,
+        topic: &Arc<str>,
+        mut data: TopicRouteData,
+        from_default: bool,
+    ) -> Result<bool, RouteTooLarge> {
+        bounds::weigh(&data)?;
+        // Nothing here reads them: pulls of static topics are mapped by the broker.
+        data.filter_server_table.clear();
+        data.topic_queue_mapping_by_broker = None;
         data.queue_datas.sort_by(|a, b| a.broker_name.cmp(&b.broker_name));
         data.broker_datas.sort_by(|a, b| a.broker_name.cmp(&b.broker_name));
         for broker in &data.broker_datas {
@@ -130,7 +146,7 @@ impl Routes {
         }
         let known = self.topics.get(topic);
         if known.is_some_and(|known| known.data == data && known.from_default == from_default) {
-            return false;
+            return Ok(false);
         }
         self.version += 1;
         let publish = queues::publish(topic, &data).into();
@@ -139,7 +155,7 @@ impl Routes {
         let route = TopicRoute { data, version: self.version, from_default, publish, subscribe };
         self.topics.insert(topic.clone(), route);
         self.forget_offline_brokers();
-        true
+        Ok(true)
     }
 
     /// Forgets the route of a topic, if there is one. Its brokers stay until

@@ -469,3 +469,37 @@ fn after_a_stop_of_the_whole_process_routes_are_asked_for_in_bouts() {
     servers.pass(&mut world, 1_000);
     assert!(servers.asked.len() >= 300, "none is left out");
 }
+
+#[test]
+fn a_route_beyond_its_bounds_is_refused_with_what_and_how_many_and_the_known_one_stays() {
+    let brokers: Vec<String> = (0..60_000).map(|number| format!("b{number}")).collect();
+    let many = |count: usize| {
+        let mut data = route(&[A]);
+        let named = |name: &String| BrokerData { broker_name: name.as_str().into(), ..Default::default() };
+        data.broker_datas.extend(brokers[..count].iter().map(named));
+        data.encode().to_vec()
+    };
+    let mut deep = route(&[A]);
+    deep.queue_datas[0].write_queue_nums = i32::MAX;
+    let rows = [
+        (many(60_000), "bytes"),
+        (many(9_000), "18005 JSON objects"),
+        (many(1_024), "1025 brokers"),
+        (deep.encode().to_vec(), "2147483647 queues"),
+    ];
+    for (body, says) in rows {
+        let mut world = World::seeded(&[NAME_SERVER], 1);
+        let mut servers = Servers::knowing(&[("T", &[A])]);
+        servers.send(&mut world, "T");
+        servers.routes.insert("T".into(), body.clone());
+        servers.routes.insert("U".into(), body);
+        servers.pass(&mut world, 31_000);
+        servers.sent_to.clear();
+        servers.send(&mut world, "T");
+        assert_eq!((servers.sent_to.len(), world.client.shared().routes.brokers().count()), (1, 1), "{says}");
+        servers.send(&mut world, "U");
+        servers.pass(&mut world, 4_000);
+        let failures = world.take_failures();
+        assert!(failures.len() == 1 && failures[0].contains(says), "{says}: {failures:?}");
+    }
+}
