@@ -122,7 +122,7 @@ impl Client {
         let lost = !doubts.lost.is_empty();
         let (producers, consumers) = (&self.producers, &self.consumers);
         doubts.topics.retain(|topic, doubt| {
-            let used = producers.uses(topic) || consumers.topics().any(|one| one == topic);
+            let used = producers.uses(topic) || consumers.uses(topic);
             used && (doubt.due > now || doubt.again || (doubt.of_loss && lost))
         });
         let first = doubts.topics.iter_mut().filter(|(_, doubt)| doubt.due <= now);
@@ -161,7 +161,7 @@ impl Client {
             address.is_none_or(|(address, _)| split_address(address).is_none())
         };
         (route.publish_queues().is_empty() && self.producers.uses(topic))
-            || (route.subscribe_queues().is_empty() && self.consumers.topics().any(|one| one == topic))
+            || (route.subscribe_queues().is_empty() && self.consumers.uses(topic))
             || route.data.queue_datas.iter().any(|entry| nowhere(&entry.broker_name))
     }
 }

@@ -15,6 +15,7 @@ mod input;
 mod output;
 mod peer_request;
 mod peers;
+mod poll;
 mod routing;
 mod shared;
 mod statistics;
@@ -41,6 +42,7 @@ pub(crate) use ask::Asker;
 
 use closing::Closing;
 use peers::Peers;
+use poll::RoutePoll;
 use routing::Connecting;
 use shared::Notice;
 
@@ -51,6 +53,7 @@ pub struct Client {
     producers: Producers,
     consumers: Consumers,
     peers: Peers,
+    poll: RoutePoll,
     connecting: Option<Connecting>,
     closing: Option<Closing>,
     closed: bool,
@@ -67,13 +70,14 @@ impl Client {
         wall: Timestamp,
     ) -> Self {
         let mut shared = Shared::new(config, facts, seed, now, wall);
-        shared.arm(now + shared.config.poll_name_server_interval, TimerKey::PollRoutes);
         shared.heartbeats.due(&mut shared.timers, now + shared.config.heartbeat_broker_interval);
+        let poll = RoutePoll::new(&mut shared.rng);
         Self {
             shared,
             producers: Producers::default(),
             consumers: Consumers::default(),
             peers: Peers::default(),
+            poll,
             connecting: None,
             closing: None,
             closed: false,
@@ -338,6 +342,7 @@ impl Client {
                 let Self { shared, producers, consumers, .. } = self;
                 producers.handle_route(shared, now, &topic, &outcome);
                 consumers.handle_route(shared, now, &topic, &outcome);
+                self.poll_route_later(now, &topic);
             }
         }
     }

@@ -1,5 +1,4 @@
-//! Talking to name servers: the first connection, look-ups from server to server, and the poll that
-//! keeps routes fresh. Java: `MQClientInstance#updateTopicRouteInfoFromNameServer`.
+//! Talking to name servers: the first connection, and look-ups from server to server. Java: `MQClientInstance#updateTopicRouteInfoFromNameServer`.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -10,7 +9,7 @@ use crate::channel::Reply;
 use crate::error::Cause;
 use crate::id::OperationId;
 use crate::remoting::{RemotingCommand, ResponseCode, TopicRouteData};
-use crate::route::{LookupStep, RouteOutcome, TopicRoute};
+use crate::route::{LookupStep, RouteOutcome, RouteTooLarge, TopicRoute, weigh_body};
 use crate::time::Instant;
 use crate::timer::TimerId;
 
@@ -86,15 +85,6 @@ impl Client {
         }
     }
 
-    pub(super) fn poll_routes(&mut self, now: Instant) {
-        self.shared.arm(now + self.shared.config.poll_name_server_interval, TimerKey::PollRoutes);
-        let topics: BTreeSet<Arc<str>> =
-            self.producers.topics().cloned().chain(self.consumers.topics().cloned()).collect();
-        for topic in topics {
-            self.shared.look_up_route(now, &topic, None);
-        }
-    }
-
     pub(super) fn handle_route_reply(&mut self, now: Instant, topic: &Arc<str>, reply: Reply) {
         let Some(step) = self.shared.routes.lookups.get(topic).map(|lookup| lookup.step) else { return };
         match reply {
@@ -119,6 +109,9 @@ impl Client {
     }
 
     fn take_route(&mut self, now: Instant, topic: &Arc<str>, step: LookupStep, command: &RemotingCommand) {
+        if let Err(error) = weigh_body(&command.body) {
+            return self.route_refused(now, topic, error);
+        }
         let mut data = match TopicRouteData::decode(&command.body) {
             Ok(data) => data,
             Err(error) => {
@@ -142,7 +135,10 @@ impl Client {
         let brokers_before: BTreeSet<Arc<str>> =
             self.shared.routes.brokers().map(|(_, _, a)| a.clone()).collect();
         let unread_before = self.shared.routes.get(topic).map_or(0, TopicRoute::unread_queues);
-        let changed = self.shared.routes.apply(topic, data, from_default);
+        let changed = match self.shared.routes.apply(topic, data, from_default) {
+            Ok(changed) => changed,
+            Err(error) => return self.route_refused(now, topic, error),
+        };
         self.tell_unread(now, topic, unread_before);
         if self.shared.routes.brokers().any(|(_, _, address)| !brokers_before.contains(address)) {
             // A broker that has not heard of this client can't tell it of changes in its groups.
@@ -167,6 +163,16 @@ impl Client {
                  many read as write queues, and the permission to read"
             );
         }
+    }
+
+    /// A route that would cost too much; the one that is known stays.
+    fn route_refused(&mut self, now: Instant, topic: &Arc<str>, error: RouteTooLarge) {
+        if self.shared.lines.may(now) {
+            let server = self.shared.routes.lookups.get(topic).map(|lookup| &*lookup.server);
+            tracing::warn!(%topic, server, %error, "a name server's answer is of no use");
+        }
+        let cause = Cause::BadAnswer { reason: format!("{error}").into() };
+        self.route_failed(now, topic, cause);
     }
 
     /// One server knows no such topic. That is not the cluster's answer: a server that has just started

@@ -60,7 +60,7 @@ impl Purpose {
 /// Why to wake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimerKey {
-    /// Ask for all routes again.
+    /// Ask for the routes whose turn it is.
     PollRoutes,
     /// Let brokers hear from this client.
     Heartbeat,

@@ -96,6 +96,12 @@ impl Consumers {
         self.push.values().flat_map(PushConsumer::topics)
     }
 
+    /// Whether a consumer subscribes to `topic`.
+    #[must_use]
+    pub fn uses(&self, topic: &str) -> bool {
+        self.push.values().any(|consumer| consumer.subscribes_to(topic))
+    }
+
     /// Whether a consumer of this group is there that means to stay.
     pub(crate) fn has_group(&self, group: &str) -> bool {
         self.push.values().any(|consumer| !consumer.is_closing() && *consumer.config().group == *group)

@@ -45,6 +45,11 @@ impl LatencyFaultTolerance {
         item.reachable = reachable;
     }
 
+    /// Forgets the brokers that are not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.items.retain(|broker, _| keep(broker));
+    }
+
     /// Whether no penalty runs.
     #[must_use]
     pub fn is_available(&self, now: Instant, broker: &str) -> bool {

@@ -21,11 +21,13 @@ mod verdict;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::client::{Output, Purpose, Shared, TimerKey};
 use crate::config::ProducerConfig;
 use crate::id::{Arena, OperationId, ProducerId, SendId};
 use crate::latency::LatencyFaultTolerance;
+use crate::route::Routes;
 use crate::time::Instant;
 use crate::timer::TimerId;
 
@@ -89,6 +91,26 @@ impl Producers {
     #[must_use]
     pub fn uses(&self, topic: &str) -> bool {
         self.routing.contains_key(topic) || self.table.values().any(|one| one.topics.contains_key(topic))
+    }
+
+    /// Every producer that has not sent to `topic` for longer than `unused_time_max` forgets it, unless a send
+    /// to it is under way.
+    pub(crate) fn forget_unused(&mut self, now: Instant, topic: &str, unused_time_max: Duration) {
+        let sends = &self.sends;
+        for (id, producer) in &mut self.table {
+            let Some(info) = producer.topics.get(topic) else { continue };
+            let unused = now.saturating_since(info.used()) > unused_time_max;
+            if unused && !sends.iter().any(|(_, send)| send.producer() == *id && send.is_to(topic)) {
+                producer.topics.remove(topic);
+            }
+        }
+    }
+
+    /// Forgets how brokers did that no route names.
+    pub(crate) fn forget_faults(&mut self, routes: &Routes) {
+        for producer in self.table.values_mut() {
+            producer.faults.retain(|broker| routes.names(broker));
+        }
     }
 
     /// Whether there is none.

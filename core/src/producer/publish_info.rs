@@ -19,6 +19,8 @@ pub struct TopicPublishInfo {
     brokers: Vec<(Arc<str>, usize)>,
     route_version: u64,
     index: u32,
+    /// When it was sent to last.
+    used: Instant,
     /// By broker, of batches and of single messages; at most [`TEMPLATES_MAX`].
     templates: Vec<(Arc<str>, bool, SendTemplate)>,
 }
@@ -30,11 +32,17 @@ impl TopicPublishInfo {
     /// Starts at a queue drawn at random, so that many producers don't all start at the first.
     pub fn new(rng: &mut Rng) -> Self {
         let (queues, brokers, templates) = (Arc::from([]), Vec::new(), Vec::new());
-        Self { queues, brokers, route_version: 0, index: rng.next_u32(), templates }
+        Self { queues, brokers, route_version: 0, index: rng.next_u32(), used: Instant::ZERO, templates }
     }
 
-    /// Takes the queues from `route` if it has changed.
-    pub fn refresh(&mut self, route: &TopicRoute) {
+    /// When it was sent to last.
+    pub(super) const fn used(&self) -> Instant {
+        self.used
+    }
+
+    /// It is sent to now. Takes the queues from `route` if it has changed.
+    pub fn refresh(&mut self, now: Instant, route: &TopicRoute) {
+        self.used = now;
         if self.route_version != route.version {
             self.route_version = route.version;
             self.queues = route.publish_queues().clone();
@@ -156,7 +164,14 @@ mod tests {
             })
             .collect();
         let brokers = brokers_of(&queues);
-        TopicPublishInfo { queues: queues.into(), brokers, route_version: 1, index: 0, templates: Vec::new() }
+        TopicPublishInfo {
+            queues: queues.into(),
+            brokers,
+            route_version: 1,
+            index: 0,
+            used: Instant::ZERO,
+            templates: Vec::new(),
+        }
     }
 
     #[test]

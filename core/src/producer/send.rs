@@ -106,6 +106,10 @@ enum State {
 }
 
 impl Send {
+    pub(super) fn is_to(&self, topic: &str) -> bool {
+        &*self.order.message.topic == topic
+    }
+
     pub(super) fn producer(&self) -> ProducerId {
         self.order.producer
     }
@@ -293,7 +297,7 @@ impl Producers {
                 producer.topics.entry(topic.clone()).or_insert(info)
             }
         };
-        info.refresh(route);
+        info.refresh(now, route);
         if send.order.choice == QueueChoice::Select {
             let queues = info.queues().clone();
             return self.select(shared, now, id, queues);

@@ -1,5 +1,6 @@
 //! Where topics live: the routes that name servers gave, and the queues that follow from them.
 
+mod bounds;
 mod lookup;
 mod queues;
 
@@ -11,6 +12,9 @@ use crate::message::MessageQueue;
 use crate::remoting::TopicRouteData;
 use crate::rng::Rng;
 
+pub(crate) use bounds::weigh_body;
+
+pub use bounds::RouteTooLarge;
 pub use lookup::{Lookup, LookupStep, RouteOutcome};
 
 /// The id of a broker's master.
@@ -52,7 +56,7 @@ impl TopicRoute {
 }
 
 /// All routes that are known. A route stays when its topic vanishes, as in Java: a name server that
-/// has just started must not stop a running system.
+/// has just started must not stop a running system. It goes when nobody uses the topic any more.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     topics: BTreeMap<Arc<str>, TopicRoute>,
@@ -109,6 +113,11 @@ impl Routes {
         self.brokers.values().any(|addresses| addresses.values().any(|known| &**known == address))
     }
 
+    /// Whether a broker of this name is known.
+    pub(crate) fn names(&self, broker_name: &str) -> bool {
+        self.brokers.contains_key(broker_name)
+    }
+
     /// The name of the broker at `address`.
     pub(crate) fn name_at(&self, address: &str) -> Option<&Arc<str>> {
         self.brokers().find(|(_, _, known)| &***known == address).map(|(name, ..)| name)
@@ -125,7 +134,19 @@ impl Routes {
     }
 
     /// Takes a route in; true when it differs from what was known.
-    pub fn apply(&mut self, topic: &Arc<str>, mut data: TopicRouteData, from_default: bool) -> bool {
+    ///
+    /// # Errors
+    /// [`RouteTooLarge`] when it goes beyond the bounds of routes; what was known stays.
+    pub fn apply(
+        &mut self,
+        topic: &Arc<str>,
+        mut data: TopicRouteData,
+        from_default: bool,
+    ) -> Result<bool, RouteTooLarge> {
+        bounds::weigh(&data)?;
+        // Nothing here reads them: pulls of static topics are mapped by the broker.
+        data.filter_server_table.clear();
+        data.topic_queue_mapping_by_broker = None;
         data.queue_datas.sort_by(|a, b| a.broker_name.cmp(&b.broker_name));
         data.broker_datas.sort_by(|a, b| a.broker_name.cmp(&b.broker_name));
         for broker in &data.broker_datas {
@@ -133,7 +154,7 @@ impl Routes {
         }
         let known = self.topics.get(topic);
         if known.is_some_and(|known| known.data == data && known.from_default == from_default) {
-            return false;
+            return Ok(false);
         }
         self.version += 1;
         let publish: Arc<[Arc<MessageQueue>]> = queues::publish(topic, &data).into();
@@ -143,11 +164,17 @@ impl Routes {
         let route = TopicRoute { data, version: self.version, from_default, publish, subscribe, unread };
         self.topics.insert(topic.clone(), route);
         self.forget_offline_brokers();
-        true
+        Ok(true)
+    }
+
+    /// Forgets the route of a topic, if there is one. Its brokers stay until
+    /// [`forget_offline_brokers`](Self::forget_offline_brokers).
+    pub(crate) fn forget(&mut self, topic: &str) -> bool {
+        self.topics.remove(topic).is_some()
     }
 
     /// Java: `MQClientInstance#cleanOfflineBroker`: addresses that no route names are dropped.
-    fn forget_offline_brokers(&mut self) {
+    pub(crate) fn forget_offline_brokers(&mut self) {
         let topics = &self.topics;
         let named = |name: &str, id: i64, address: &str| {
             topics.values().flat_map(|route| &route.data.broker_datas).any(|broker| {

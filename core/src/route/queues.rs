@@ -10,9 +10,6 @@ use crate::remoting::TopicRouteData;
 
 use super::MASTER_ID;
 
-/// More queues than this of one topic are not believed.
-const QUEUES_MAX: usize = 65_536;
-
 /// The queues that can be written. An order configuration names them itself; else every writable
 /// entry counts whose broker has a master.
 pub(super) fn publish(topic: &Arc<str>, data: &TopicRouteData) -> Vec<Arc<MessageQueue>> {
@@ -29,19 +26,13 @@ pub(super) fn publish(topic: &Arc<str>, data: &TopicRouteData) -> Vec<Arc<Messag
         .queue_datas
         .iter()
         .filter(|entry| perm::is_writeable(entry.perm) && masters.contains(&*entry.broker_name));
-    writable
-        .flat_map(|entry| queues(topic, &entry.broker_name, entry.write_queue_nums))
-        .take(QUEUES_MAX)
-        .collect()
+    writable.flat_map(|entry| queues(topic, &entry.broker_name, entry.write_queue_nums)).collect()
 }
 
 /// The queues that can be read; a slave is enough.
 pub(super) fn subscribe(topic: &Arc<str>, data: &TopicRouteData) -> Vec<Arc<MessageQueue>> {
     let readable = data.queue_datas.iter().filter(|entry| perm::is_readable(entry.perm));
-    readable
-        .flat_map(|entry| queues(topic, &entry.broker_name, entry.read_queue_nums))
-        .take(QUEUES_MAX)
-        .collect()
+    readable.flat_map(|entry| queues(topic, &entry.broker_name, entry.read_queue_nums)).collect()
 }
 
 /// How many of `publish` are not in `subscribe`. Neither needs to be sorted: an order configuration isn't.
@@ -54,15 +45,15 @@ pub(super) fn missing(publish: &[Arc<MessageQueue>], subscribe: &[Arc<MessageQue
 }
 
 /// `broker-a:4;broker-b:2`; parts that are not of that form are passed over.
+pub(super) fn ordered_brokers(conf: &str) -> impl Iterator<Item = (&str, i32)> {
+    conf.split(';').filter_map(|part| {
+        let (broker, count) = part.split_once(':')?;
+        Some((broker, count.parse().ok()?))
+    })
+}
+
 fn ordered(topic: &Arc<str>, conf: &str) -> Vec<Arc<MessageQueue>> {
-    conf.split(';')
-        .filter_map(|part| {
-            let (broker, count) = part.split_once(':')?;
-            Some((Arc::<str>::from(broker), count.parse::<i32>().ok()?))
-        })
-        .flat_map(|(broker, count)| queues(topic, &broker, count))
-        .take(QUEUES_MAX)
-        .collect()
+    ordered_brokers(conf).flat_map(|(broker, count)| queues(topic, &broker.into(), count)).collect()
 }
 
 fn queues(

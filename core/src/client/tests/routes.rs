@@ -355,3 +355,151 @@ fn a_template_is_not_asked_for_while_the_topics_broker_lives_or_a_name_server_kn
     assert_eq!(servers.take_asked("TBW102"), []);
     assert!(servers.sent_to.iter().all(|address| address == A.1));
 }
+
+#[test]
+fn polls_are_spread_over_their_interval_and_another_seed_begins_elsewhere() {
+    let mut phases = Vec::new();
+    for seed in [1, 2] {
+        let mut world = World::seeded(&[NAME_SERVER], seed);
+        let mut servers = Servers::default();
+        for number in 0..300 {
+            let topic = format!("T{number}");
+            servers.tell(&topic, &[A]);
+            servers.send(&mut world, &topic);
+        }
+        servers.pass(&mut world, 30_000);
+        servers.asked.clear();
+        servers.pass(&mut world, 30_000);
+        let mut topics: Vec<&String> = servers.asked.iter().map(|(_, _, topic)| topic).collect();
+        topics.sort();
+        topics.dedup();
+        assert_eq!(topics.len(), 300, "each topic within the interval");
+        assert!(servers.asked.len() <= 310, "and once: {}", servers.asked.len());
+        let mut by_second: BTreeMap<u64, usize> = BTreeMap::new();
+        for (at, ..) in &servers.asked {
+            *by_second.entry(at.as_millis() / 1_000).or_default() += 1;
+        }
+        let most = by_second.values().max().copied().unwrap_or_default();
+        assert!(most <= 20, "{most} in one second, 10 on average");
+        phases.push(servers.asked.first().map(|(_, _, topic)| topic.clone()));
+    }
+    assert_ne!(phases[0], phases[1]);
+}
+
+#[test]
+fn a_topic_without_sends_is_forgotten_with_its_brokers_and_looked_up_again_by_the_next() {
+    let mut world = World::seeded(&[NAME_SERVER], 1);
+    let mut servers = Servers::knowing(&[("T", &[A]), ("U", &[B]), ("gone", &[A])]);
+    for topic in ["T", "U", "gone"] {
+        servers.send(&mut world, topic);
+    }
+    servers.routes.remove("gone");
+    for _ in 0..15 {
+        servers.pass(&mut world, 10_000);
+        servers.send(&mut world, "T");
+    }
+    let shared = world.client.shared();
+    assert!(shared.routes.get("T").is_some(), "in use");
+    assert!(shared.routes.get("U").is_none() && shared.routes.get("gone").is_none());
+    assert_eq!(shared.routes.brokers().map(|(name, ..)| &**name).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(world.client.producers().topics().count(), 1);
+    servers.asked.clear();
+    servers.pass(&mut world, 61_000);
+    let asked = core::mem::take(&mut servers.asked);
+    assert!(asked.iter().all(|(_, _, topic)| topic == "T"), "{asked:?}");
+    servers.send(&mut world, "U");
+    assert_eq!((servers.take_asked("U").len(), servers.sent_to.last().map(String::as_str)), (1, Some(B.1)));
+}
+
+#[test]
+fn what_a_closed_producer_sent_to_is_forgotten_too() {
+    let mut world = World::seeded(&[NAME_SERVER], 1);
+    let mut servers = Servers::knowing(&[("T", &[A])]);
+    servers.send(&mut world, "T");
+    let (operation, timeout) = (OperationId::from_parts(90, 0), Duration::from_secs(1));
+    world.command(Command::CloseProducer { operation, producer: ProducerId(1), timeout });
+    world.arrived.clear();
+    for _ in 0..7 {
+        world.pass(10_000);
+        world.arrived.clear();
+    }
+    assert!(world.client.shared().routes.get("T").is_none());
+    assert_eq!(world.client.shared().routes.brokers().count(), 0);
+}
+
+#[test]
+fn a_topic_is_kept_while_a_send_to_it_is_under_way_or_a_consumer_has_it() {
+    let mut world = World::seeded(&[NAME_SERVER], 1);
+    let mut servers = Servers::knowing(&[("T", &[A]), ("U", &[B])]);
+    servers.send(&mut world, "T");
+    let mut selected = world.client.producers.clone();
+    selected.forget_unused(world.now + Duration::from_secs(91), "T", Duration::from_secs(90));
+    assert_eq!(selected.topics().count(), 0, "nothing is under way");
+    world.send_topic("T");
+    let mut busy = world.client.producers.clone();
+    busy.forget_unused(world.now + Duration::from_secs(91), "T", Duration::from_secs(90));
+    assert_eq!(busy.topics().count(), 1, "a send is under way");
+    servers.serve(&mut world);
+    let mut config = crate::config::PushConsumerConfig::new("g");
+    config.subscriptions.insert("U".into(), "*".into());
+    let config = Arc::new(config);
+    let (operation, consumer) = (OperationId::from_parts(80, 0), crate::id::ConsumerId(1));
+    world.command(Command::StartConsumer { operation, consumer, config });
+    for _ in 0..20 {
+        world.serve_consumer();
+        world.pass(10_000);
+    }
+    let shared = world.client.shared();
+    assert!(shared.routes.get("T").is_none() && shared.routes.get("U").is_some());
+}
+
+#[test]
+fn after_a_stop_of_the_whole_process_routes_are_asked_for_in_bouts() {
+    let mut world = World::seeded(&[NAME_SERVER], 1);
+    let mut servers = Servers::default();
+    for number in 0..300 {
+        let topic = format!("T{number}");
+        servers.tell(&topic, &[A]);
+        servers.send(&mut world, &topic);
+    }
+    servers.asked.clear();
+    world.pass(60_000);
+    servers.serve(&mut world);
+    assert!((1..=32).contains(&servers.asked.len()), "{} at once", servers.asked.len());
+    servers.pass(&mut world, 1_000);
+    assert!(servers.asked.len() >= 300, "none is left out");
+}
+
+#[test]
+fn a_route_beyond_its_bounds_is_refused_with_what_and_how_many_and_the_known_one_stays() {
+    let brokers: Vec<String> = (0..60_000).map(|number| format!("b{number}")).collect();
+    let many = |count: usize| {
+        let mut data = route(&[A]);
+        let named = |name: &String| BrokerData { broker_name: name.as_str().into(), ..Default::default() };
+        data.broker_datas.extend(brokers[..count].iter().map(named));
+        data.encode().to_vec()
+    };
+    let mut deep = route(&[A]);
+    deep.queue_datas[0].write_queue_nums = i32::MAX;
+    let rows = [
+        (many(60_000), "bytes"),
+        (many(9_000), "18005 JSON objects"),
+        (many(1_024), "1025 brokers"),
+        (deep.encode().to_vec(), "2147483647 queues"),
+    ];
+    for (body, says) in rows {
+        let mut world = World::seeded(&[NAME_SERVER], 1);
+        let mut servers = Servers::knowing(&[("T", &[A])]);
+        servers.send(&mut world, "T");
+        servers.routes.insert("T".into(), body.clone());
+        servers.routes.insert("U".into(), body);
+        servers.pass(&mut world, 31_000);
+        servers.sent_to.clear();
+        servers.send(&mut world, "T");
+        assert_eq!((servers.sent_to.len(), world.client.shared().routes.brokers().count()), (1, 1), "{says}");
+        servers.send(&mut world, "U");
+        servers.pass(&mut world, 4_000);
+        let failures = world.take_failures();
+        assert!(failures.len() == 1 && failures[0].contains(says), "{says}: {failures:?}");
+    }
+}

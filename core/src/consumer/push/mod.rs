@@ -214,6 +214,12 @@ impl PushConsumer {
         self.subscriptions.keys()
     }
 
+    /// Whether `topic` is one of them.
+    #[must_use]
+    pub fn subscribes_to(&self, topic: &str) -> bool {
+        self.subscriptions.contains_key(topic)
+    }
+
     /// What brokers are told of it.
     #[must_use]
     pub fn heartbeat_data(&self) -> ConsumerData {
