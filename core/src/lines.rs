@@ -5,23 +5,43 @@ use core::fmt::{self, Write};
 
 use crate::time::Instant;
 
-/// Such lines a second, with the one that tells how many were left out.
-const LINES_PER_SECOND_MAX: u32 = 10;
+/// Such lines of a client a second, with the ones that tell how many were left out, are ten: so many are those of
+/// the machines.
+const MACHINES_LINES_MAX: u32 = 6;
+/// So many of the ten are those of handlers, which run on other threads.
+#[cfg(feature = "std")]
+const HANDLERS_LINES_MAX: u32 = 4;
 /// Characters that are shown of a text that came from elsewhere.
 const TEXT_CHARS_MAX: usize = 512;
 
 /// Counts a client's lines. Only what others can cause without end needs to ask; what happens once in a
 /// while by its nature does not.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct LogLines {
+    max: u32,
     second: u64,
     written: u32,
     left_out: u64,
 }
 
 impl LogLines {
-    /// Whether one more line may be written now. Of a second with more than ten the ones beyond are left out,
-    /// and a line in a later second tells how many.
+    /// For what a client's machines have to tell.
+    pub const fn of_machines() -> Self {
+        Self::new(MACHINES_LINES_MAX)
+    }
+
+    /// For what there is to tell of a client's handlers and what they are given.
+    #[cfg(feature = "std")]
+    pub const fn of_handlers() -> Self {
+        Self::new(HANDLERS_LINES_MAX)
+    }
+
+    const fn new(max: u32) -> Self {
+        Self { max, second: 0, written: 0, left_out: 0 }
+    }
+
+    /// Whether one more line may be written now. Of a second with too many the ones beyond are left out, and a
+    /// line in a later second tells how many.
     pub fn may(&mut self, now: Instant) -> bool {
         let second = now.as_millis() / 1_000;
         if second != self.second {
@@ -33,7 +53,7 @@ impl LogLines {
                 tracing::warn!(left_out, "more lines like the last ones were left out");
             }
         }
-        let may = self.written < LINES_PER_SECOND_MAX;
+        let may = self.written < self.max;
         if may {
             self.written += 1;
         } else {
@@ -68,8 +88,8 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn a_flood_leaves_ten_lines_a_second_and_says_how_many_are_missing() {
-        let mut lines = LogLines::default();
+    fn a_flood_leaves_few_lines_a_second_and_says_how_many_are_missing() {
+        let mut lines = LogLines::new(10);
         let at = |millis| Instant::from_millis(millis);
         let first = (0..1_000).filter(|millis| lines.may(at(*millis))).count();
         assert_eq!((first, lines.left_out), (10, 990));
@@ -77,6 +97,13 @@ mod tests {
         assert_eq!((second, lines.left_out), (9, 991), "one of ten told of the first second");
         assert!(lines.may(at(60_000)));
         assert_eq!((lines.left_out, lines.written), (0, 2));
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn machines_and_handlers_of_a_client_have_ten_lines_a_second_together() {
+        let count = |mut lines: LogLines| (0..100).filter(|ms| lines.may(Instant::from_millis(*ms))).count();
+        assert_eq!(count(LogLines::of_machines()) + count(LogLines::of_handlers()), 10);
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl Shared {
             unique_keys: UniqKeyGenerator::new(facts.ip, facts.pid, key_seed, wall),
             heartbeats: Heartbeats::default(),
             doubts: Doubts::default(),
-            lines: LogLines::default(),
+            lines: LogLines::of_machines(),
             notices: VecDeque::new(),
             asks: Asks::default(),
             farewells: 0,

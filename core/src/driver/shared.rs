@@ -24,6 +24,7 @@ use super::{DetachedCounts, lock};
 use crate::client::{Command, Input, Outcome};
 use crate::error::{Cause, Error, Failure};
 use crate::id::OperationId;
+use crate::lines::LogLines;
 use crate::time::Instant;
 
 /// Shared by every handle of a client and its engine.
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     /// Present where waiting callers drive the engine.
     pub(crate) lead: OnceLock<Box<dyn Lead>>,
     run_queues: Mutex<Vec<Weak<RunQueue>>>,
+    /// Counts the lines about handlers and their messages.
+    pub(crate) lines: Arc<Mutex<LogLines>>,
     producers: AtomicU32,
     consumers: AtomicU32,
 }
@@ -119,6 +122,7 @@ impl Shared {
             spawn,
             lead: OnceLock::new(),
             run_queues: Mutex::default(),
+            lines: Arc::new(Mutex::new(LogLines::of_handlers())),
             producers: AtomicU32::new(0),
             consumers: AtomicU32::new(0),
         }

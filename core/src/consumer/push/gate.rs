@@ -145,7 +145,7 @@ impl PushConsumer {
         }
         gate.out.clear();
         if gate.waiting.is_empty() {
-            if gate.told {
+            if gate.told && shared.lines.may(now) {
                 let after_ms = now.saturating_since(gate.since).as_millis();
                 tracing::info!(group = %self.config.group, %broker, after_ms, "a broker refuses pulls no more");
             }

@@ -66,6 +66,7 @@ impl PushConsumer {
     pub(super) fn note_progress(&mut self, id: ProcessQueueId) {
         if let Some(owned) = self.owned.get(id)
             && owned.question.is_none()
+            && owned.misfits == 0
             && !owned.empty
             && let Some(offset) = owned.cache.committable()
         {
@@ -156,7 +157,7 @@ impl PushConsumer {
         let ok = end == CommitEnd::Confirmed;
         self.count_commit(queue, ok);
         if ok {
-            self.note_committed(now, queue);
+            self.note_committed(shared, now, queue);
         } else {
             let cause = super::pull::cause_of(reply);
             tracing::debug!(group = %self.config.group, %queue, offset, %cause, "commit failed");
@@ -187,8 +188,10 @@ impl PushConsumer {
         self.commits_refused.insert(queue.broker_name.clone(), told);
     }
 
-    fn note_committed(&mut self, now: Instant, queue: &MessageQueue) {
-        if let Some((since, _)) = self.commits_refused.remove(&queue.broker_name) {
+    fn note_committed(&mut self, shared: &mut Shared, now: Instant, queue: &MessageQueue) {
+        if let Some((since, _)) = self.commits_refused.remove(&queue.broker_name)
+            && shared.lines.may(now)
+        {
             let after_ms = now.saturating_since(since).as_millis();
             tracing::info!(group = %self.config.group, broker = %queue.broker_name, after_ms, "a broker takes commits again");
         }

@@ -82,10 +82,12 @@ impl PushConsumer {
         for (id, offset) in overdue {
             let Some(owned) = self.owned.get(id) else { continue };
             let (group, queue, timeout_ms) = (&self.config.group, &owned.queue, timeout.as_millis());
-            tracing::warn!(
-                %group, %queue, offset, timeout_ms,
-                "a handler has had a message for consume_timeout: sending it back; its late answer won't count"
-            );
+            if shared.lines.may(now) {
+                tracing::warn!(
+                    %group, %queue, offset, timeout_ms,
+                    "a handler has had a message for consume_timeout: sending it back; its late answer won't count"
+                );
+            }
             self.stats_of(id).timed_out += 1;
             self.report.timed_out += 1;
             self.send_back(shared, now, id, offset, LEVEL_TIMED_OUT);

@@ -49,6 +49,11 @@ impl Question {
         Self { ask, tries: 0, refusals: 0 }
     }
 
+    /// After so many answers that did not fit.
+    fn after(misfits: u32, ask: Ask) -> Self {
+        Self { refusals: misfits, ..Self::new(ask) }
+    }
+
     /// Where does the queue end? The group is to stand here, if it can.
     pub(super) fn end(wanted: i64) -> Self {
         Self::new(Ask::End { wanted })
@@ -66,6 +71,13 @@ fn place_of(ask: Ask, offset: i64) -> Result<i64, BadAnswer> {
     }
 }
 
+/// Whether a place that was found by time lies beyond the end that the broker told of the queue, and the broker
+/// may still be asked which it is.
+fn is_beyond(question: Question, offset: i64) -> bool {
+    matches!(question.ask, Ask::StoredSince { max, .. } if offset > max)
+        && question.refusals + 1 < REFUSALS_MAX
+}
+
 impl PushConsumer {
     /// The queue ends below where it stood.
     pub(super) fn position_is_beyond(
@@ -78,14 +90,18 @@ impl PushConsumer {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let at = owned.next_offset.unwrap_or_default();
         let Some(time) = owned.newest.filter(|time| time.as_millis() > 0) else {
-            tracing::warn!(queue = %owned.queue, at, end = max, "the queue ends below the group's offset; going on at its end");
+            if shared.lines.may(now) {
+                tracing::warn!(queue = %owned.queue, at, end = max, "the queue ends below the group's offset; going on at its end");
+            }
             return self.go_on_at(shared, now, id, max);
         };
-        tracing::warn!(
-            queue = %owned.queue, at, end = max,
-            "the queue ends below the offset that was reached: its tail was lost, or it was made anew; asking by time"
-        );
-        let question = Question::new(Ask::StoredSince { time, min, max });
+        if shared.lines.may(now) {
+            tracing::warn!(
+                queue = %owned.queue, at, end = max,
+                "the queue ends below the offset that was reached: its tail was lost, or it was made anew; asking by time"
+            );
+        }
+        let question = Question::after(owned.misfits, Ask::StoredSince { time, min, max });
         owned.question = Some(question);
         self.ask_place(shared, now, id, question);
     }
@@ -148,6 +164,9 @@ impl PushConsumer {
                         Ok(place) => return self.place_is_known(shared, now, id, question.ask, place),
                         Err(bad) => {
                             self.count_bad_answer(shared, now, id, bad);
+                            if is_beyond(question, header.offset) {
+                                return self.ends_do_not_fit(shared, now, id, question);
+                            }
                             Pause::BadAnswer
                         }
                     },
@@ -172,6 +191,18 @@ impl PushConsumer {
         self.ask_place_later(shared, now, id, why);
     }
 
+    /// The broker finds a message, or its end, beyond the end that it told before. One of both is wrong, and
+    /// only another pull can tell which: it goes out at once the first time.
+    fn ends_do_not_fit(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, question: Question) {
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        owned.question = None;
+        owned.misfits = question.refusals + 1;
+        if owned.misfits == 1 {
+            return self.proceed(shared, now, id);
+        }
+        self.back_off(shared, now, id, Pause::BadAnswer);
+    }
+
     fn ask_place_later(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, why: Pause) {
         let max = self.config.pull_delay_when_exception;
         let Some(question) = self.owned.get_mut(id).and_then(|owned| owned.question.as_mut()) else { return };
@@ -192,11 +223,13 @@ impl PushConsumer {
         match ask {
             Ask::StoredSince { time, max, .. } => {
                 let (at, since) = (owned.next_offset.unwrap_or_default(), time.as_millis());
-                tracing::warn!(queue = %owned.queue, at, end = max, since, place, "the queue goes on here");
+                if shared.lines.may(now) {
+                    tracing::warn!(queue = %owned.queue, at, end = max, since, place, "the queue goes on here");
+                }
                 self.go_on_at(shared, now, id, place);
             }
             Ask::End { wanted } => {
-                if place < wanted {
+                if place < wanted && shared.lines.may(now) {
                     tracing::warn!(queue = %owned.queue, wanted, end = place, "the queue ends below the offset that it was reset to; going on at its end");
                 }
                 self.begin_at(shared, now, id, place);
@@ -217,11 +250,15 @@ impl PushConsumer {
         let at = self.owned.get(id).and_then(|owned| owned.next_offset).unwrap_or_default();
         match ask {
             Ask::StoredSince { max, .. } => {
-                tracing::warn!(%queue, at, end = max, "the broker does not tell where the queue goes on; going on at its end");
+                if shared.lines.may(now) {
+                    tracing::warn!(%queue, at, end = max, "the broker does not tell where the queue goes on; going on at its end");
+                }
                 self.go_on_at(shared, now, id, max);
             }
             Ask::End { wanted } => {
-                tracing::warn!(%queue, wanted, "the broker does not tell where the queue ends; the reset counts for nothing");
+                if shared.lines.may(now) {
+                    tracing::warn!(%queue, wanted, "the broker does not tell where the queue ends; the reset counts for nothing");
+                }
                 let Some(owned) = self.owned.get_mut(id) else { return };
                 owned.question = None;
                 owned.next_offset = None;

@@ -115,6 +115,7 @@ impl PushConsumer {
             Weighed::Again(bad) | Weighed::Nothing(bad) => return self.bad_pull(shared, now, id, bad),
         };
         owned.empty = false;
+        owned.misfits = 0;
         if core::mem::take(&mut owned.unproved) && at <= max {
             self.offsets.begin(owned.queue.clone(), at);
         }
@@ -164,7 +165,7 @@ impl PushConsumer {
                 self.back_off(shared, now, id, Pause::BadAnswer);
             }
             Verdict::Empty => {
-                if !owned.empty {
+                if !owned.empty && shared.lines.may(now) {
                     tracing::warn!(queue = %owned.queue, at, "the broker says that the queue has no message and never had one; keeping the offset");
                 }
                 owned.empty = true;

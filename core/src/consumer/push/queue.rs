@@ -134,6 +134,9 @@ pub(super) struct OwnedQueue {
     pub(super) newest: Option<Timestamp>,
     /// The broker is to be asked this before the queue goes on. Meanwhile nothing of it is committed.
     pub(super) question: Option<Question>,
+    /// How often in a row the broker found a place beyond the end that it had told. Meanwhile nothing of it is
+    /// committed.
+    pub(super) misfits: u32,
     /// How often a broker has made it go on elsewhere.
     pub(super) moved: Moved,
     /// The broker said that the queue is empty, although it was not. Meanwhile nothing of it is committed.
@@ -195,6 +198,7 @@ impl OwnedQueue {
             max_offset: None,
             newest: None,
             question: None,
+            misfits: 0,
             moved: Moved::default(),
             empty: false,
             unproved: false,
@@ -217,6 +221,7 @@ impl OwnedQueue {
             broker_id: MASTER_ID,
             broken: 0,
             question: None,
+            misfits: 0,
             empty: false,
             unproved: false,
             ..self

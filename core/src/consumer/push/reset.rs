@@ -26,7 +26,9 @@ impl PushConsumer {
         let Some(id) = self.by_queue.get(queue).copied() else { return false };
         let Some(gone) = self.forget_queue(shared, id) else { return false };
         self.moves.forget(id, i64::MAX);
-        tracing::warn!(group = %self.config.group, %queue, offset, "the group's offset was reset");
+        if shared.lines.may(now) {
+            tracing::warn!(group = %self.config.group, %queue, offset, "the group's offset was reset");
+        }
         let (queue, end) = (gone.queue.clone(), gone.max_offset);
         if self.is_closing() {
             // Nobody waits for a question any more.

@@ -92,6 +92,7 @@ impl PushConsumer {
     pub(super) fn go_on_at(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, place: i64) {
         let Some(owned) = self.owned.get_mut(id) else { return };
         owned.question = None;
+        owned.misfits = 0;
         let id = match owned.next_offset {
             Some(at) if place < at => match self.restart_at(shared, now, id, place) {
                 Some(id) => id,

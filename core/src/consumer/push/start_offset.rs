@@ -1,6 +1,8 @@
 //! Where to start on a queue. Java: `RebalancePushImpl#computePullFromWhereWithException`, but an
 //! error is asked again, never taken for an offset.
 
+use alloc::format;
+use alloc::string::ToString;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use crate::client::Shared;
 use crate::config::ConsumeFrom;
 use crate::consumer::ConsumerRequest;
 use crate::id::ProcessQueueId;
+use crate::lines::Brief;
 use crate::message::names;
 use crate::remoting::{
     GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, QueryConsumerOffsetRequestHeader,
@@ -72,7 +75,10 @@ impl PushConsumer {
                 match command.header::<QueryConsumerOffsetResponseHeader>() {
                     Ok(header) => header.offset,
                     Err(error) => {
-                        tracing::warn!(%queue, %error, "the stored offset can't be read; asking again");
+                        if shared.lines.may(now) {
+                            let error = error.to_string();
+                            tracing::warn!(%queue, error = %Brief(&error), "the stored offset can't be read; asking again");
+                        }
                         return self.back_off(shared, now, id, Pause::BadAnswer);
                     }
                 }
@@ -86,7 +92,9 @@ impl PushConsumer {
         } else if offset == NONE_STORED {
             self.begin(shared, now, id);
         } else {
-            tracing::warn!(%queue, offset, "the stored offset makes no sense; asking again");
+            if shared.lines.may(now) {
+                tracing::warn!(%queue, offset, "the stored offset makes no sense; asking again");
+            }
             self.back_off(shared, now, id, Pause::BadAnswer);
         }
     }
@@ -157,7 +165,10 @@ impl PushConsumer {
                         self.start_at(shared, now, id, header.offset);
                     }
                     other => {
-                        tracing::warn!(%queue, answer = ?other, "the offset to start at makes no sense; asking again");
+                        if shared.lines.may(now) {
+                            let answer = format!("{other:?}");
+                            tracing::warn!(%queue, answer = %Brief(&answer), "the offset to start at makes no sense; asking again");
+                        }
                         self.back_off(shared, now, id, Pause::BadAnswer);
                     }
                 }

@@ -1,6 +1,7 @@
 //! Taking what a pull brought: every record is weighed before it is cached.
 
 use alloc::boxed::Box;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -14,6 +15,7 @@ use crate::client::{Output, Shared};
 use crate::consumer::pulled::Record;
 use crate::consumer::{ConsumeToken, PulledMessage};
 use crate::id::ProcessQueueId;
+use crate::lines::Brief;
 use crate::message::{CheckedMessages, MessageQueue, names};
 use crate::time::Instant;
 
@@ -143,7 +145,8 @@ impl PushConsumer {
             if let Some(error) = record.error() {
                 statistics.undecodable += 1;
                 if shared.lines.may(now) {
-                    tracing::warn!(%queue, offset, %error, "undecodable message");
+                    let error = error.to_string();
+                    tracing::warn!(%queue, offset, error = %Brief(&error), "undecodable message");
                 }
             }
             if subscription.is_some_and(|subscription| !wants(subscription, &record, &body)) {

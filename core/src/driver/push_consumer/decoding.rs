@@ -40,8 +40,8 @@ pub(super) struct Decoding {
     pub(super) hook: Option<UndecodableHook>,
     pub(super) queue: Arc<RunQueue>,
     pub(super) spawn: Arc<dyn Spawn>,
-    /// Counts the lines that whoever sends messages can cause.
-    pub(super) lines: Mutex<LogLines>,
+    /// Counts the lines that whoever sends messages can cause, over all consumers of the client.
+    pub(super) lines: Arc<Mutex<LogLines>>,
 }
 
 impl fmt::Debug for Decoding {

@@ -1,12 +1,9 @@
 //! One consumer as the handles see it: its run queue, its answers, its end.
 
-use super::super::std;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-
-use std::sync::Mutex;
 
 use super::super::mailbox::Urgent;
 use super::super::operation::Operation;
@@ -50,7 +47,7 @@ impl Subscription {
             hook,
             queue: queue.clone(),
             spawn: alive.0.spawn.clone(),
-            lines: Mutex::default(),
+            lines: alive.0.lines.clone(),
         };
         let config = Arc::new(config);
         alive.0.add_run_queue(&queue);

@@ -242,6 +242,49 @@ fn held(world: &mut World) -> super::world::Arrived {
     world.held.remove(at)
 }
 
+/// A word about an end that is below what was fetched, which the search by time does not bear out.
+fn tell_false_end(world: &mut World, next: i64) {
+    let pull = held(world);
+    let header = PullMessageResponseHeader {
+        next_begin_offset: next,
+        max_offset: 48,
+        ..PullMessageResponseHeader::default()
+    };
+    world.answer(&pull, ResponseCode::PULL_OFFSET_MOVED, &header, &[]);
+}
+
+#[test]
+fn a_false_word_about_the_end_costs_a_search_and_no_time() {
+    for next in [0, 48] {
+        let (mut world, _) = consumed(50, 40, 10);
+        let (now, before) = (world.now, commits(&world));
+        tell_false_end(&mut world, next);
+        world.pass(0);
+        assert_eq!(searches(&world), [51]);
+        world.publish(0, &["c"]);
+        assert_eq!(offsets(&world.take()), [50]);
+        assert_eq!((world.now, commits(&world)), (now, before));
+    }
+}
+
+#[test]
+fn a_broker_that_contradicts_itself_is_asked_less_and_less_often_and_goes_on_when_it_tells_the_truth() {
+    let (mut world, tokens) = consumed(40, 40, 10);
+    for times in 1..=5 {
+        tell_false_end(&mut world, 48);
+        world.pass(0);
+        assert_eq!(searches(&world).len(), times);
+        world.pass(2_000);
+    }
+    world.publish(0, &["c"]);
+    assert_eq!(offsets(&world.take()), [50]);
+    for token in tokens {
+        world.settle(token, Ack::Done);
+    }
+    world.pass(6_000);
+    assert_eq!(world.log(TOPIC, 0).committed, Some(50), "what is in hand stayed what it was");
+}
+
 #[test]
 fn an_operators_reset_goes_back_at_once_with_messages_in_hand() {
     let (mut world, tokens) = consumed(40, 50, 2);
