@@ -96,12 +96,15 @@ fn many_peers_that_are_lost_at_once_take_turns_and_little_memory() {
         brokers.iter().enumerate().map(|(number, address)| (format!("b{number}"), address.clone())).collect();
     let named: Vec<(&str, &str, i32)> =
         named.iter().map(|(name, address)| (&**name, &**address, 1)).collect();
-    world.client.shared.routes.apply(&"T".into(), route(&named), false).expect("within the bounds");
+    for (number, some) in named.chunks(1_000).enumerate() {
+        let topic = format!("T{number}").into();
+        world.client.shared.routes.apply(&topic, route(some), false).expect("within the bounds");
+    }
     let mut told = 0;
     for broker in &brokers {
         told += u32::from(world.lost(broker, false));
     }
-    assert_eq!(told, 10, "lines of one second");
+    assert_eq!(told, 6, "lines of one second");
 }
 
 #[test]

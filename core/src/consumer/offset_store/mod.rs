@@ -52,13 +52,15 @@ struct Entry {
     beside: bool,
     /// The broker may not have it any more: it is told again although nothing changed.
     doubted: bool,
+    /// The queue ends below: nothing is committed until it is known where it goes on.
+    held: bool,
     /// When the queue was given up: the entry is forgotten when nothing is left to commit.
     released: Option<Instant>,
 }
 
 impl Entry {
     fn dirty(&self) -> bool {
-        self.under_way.is_none() && (self.doubted || self.confirmed != Some(self.value))
+        self.under_way.is_none() && !self.held && (self.doubted || self.confirmed != Some(self.value))
     }
 }
 
@@ -104,6 +106,7 @@ impl OffsetStore {
             inherited: under_way.is_some(),
             beside: false,
             doubted: false,
+            held: false,
             released: None,
         };
         self.entries.insert(queue, entry);
@@ -133,6 +136,7 @@ impl OffsetStore {
             Some(entry) => {
                 entry.value = offset;
                 entry.frozen = true;
+                entry.held = false;
                 // The commit on its way is not what is wanted any more, whoever's it was.
                 entry.inherited = false;
             }
@@ -140,6 +144,21 @@ impl OffsetStore {
                 self.begin(queue.clone(), offset);
                 self.update_and_freeze(queue, offset);
             }
+        }
+    }
+
+    /// Nothing is committed of `queue` until it is [let go](Self::let_go), loaded, or given up: its broker has
+    /// fewer messages than were consumed, and it is being asked what that means.
+    pub fn hold(&mut self, queue: &MessageQueue) {
+        if let Some(entry) = self.entries.get_mut(queue) {
+            entry.held = true;
+        }
+    }
+
+    /// It is known where `queue` goes on.
+    pub fn let_go(&mut self, queue: &MessageQueue) {
+        if let Some(entry) = self.entries.get_mut(queue) {
+            entry.held = false;
         }
     }
 

@@ -103,6 +103,7 @@ impl PushConsumer {
         }
         let question = Question::after(owned.misfits, Ask::StoredSince { time, min, max });
         owned.question = Some(question);
+        self.offsets.hold(&owned.queue);
         self.ask_place(shared, now, id, question);
     }
 
@@ -196,6 +197,7 @@ impl PushConsumer {
     fn ends_do_not_fit(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, question: Question) {
         let Some(owned) = self.owned.get_mut(id) else { return };
         owned.question = None;
+        self.offsets.let_go(&owned.queue);
         owned.misfits = question.refusals + 1;
         if owned.misfits == 1 {
             return self.proceed(shared, now, id);

@@ -125,7 +125,11 @@ impl PushConsumer {
         let missing: Vec<Arc<str>> =
             self.subscriptions.keys().filter(|topic| self.lacks_route(shared, topic)).cloned().collect();
         for topic in &missing {
-            shared.look_up_route(now, topic, None);
+            if self.missing.tries == 0 {
+                shared.look_up_route(now, topic, None);
+            } else {
+                shared.doubt_route(now, topic, None);
+            }
         }
     }
 

@@ -20,7 +20,8 @@ struct Warnings(Arc<AtomicUsize>);
 
 impl Subscriber for Warnings {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN
+        // This world answers no pull that finds nothing, so that its broker seems lost when a pull times out.
+        *metadata.level() == Level::WARN && !metadata.target().ends_with("::peers")
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
