@@ -10,6 +10,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
@@ -33,13 +34,44 @@ pub(super) enum Again {
 
 /// A request's bytes. Its `opaque` is among them, and is used again: it is drawn from one sequence for all
 /// connections.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
-    pub(super) frame: Bytes,
+    pub(super) frame: Vec<u8>,
     pub(super) body: Bytes,
 }
 
+/// Buffers of requests that have been answered, for the next ones: as many as queues that are pulled from at once.
+const SPARES_MAX: usize = 1_024;
+/// A larger one is not kept.
+const SPARE_BYTES_MAX: usize = 2 << 10;
+
+/// What requests were kept in, to be used again.
+#[expect(clippy::vec_box, reason = "the boxes move into requests and back")]
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spares(Vec<Box<Kept>>);
+
+impl Spares {
+    /// A request needs no more to be made again.
+    pub(super) fn take_back(&mut self, again: Again) {
+        if let Again::Frame(mut kept) = again
+            && self.0.len() < SPARES_MAX
+            && kept.frame.capacity() <= SPARE_BYTES_MAX
+        {
+            kept.frame.clear();
+            kept.body = Bytes::new();
+            self.0.push(kept);
+        }
+    }
+}
+
 impl<P: Clone> Channels<P> {
+    /// Where the bytes of a request with this body are kept.
+    pub(super) fn spare(&mut self, body: &Bytes) -> Box<Kept> {
+        let mut kept = self.spares.0.pop().unwrap_or_default();
+        kept.body = body.clone();
+        kept
+    }
+
     /// A peer wants this request to be made elsewhere.
     pub(super) fn go_away(&mut self, now: Instant, id: ChannelId, opaque: i32, pending: Pending<P>) {
         self.drain(id);
@@ -50,7 +82,8 @@ impl<P: Clone> Channels<P> {
             Again::Owner => self.events.push_back(ChannelEvent::Again { purpose, address, deadline }),
             Again::Frame(kept) => match self.current_or_new(now, &address) {
                 Ok(new) if !self.arena.get(new).is_some_and(|channel| channel.pending.contains(opaque)) => {
-                    self.repeat(now, new, (opaque, *kept), deadline, purpose);
+                    self.repeat(now, new, (opaque, &kept), deadline, purpose);
+                    self.spares.take_back(Again::Frame(kept));
                 }
                 Ok(_) => self.sent_away_again(now, address, purpose),
                 Err(cause) => self.fail(address, purpose, cause),
@@ -63,7 +96,7 @@ impl<P: Clone> Channels<P> {
         &mut self,
         now: Instant,
         id: ChannelId,
-        (opaque, kept): (i32, Kept),
+        (opaque, kept): (i32, &Kept),
         deadline: Instant,
         purpose: P,
     ) {

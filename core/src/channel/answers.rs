@@ -71,7 +71,7 @@ impl<P: Clone> Channels<P> {
             length += (out.len() - begin) as u64;
             written
         };
-        let end = self.queue(now, id, (body, Place::Behind, false), WaitingKind::Oneway(None), encode).end;
+        let end = self.queue(now, id, (body, Place::Behind, None), WaitingKind::Oneway(None), encode);
         if let Some(channel) = self.arena.get_mut(id) {
             channel.answers.push(end, length);
         }

@@ -44,6 +44,7 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crate::timer::{TimerId, Timers};
 
+use again::Spares;
 use answers::Answers;
 use backoff::BackOff;
 use outbox::Outbox;
@@ -146,6 +147,7 @@ pub struct Channels<P> {
     /// Connections that wait to be opened.
     queue: BTreeMap<Turn, ChannelId>,
     next_turn: u64,
+    spares: Spares,
     /// How many are being opened.
     connecting: usize,
     next_opaque: i32,
@@ -257,6 +259,7 @@ impl<P: Clone> Channels<P> {
             next_resolve: 0,
             queue: BTreeMap::new(),
             next_turn: 0,
+            spares: Spares::default(),
             connecting: 0,
             next_opaque: (rng.next_u32() >> 1).cast_signed(),
             dirty: Vec::new(),

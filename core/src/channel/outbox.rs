@@ -36,22 +36,6 @@ impl Outbox {
         self.push_body(body)
     }
 
-    /// As [`push_frame`](Self::push_frame), and gives a copy of the head.
-    pub(super) fn push_kept(
-        &mut self,
-        body: &Bytes,
-        encode: impl FnOnce(&mut BytesMut) -> usize,
-    ) -> (u64, Bytes) {
-        let mut head = Bytes::new();
-        let end = self.push_frame(body, |arena| {
-            let begin = arena.len();
-            let length = encode(arena);
-            head = Bytes::copy_from_slice(&arena[begin..]);
-            length
-        });
-        (end, head)
-    }
-
     /// Puts a frame that was encoded elsewhere, and returns the position of its end.
     pub(super) fn push_encoded(&mut self, frame: &[u8], body: &Bytes) -> u64 {
         self.arena.extend_from_slice(frame);

@@ -48,6 +48,7 @@ impl<P: Clone> Channels<P> {
         if go_away {
             self.go_away(now, id, command.opaque, pending);
         } else {
+            self.spares.take_back(pending.again);
             self.events.push_back(ChannelEvent::Reply { purpose: pending.purpose, reply: Ok(command) });
         }
         self.close_if_drained(id);

@@ -1,7 +1,7 @@
 //! What goes out: requests, one-ways and responses, all by way of one place that queues a frame.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
@@ -32,14 +32,6 @@ enum Keep {
     Nothing,
     /// Nothing: it was made again already.
     Again,
-}
-
-/// A frame that was queued.
-pub(super) struct Queued {
-    /// Its end in the stream; `u64::MAX` while it waits for the connection to come up.
-    pub(super) end: u64,
-    /// Its head, if that was to be kept.
-    frame: Option<Bytes>,
 }
 
 impl<P: Clone> Channels<P> {
@@ -176,15 +168,18 @@ impl<P: Clone> Channels<P> {
         let opaque = self.take_opaque(id);
         let timer = self.timers.arm(deadline, ChannelTimer::Request(id, opaque));
         let kind = WaitingKind::Request { opaque };
-        let kept_body = if keep == Keep::Frame { body.clone() } else { Bytes::new() };
-        let encode = |encoder: &Encoder, out: &mut BytesMut| encode(encoder, opaque, out);
-        let queued = self.queue(now, id, (body, place, keep == Keep::Frame), kind, encode);
-        let again = match queued.frame {
-            Some(frame) => Again::Frame(Box::new(Kept { frame, body: kept_body })),
-            None if keep == Keep::Again => Again::Never,
-            None => Again::Owner,
+        let mut again = match keep {
+            Keep::Frame => Again::Frame(self.spare(&body)),
+            Keep::Nothing => Again::Owner,
+            Keep::Again => Again::Never,
         };
-        let pending = Pending { purpose, timer, sent_at: now, end: queued.end, again };
+        let kept = match &mut again {
+            Again::Frame(kept) => Some(&mut kept.frame),
+            Again::Owner | Again::Never => None,
+        };
+        let encode = |encoder: &Encoder, out: &mut BytesMut| encode(encoder, opaque, out);
+        let end = self.queue(now, id, (body, place, kept), kind, encode);
+        let pending = Pending { purpose, timer, sent_at: now, end, again };
         self.awaited(now, id);
         let channel = self.arena.get_mut(id).expect("channel_for gives one that is alive");
         channel.pending.insert(opaque, pending);
@@ -226,46 +221,50 @@ impl<P: Clone> Channels<P> {
         };
         let opaque = self.take_opaque(id);
         let kind = WaitingKind::Oneway(purpose.clone());
-        let body = (body, Place::Behind, false);
-        let queued = self.queue(now, id, body, kind, |encoder, out| encode(encoder, opaque, out));
-        if let Some(purpose) = purpose.filter(|_| queued.end != u64::MAX) {
+        let body = (body, Place::Behind, None);
+        let end = self.queue(now, id, body, kind, |encoder, out| encode(encoder, opaque, out));
+        if let Some(purpose) = purpose.filter(|_| end != u64::MAX) {
             let channel = self.arena.get_mut(id).expect("channel_for gives one that is alive");
-            channel.oneways.push_back((queued.end, purpose));
+            channel.oneways.push_back((end, purpose));
         }
     }
 
-    /// Where a frame enters a connection.
+    /// Where a frame enters a connection; its end in the stream, `u64::MAX` while it waits for the connection
+    /// to come up. Its head is copied to where somebody keeps it.
     pub(super) fn queue(
         &mut self,
         now: Instant,
         id: ChannelId,
-        (body, place, keep): (Bytes, Place, bool),
+        (body, place, kept): (Bytes, Place, Option<&mut Vec<u8>>),
         kind: WaitingKind<P>,
         encode: impl FnOnce(&Encoder, &mut BytesMut) -> usize,
-    ) -> Queued {
+    ) -> u64 {
         let channel = self.arena.get_mut(id).expect("frames are queued for connections that are alive");
         channel.last_active = now;
         // What waits for a connection that has just come up keeps its place before what comes now.
         let waits = !channel.is_open() || (place == Place::Behind && !channel.waiting.is_empty());
         if waits {
             let frame = outbox::encode_apart(|out| encode(&self.encoder, out));
-            let kept = keep.then(|| frame.clone());
+            if let Some(kept) = kept {
+                kept.extend_from_slice(&frame);
+            }
             let index = if place == Place::Ahead { 0 } else { channel.waiting.len() };
             channel.waiting.insert(index, Waiting { frame, body, kind });
             if place == Place::Behind {
                 self.promote(now, id);
             }
-            return Queued { end: u64::MAX, frame: kept };
+            return u64::MAX;
         }
-        let encode = |out: &mut BytesMut| encode(&self.encoder, out);
-        let (end, frame) = if keep {
-            let (end, frame) = channel.outbox.push_kept(&body, encode);
-            (end, Some(frame))
-        } else {
-            (channel.outbox.push_frame(&body, encode), None)
-        };
+        let end = channel.outbox.push_frame(&body, |arena| {
+            let begin = arena.len();
+            let length = encode(&self.encoder, arena);
+            if let Some(kept) = kept {
+                kept.extend_from_slice(&arena[begin..]);
+            }
+            length
+        });
         self.mark_dirty(id);
-        Queued { end, frame }
+        end
     }
 
     /// As [`queue`](Self::queue), for a frame that is encoded already.
@@ -273,15 +272,15 @@ impl<P: Clone> Channels<P> {
         &mut self,
         now: Instant,
         id: ChannelId,
-        Kept { frame, body }: Kept,
+        Kept { frame, body }: &Kept,
         kind: WaitingKind<P>,
     ) -> u64 {
-        let body_and_place = (body, Place::Behind, false);
+        let body_and_place = (body.clone(), Place::Behind, None);
         let append = |_: &Encoder, out: &mut BytesMut| {
-            out.extend_from_slice(&frame);
+            out.extend_from_slice(frame);
             frame.len()
         };
-        self.queue(now, id, body_and_place, kind, append).end
+        self.queue(now, id, body_and_place, kind, append)
     }
 
     fn take_opaque(&mut self, id: ChannelId) -> i32 {
