@@ -9,7 +9,6 @@ use crate::time::Instant;
 /// the machines.
 const MACHINES_LINES_MAX: u32 = 6;
 /// So many of the ten are those of handlers, which run on other threads.
-#[cfg(feature = "std")]
 const HANDLERS_LINES_MAX: u32 = 4;
 /// Characters that are shown of a text that came from elsewhere.
 const TEXT_CHARS_MAX: usize = 512;
@@ -31,7 +30,6 @@ impl LogLines {
     }
 
     /// For what there is to tell of a client's handlers and what they are given.
-    #[cfg(feature = "std")]
     pub const fn of_handlers() -> Self {
         Self::new(HANDLERS_LINES_MAX)
     }
@@ -99,7 +97,6 @@ mod tests {
         assert_eq!((lines.left_out, lines.written), (0, 2));
     }
 
-    #[cfg(feature = "std")]
     #[test]
     fn machines_and_handlers_of_a_client_have_ten_lines_a_second_together() {
         let count = |mut lines: LogLines| (0..100).filter(|ms| lines.may(Instant::from_millis(*ms))).count();

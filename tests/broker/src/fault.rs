@@ -175,7 +175,6 @@ pub struct Faults {
 
 impl Faults {
     /// Adds a rule.
-    #[expect(clippy::must_use_candidate, reason = "few want to take a rule out before it is used up")]
     pub fn add(&mut self, rule: impl Into<FaultRule>) -> RuleId {
         let rule = rule.into();
         self.added += 1;
