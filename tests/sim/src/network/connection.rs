@@ -90,8 +90,6 @@ pub(crate) struct Connection {
     pub(crate) trap: Option<Direction>,
     /// The client's machine is gone: nothing answers for it.
     pub(crate) vanished: bool,
-    /// Nothing arrives any more.
-    pub(crate) swallows: bool,
 }
 
 impl Connection {
@@ -118,8 +116,7 @@ impl Connection {
     /// What is on its way never arrives.
     pub(crate) fn lose_packets(&mut self) {
         for pipe in [&mut self.up, &mut self.down] {
-            let held = pipe.held.filter(|_| self.swallows);
-            *pipe = Pipe { last_arrival: pipe.last_arrival, held, ..Pipe::default() };
+            *pipe = Pipe { last_arrival: pipe.last_arrival, ..Pipe::default() };
         }
     }
 
