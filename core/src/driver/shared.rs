@@ -51,7 +51,7 @@ struct State {
     slots: Slots,
     detached: DetachedCounts,
     /// A user has asked for the client's close.
-    closing: bool,
+    closing: Option<Instant>,
     ended: Option<Error>,
 }
 
@@ -111,7 +111,7 @@ impl Shared {
             mailbox: Mailbox::new(limits),
             slots: Slots::default(),
             detached: DetachedCounts::default(),
-            closing: false,
+            closing: None,
             ended: None,
         };
         Self {
@@ -268,7 +268,7 @@ impl Shared {
             if let Some(error) = &state.ended {
                 return Err(error.clone());
             }
-            state.closing = true;
+            state.closing.get_or_insert(budget.called());
             let operation = state.slots.insert(Cost::FREE, None);
             // It can't be withdrawn: a close that was asked for happens.
             state.slots.take(operation);
@@ -282,7 +282,7 @@ impl Shared {
 
     /// Whether the client's close has been asked for.
     pub(crate) fn is_closing(&self) -> bool {
-        lock(&self.state).closing
+        lock(&self.state).closing.is_some()
     }
 
     /// An operation of nobody, for the machine's last words.
@@ -462,13 +462,14 @@ impl Shared {
     /// The engine stops for good: whoever waits, and whoever asks later, is told `error`; but messages end with
     /// what is known of them. Returns what it will not look at any more.
     pub(crate) fn end(&self, error: &Error) -> Vec<Urgent> {
-        let (commands, urgent) = {
+        let (commands, urgent, closing) = {
             let mut state = lock(&self.state);
             if state.ended.is_some() {
                 return Vec::new();
             }
             state.ended = Some(error.clone());
-            state.mailbox.clear()
+            let (commands, urgent) = state.mailbox.clear();
+            (commands, urgent, state.closing)
         };
         let now = self.spawn.now();
         let cause = match error {
@@ -477,7 +478,15 @@ impl Shared {
         };
         // What the engine never took has surely not left; what it took may have. No lock is held here, since
         // bodies go with the commands, and may be of a user's kind.
-        let queued = commands.into_iter().filter_map(|queued| queued.into_not_sent(now, cause.clone()));
+        let queued = commands.into_iter().filter_map(|queued| {
+            let called = queued.budget.map(|budget| budget.called());
+            // Whoever calls after the close was asked for is told that, also if nobody took the close's end yet.
+            let is_late = closing.is_some_and(|closing| called.is_some_and(|called| called > closing));
+            match queued.operation {
+                Some(operation) if is_late => Some((operation, Outcome::Failed(error.clone()))),
+                _ => queued.into_not_sent(now, cause.clone()),
+            }
+        });
         let outcomes: Vec<(OperationId, Outcome)> = queued.collect();
         let (mut wakers, mut leftovers) = (Vec::new(), Vec::new());
         {
