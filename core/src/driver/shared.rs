@@ -135,7 +135,7 @@ impl Shared {
     /// Answers lie in a hand while user code is about to run, which may take as long as it likes: the engine
     /// looks, unless it will do so by itself or has been asked to. True when it was woken: a task then has to
     /// give way once before it runs user code, since its executor may keep who was woken last for its own thread
-    /// (tokio's LIFO slot, from which no other thread takes).
+    /// (a slot from which no other thread takes).
     pub(crate) fn told_by_hand(&self) -> bool {
         !self.hands.are_watched() && !self.signal.is_raised() && self.signal.wakes()
     }
@@ -248,10 +248,11 @@ impl Shared {
         queues.push(Arc::downgrade(queue));
     }
 
-    /// The client is being closed: from here on no handler is called, whatever the close waits for.
+    /// The client is being closed: from here on no handler is called, whatever the close waits for, but for what
+    /// lies before a message that has been begun.
     pub(crate) fn stop_handlers(&self) {
         let queues = lock(&self.run_queues).clone();
-        let tokens = queues.iter().filter_map(Weak::upgrade).flat_map(|queue| queue.stop());
+        let tokens = queues.iter().filter_map(Weak::upgrade).flat_map(|queue| queue.close());
         self.push_inputs(&mut tokens.map(|token| Input::HandedBack { token }).collect());
     }
 
@@ -336,7 +337,7 @@ impl Shared {
             }
         };
         match refused {
-            Some(Urgent::RunQueue(_, queue)) => drop(queue.close(&mut Vec::new())),
+            Some(Urgent::RunQueue(_, queue)) => drop(queue.end(&mut Vec::new())),
             _ => self.signal.raise(),
         }
     }

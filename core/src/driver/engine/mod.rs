@@ -453,12 +453,12 @@ impl<H: Host, M: Machine> Core<H, M> {
         let mut wakers = Vec::new();
         self.shared.fill(&mut self.outcomes, &mut wakers);
         for (_, queue) in core::mem::take(&mut self.run_queues) {
-            drop(queue.close(&mut wakers));
+            drop(queue.end(&mut wakers));
         }
         // A consumer that was created while the engine ended has its queue still in the mailbox.
         for urgent in self.shared.end(error) {
             if let Urgent::RunQueue(_, queue) = urgent {
-                drop(queue.close(&mut wakers));
+                drop(queue.end(&mut wakers));
             }
         }
         super::wake_all(&mut wakers);

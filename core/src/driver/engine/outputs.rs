@@ -100,7 +100,7 @@ impl<H: Host, M: Machine> Core<H, M> {
     fn forget_consumer(&mut self, consumer: ConsumerId, wakers: &mut Vec<Waker>) {
         self.responders.remove(Owner::Consumer(consumer));
         if let Some(run_queue) = self.run_queues.remove(&consumer) {
-            self.refused.extend(run_queue.close(wakers));
+            self.refused.extend(run_queue.end(wakers));
         }
     }
 

@@ -131,7 +131,8 @@ impl<F: Future<Output = Result<CloseReport>>> Run<F> {
         self
     }
 
-    /// Consumes until `stop` ends, then closes: nothing more is begun, handlers that run may end,
+    /// Consumes until `stop` ends, then closes: nothing more is begun but what lies before a message
+    /// that another handler has begun, handlers that run may end,
     /// offsets are committed. A stop that comes before the consumer has started is none the worse: there is
     /// little to report then.
     ///

@@ -74,19 +74,19 @@ impl Subscription {
         ConsumerControl::new(self.alive.clone(), self.id, self.concurrency.clone())
     }
 
-    /// From here on no handler is called, whatever the engine is busy with.
+    /// From here on no handler is called, whatever the engine is busy with, but for what lies before a message
+    /// that has been begun.
     pub(super) fn close(&self, timeout: Duration) -> Operation<CloseReport> {
         self.closed.store(true, Ordering::Relaxed);
-        self.stop();
+        self.hand_back(self.queue.close());
         let consumer = self.id;
         let submitted =
             self.alive.0.submit_urgent(|operation| Command::CloseConsumer { operation, consumer, timeout });
         Operation::closing(&self.alive, submitted)
     }
 
-    /// What no handler has begun goes back, ahead of the close that follows.
-    fn stop(&self) {
-        let tokens = self.queue.stop();
+    /// What no handler begins goes back, ahead of the close that follows.
+    fn hand_back(&self, tokens: Vec<ConsumeToken>) {
         let mut inputs: Vec<Input> = tokens.into_iter().map(|token| Input::HandedBack { token }).collect();
         self.alive.0.push_inputs(&mut inputs);
     }
@@ -95,8 +95,11 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.concurrency.forget();
-        self.stop();
         if !self.closed.load(Ordering::Relaxed) {
+            let mut wakers = Vec::new();
+            let left = self.queue.end(&mut wakers);
+            super::super::wake_all(&mut wakers);
+            self.hand_back(left);
             let (consumer, timeout) = (self.id, Duration::ZERO);
             let close = |operation| Command::CloseConsumer { operation, consumer, timeout };
             self.alive.0.submit_detached(true, close);

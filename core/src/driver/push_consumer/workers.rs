@@ -74,8 +74,8 @@ impl PushConsumer {
         self.control().statistics()
     }
 
-    /// Closes the consumer within 30 s: nothing more is begun, handlers that run may end, offsets are
-    /// committed. Cancel safe: it begins at once, and dropping the operation does not stop it.
+    /// Closes the consumer within 30 s: nothing more is begun but what lies before a message that another handler
+    /// has begun, handlers that run may end, offsets are committed. Cancel safe: it begins at once, and dropping the operation does not stop it.
     pub fn close(&self) -> Operation<CloseReport> {
         self.close_within(CLOSE_TIMEOUT)
     }

@@ -39,6 +39,8 @@ pub(super) struct Held {
     now: Instant,
     /// The engine knows that there is something to see.
     listed: bool,
+    /// How far this worker has begun queues, until [it is asked](Hand::drain_reached).
+    reached: Vec<(ProcessQueueId, i64)>,
 }
 
 /// The hands of a client's workers that have something to tell.
@@ -89,6 +91,11 @@ impl Hand {
         change(&mut lock(&self.held).taken)
     }
 
+    /// How far it has begun queues since it was asked last.
+    pub(super) fn drain_reached(&self, mut learn: impl FnMut(ProcessQueueId, i64)) {
+        lock(&self.held).reached.drain(..).for_each(|(queue, offset)| learn(queue, offset));
+    }
+
     /// Takes out the deliveries of a queue.
     pub(super) fn revoke(&self, queue: ProcessQueueId, revoked: &mut Vec<Delivery>) {
         self.with_taken(|taken| {
@@ -120,6 +127,11 @@ pub(super) struct BegunOne {
 impl Held {
     fn begin(&mut self) -> Option<Delivery> {
         let next = self.taken.pop_front()?;
+        let (queue, offset) = (next.token.queue, next.token.queue_offset);
+        match self.reached.last_mut() {
+            Some((last, reached)) if *last == queue => *reached = offset.max(*reached),
+            _ => self.reached.push((queue, offset)),
+        }
         self.begun.push((next.token, Some(self.now)));
         Some(next)
     }

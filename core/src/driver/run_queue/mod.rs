@@ -45,6 +45,10 @@ struct State {
     begun: Vec<Begun>,
     /// Workers that have taken something and not begun it.
     holders: BTreeMap<WaiterId, Arc<Hand>>,
+    /// Workers that have ever taken something.
+    workers: BTreeMap<WaiterId, Arc<Hand>>,
+    /// How far they have begun each queue, as far as they have told.
+    reached: BTreeMap<ProcessQueueId, i64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +56,7 @@ enum End {
     /// More may come.
     #[default]
     Open,
-    /// Nothing comes any more, and nothing is begun.
+    /// Nothing comes any more. What is left is what lies before a message that has been begun.
     Closed,
 }
 
@@ -112,6 +116,7 @@ impl RunQueue {
         let mut revoked = Vec::new();
         {
             let mut state = lock(&self.state);
+            state.reached.remove(&queue);
             state.holders.values().for_each(|hand| hand.revoke(queue, &mut revoked));
             revoked.extend(state.turns.iter_mut().flat_map(|turns| turns.remove(queue)));
             let kept = VecDeque::with_capacity(state.deliveries.len());
@@ -126,9 +131,24 @@ impl RunQueue {
         refused.extend(revoked.iter().map(|delivery| delivery.token));
     }
 
-    /// Nothing is begun any more, also of what workers have taken; returns the tokens of what was left. Whoever
-    /// waits learns it by way of `wakers`.
-    pub(crate) fn close(&self, wakers: &mut Vec<Waker>) -> Vec<ConsumeToken> {
+    /// Nothing is begun any more, also of what workers have taken, but what lies before a message that has been
+    /// begun: left undone, it would hold the commit before those that are done, and they would come again. Returns
+    /// the tokens of all else.
+    pub(crate) fn close(&self) -> Vec<ConsumeToken> {
+        let mut wakers = Vec::new();
+        let returned = {
+            let mut state = lock(&self.state);
+            let known = core::mem::replace(&mut state.end, End::Closed);
+            wakers.extend(state.waiters.drain(..).map(|(_, waker)| waker));
+            if known == End::Closed { Vec::new() } else { state.take_undone() }
+        };
+        super::wake_all(&mut wakers);
+        returned.iter().map(|delivery| delivery.token).collect()
+    }
+
+    /// As [`close`](Self::close), and nothing at all is begun from here on. Whoever waits learns it by way of
+    /// `wakers`.
+    pub(crate) fn end(&self, wakers: &mut Vec<Waker>) -> Vec<ConsumeToken> {
         let left = {
             let mut state = lock(&self.state);
             state.end = End::Closed;
@@ -136,14 +156,6 @@ impl RunQueue {
             state.take_all()
         };
         left.iter().map(|delivery| delivery.token).collect()
-    }
-
-    /// As [`close`](Self::close), and wakes whoever waits.
-    pub(crate) fn stop(&self) -> Vec<ConsumeToken> {
-        let mut wakers = Vec::new();
-        let left = self.close(&mut wakers);
-        super::wake_all(&mut wakers);
-        left
     }
 
     /// The handlers are gone with what they had; the consumer closes next.
@@ -183,6 +195,8 @@ impl RunQueue {
         let (mut lists, mut woken) = (false, None);
         let polled = self.poll(waiter, cx, |state| {
             state.holders.remove(&waiter);
+            learn(&mut state.reached, hand);
+            state.workers.entry(waiter).or_insert_with(|| hand.clone());
             if !state.fill(waiter, hand, want) {
                 return None;
             }
@@ -275,7 +289,9 @@ impl RunQueue {
         {
             let mut state = lock(&self.state);
             state.holders.remove(&waiter);
-            // A close has emptied it.
+            learn(&mut state.reached, hand);
+            state.workers.remove(&waiter);
+            // An end has emptied it.
             while let Some(delivery) = hand.with_taken(VecDeque::pop_back) {
                 state.put_back(delivery);
             }
@@ -298,6 +314,22 @@ impl State {
         all.extend(self.deliveries.drain(..));
         all.extend(self.turns.take().into_iter().flat_map(|turns| turns.into_deliveries()));
         all
+    }
+
+    /// Takes out what nobody has begun, and leaves what lies before a message that has been.
+    fn take_undone(&mut self) -> Vec<Delivery> {
+        // In this order: what is begun while a hand is looked at, is known when it has been emptied.
+        let all = self.take_all();
+        self.workers.values().for_each(|hand| learn(&mut self.reached, hand));
+        let reached = &self.reached;
+        let is_before = |token: &ConsumeToken| {
+            reached.get(&token.queue).is_some_and(|reached| token.queue_offset < *reached)
+        };
+        let (mut before, undone): (Vec<_>, _) =
+            all.into_iter().partition(|delivery| is_before(&delivery.token));
+        before.sort_by_key(|delivery| delivery.token);
+        self.deliveries.extend(before);
+        undone
     }
 
     fn pop(&mut self) -> Option<Delivery> {
@@ -380,4 +412,12 @@ impl State {
         let own = self.waiters.iter().position(|(id, _)| *id == waiter)?;
         self.waiters.remove(own).map(|(_, waker)| waker)
     }
+}
+
+/// How far a worker has begun queues.
+fn learn(known: &mut BTreeMap<ProcessQueueId, i64>, hand: &Hand) {
+    hand.drain_reached(|queue, offset| {
+        let reached = known.entry(queue).or_insert(offset);
+        *reached = offset.max(*reached);
+    });
 }

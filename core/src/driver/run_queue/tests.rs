@@ -112,9 +112,9 @@ fn a_revocation_reaches_what_workers_have_taken() {
 }
 
 #[test]
-fn nothing_is_begun_after_a_close_and_nothing_is_kept() {
+fn nothing_is_begun_after_an_end_and_nothing_is_kept() {
     let (queue, hands, taker) = shared_by_two();
-    let mut left = queue.close(&mut Vec::new());
+    let mut left = queue.end(&mut Vec::new());
     left.sort();
     assert_eq!(left.len(), 7);
     assert_eq!(taker.turn(&hands), None);
@@ -122,6 +122,41 @@ fn nothing_is_begun_after_a_close_and_nothing_is_kept() {
     let mut refused = Vec::new();
     queue.push(alloc::vec![delivery(0, 9, 0, b"late")], &mut Vec::new(), &mut refused);
     assert_eq!(offsets(&refused), [9]);
+}
+
+/// What one worker does not come to while another one is ahead of it would hold the commit back, and what that one
+/// has done would come again.
+#[test]
+fn what_lies_before_a_message_that_was_begun_is_begun_after_a_close() {
+    let (queue, hands, slow) = shared_by_two();
+    let quick = Taker::new(&queue);
+    // Offset 4 of the first queue, and 5 of the second; the slow one still has 2 of the first and 1, 3 of the second.
+    assert_eq!(quick.poll(&queue, &hands, &cx(), want(2, 2)), Poll::Ready(Some(4)));
+    assert_eq!(quick.turn(&hands), Some(5));
+    assert_eq!(quick.turn(&hands), None);
+    let mut back = queue.close();
+    back.sort();
+    assert_eq!(offsets(&back), [6, 7]);
+    assert!(queue.close().is_empty(), "a second close has nothing to give");
+    assert_eq!(slow.turn(&hands), None, "nothing is in a hand any more");
+    let mut begun = Vec::new();
+    while let Poll::Ready(Some(offset)) = quick.poll(&queue, &hands, &cx(), want(1, 1)) {
+        begun.push(offset);
+    }
+    assert_eq!(begun, [2, 1, 3]);
+    assert_eq!(slow.poll(&queue, &hands, &cx(), want(1, 1)), Poll::Ready(None));
+}
+
+#[test]
+fn an_end_after_a_close_leaves_nothing() {
+    let (queue, hands, slow) = shared_by_two();
+    let quick = Taker::new(&queue);
+    assert_eq!(quick.poll(&queue, &hands, &cx(), want(1, 1)), Poll::Ready(Some(4)));
+    // The first worker goes, and is not forgotten.
+    queue.leave_hand(quick.waiter, &quick.hand);
+    assert_eq!(offsets(&queue.close()).len(), 5);
+    assert_eq!(offsets(&queue.end(&mut Vec::new())), [2]);
+    assert_eq!(slow.poll(&queue, &hands, &cx(), want(1, 1)), Poll::Ready(None));
 }
 
 #[test]
@@ -235,5 +270,5 @@ fn a_revocation_and_a_close_reach_those_that_wait_for_their_turn() {
     let mut refused = Vec::new();
     queue.revoke(ProcessQueueId::from_parts(0, 0), &mut refused);
     assert_eq!(offsets(&refused), [0, 1, 2, 3]);
-    assert_eq!(offsets(&queue.close(&mut Vec::new())), [100]);
+    assert_eq!(offsets(&queue.close()), [100]);
 }
