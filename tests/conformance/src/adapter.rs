@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use rocketmq_client_core::driver::{Client, ClientBuilder, FromOutcome, Operation, Parker, Starting};
 use rocketmq_client_core::error::{Error, Result};
 
-use crate::{Place, Verdict, simulated};
+use crate::place::Kind;
+use crate::{Verdict, simulated};
 
 /// One way to drive the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +33,8 @@ impl Adapter {
 
     /// Whether it can reach this place: a simulated world is reached from within only, and has no way out.
     #[must_use]
-    pub fn reaches(self, place: &Place) -> bool {
-        (self == Self::Simulator) == matches!(place, Place::Simulated { .. })
+    pub fn reaches(self, place: &Kind) -> bool {
+        (self == Self::Simulator) == matches!(place, Kind::Simulated { .. })
     }
 
     /// Those that go by the sockets of this machine.
@@ -41,7 +42,7 @@ impl Adapter {
         Self::ALL.iter().copied().filter(|adapter| *adapter != Self::Simulator)
     }
 
-    /// Runs a scenario to its end on this thread. See [`Place::run`] for one in a simulated world.
+    /// Runs a scenario to its end on this thread. See [`Place::run`](crate::Place::run) for one in a simulated world.
     ///
     /// # Errors
     /// The runtime could not be built.

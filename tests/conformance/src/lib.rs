@@ -25,7 +25,7 @@ pub use admin::Admin;
 pub use detour::Detour;
 pub use failure::{Failure, Verdict};
 pub use inbox::{Inbox, Seen};
-pub use place::Place;
+pub use place::{Kind, Place};
 pub(crate) use scenario::ROUTE_INTERVAL;
 pub use scenario::Scenario;
 

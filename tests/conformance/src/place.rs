@@ -31,24 +31,55 @@ pub enum Place {
     },
 }
 
+/// What a place is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A [`Place::Dev`] of its own.
+    Dev,
+    /// A [`Place::Apache`], the same for all.
+    Apache {
+        /// The name server's address.
+        name_server: String,
+    },
+    /// A [`Place::Simulated`].
+    Simulated {
+        /// Of its worlds.
+        seed: u64,
+    },
+}
+
+impl Kind {
+    /// A place of this kind. Scenarios that run there side by side with others on Apache RocketMQ meet them on no
+    /// topic and in no group; those on the dev broker, which can be told to fail, meet nobody.
+    ///
+    /// # Errors
+    /// The dev broker does not start.
+    pub fn open(&self) -> Verdict<Place> {
+        Ok(match self {
+            Self::Dev => Place::Dev(DevBroker::builder().delay_levels(short_delays()?).start()?),
+            Self::Apache { name_server } => Place::Apache { name_server: name_server.clone() },
+            Self::Simulated { seed } => Place::Simulated { seed: *seed },
+        })
+    }
+}
+
 impl Place {
     /// All that are to be tried: the dev broker, simulated worlds, and Apache RocketMQ at `RMQ_NAMESRV`
     /// where `RMQ_APACHE=1`. With `RMQ_SIM_SEED` only worlds of this seed.
     ///
     /// # Errors
-    /// The dev broker does not start, `RMQ_NAMESRV` is not set, or the seed is no number.
-    pub fn all() -> Verdict<Vec<Self>> {
+    /// `RMQ_NAMESRV` is not set, or the seed is no number.
+    pub fn kinds() -> Verdict<Vec<Kind>> {
         if let Ok(seed) = env::var(SEED_VARIABLE) {
-            return Ok(vec![Self::Simulated { seed: seed.parse()? }]);
+            return Ok(vec![Kind::Simulated { seed: seed.parse()? }]);
         }
-        let dev = DevBroker::builder().delay_levels(short_delays()?).start()?;
-        let mut places = vec![Self::Dev(dev), Self::Simulated { seed: 0 }];
+        let mut kinds = vec![Kind::Dev, Kind::Simulated { seed: 0 }];
         if env::var("RMQ_APACHE").is_ok_and(|wanted| wanted == "1") {
             let name_server = env::var("RMQ_NAMESRV")
                 .map_err(|_| "RMQ_APACHE=1 needs RMQ_NAMESRV: use tests/apache/run")?;
-            places.push(Self::Apache { name_server });
+            kinds.push(Kind::Apache { name_server });
         }
-        Ok(places)
+        Ok(kinds)
     }
 
     /// The place for one scenario: this one, or a world of its own.

@@ -49,8 +49,8 @@ pub struct Report {
     columns: Vec<Column>,
 }
 
-/// Runs the scenarios whose names contain one of `filters`; all when there are none. `progress` hears
-/// of each as it ends.
+/// Runs the scenarios whose names contain one of `filters`; all when there are none. The adapters run side by side,
+/// since most scenarios wait most of their time. `progress` hears of each as it ends.
 ///
 /// # Errors
 /// No broker could be started.
@@ -60,26 +60,52 @@ pub fn run(entries: &[Entry], filters: &[String], mut progress: impl FnMut(&str)
         .filter(|entry| filters.is_empty() || filters.iter().any(|filter| entry.name.contains(&**filter)))
         .copied()
         .collect();
-    let mut columns = Vec::new();
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    for place in Place::all()? {
-        let place = Arc::new(place);
-        for adapter in Adapter::ALL.iter().filter(|adapter| adapter.reaches(&place)) {
-            let mut cells = Vec::new();
-            for (index, entry) in chosen.iter().enumerate() {
-                // A world is new, and the same again when its names are.
-                let run = match &*place {
-                    Place::Simulated { .. } => "run".to_owned(),
-                    _ => format!("{started:x}-{}-{index}", columns.len()),
-                };
-                let cell = run_one(index, *entry, Scenario::new(place.of(entry.name), *adapter, run));
-                progress(&line(entry.name, *adapter, &place, &cell));
-                cells.push(cell);
-            }
-            columns.push(Column { adapter: *adapter, place: place.to_string(), cells });
+    let mut columns = Vec::new();
+    for kind in Place::kinds()? {
+        let first = columns.len();
+        let mut places = Vec::new();
+        for adapter in Adapter::ALL.iter().filter(|adapter| adapter.reaches(&kind)) {
+            places.push((*adapter, Arc::new(kind.open()?)));
         }
+        let (told, lines) = mpsc::channel();
+        columns.extend(thread::scope(|scope| {
+            let mut running = Vec::new();
+            for (number, (adapter, place)) in (first..).zip(places) {
+                let (told, chosen) = (told.clone(), &*chosen);
+                let run = format!("{started:x}-{number}");
+                running.push(scope.spawn(move || run_column(chosen, adapter, &place, &run, &told)));
+            }
+            drop(told);
+            lines.into_iter().for_each(|line: String| progress(&line));
+            let ended = running.into_iter().map(|column| column.join());
+            ended.collect::<Result<Vec<_>, _>>().map_err(|panic| Failure::Failed(words(&*panic).to_owned()))
+        })?);
     }
     Ok(Report { names: chosen.iter().map(|entry| entry.name).collect(), columns })
+}
+
+/// Runs an adapter's scenarios one after another.
+fn run_column(
+    chosen: &[Entry],
+    adapter: Adapter,
+    place: &Arc<Place>,
+    run: &str,
+    told: &mpsc::Sender<String>,
+) -> Column {
+    let mut cells = Vec::new();
+    for (index, entry) in chosen.iter().enumerate() {
+        // A world is new, and the same again when its names are.
+        let run = match &**place {
+            Place::Simulated { .. } => "run".to_owned(),
+            _ => format!("{run}-{index}"),
+        };
+        let cell = run_one(index, *entry, Scenario::new(place.of(entry.name), adapter, run));
+        // Whoever listens does so until all columns have ended.
+        let _ = told.send(line(entry.name, adapter, place, &cell));
+        cells.push(cell);
+    }
+    Column { adapter, place: place.to_string(), cells }
 }
 
 /// Runs a scenario on a thread of its own, so that one that blocks can be given up.
