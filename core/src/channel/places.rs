@@ -45,6 +45,12 @@ impl<P: Clone> Channels<P> {
 
     /// Begins as many connections as there are places for.
     pub(super) fn give_places(&mut self, now: Instant) {
+        if !self.queue.is_empty() {
+            self.begin_queued(now);
+        }
+    }
+
+    fn begin_queued(&mut self, now: Instant) {
         while let Some((turn, id)) = self.queue.first_key_value().map(|(turn, id)| (*turn, *id)) {
             let most = if turn.background { BACKGROUND_CONNECTS_MAX } else { CONNECTS_MAX };
             if self.connecting >= most {

@@ -57,12 +57,20 @@ impl<T> ProcessQueue<T> {
 
     /// As [`settle`](Self::settle), if `is_due` says so of the message.
     pub fn settle_if(&mut self, offset: i64, is_due: impl FnOnce(&T) -> bool) -> Option<T> {
-        let index = self.position(offset).ok()?;
-        if !is_due(&self.cached.get(index)?.message) {
-            return None;
-        }
         // Handlers mostly finish with the oldest message first.
-        let entry = if index == 0 { self.cached.pop_front() } else { self.cached.remove(index) }?;
+        let front = self.cached.front().filter(|front| front.offset == offset);
+        let entry = if let Some(front) = front {
+            if !is_due(&front.message) {
+                return None;
+            }
+            self.cached.pop_front()?
+        } else {
+            let index = self.position(offset).ok()?;
+            if !is_due(&self.cached.get(index)?.message) {
+                return None;
+            }
+            self.cached.remove(index)?
+        };
         self.bytes -= entry.bytes;
         Some(entry.message)
     }

@@ -96,7 +96,7 @@ impl PushConsumer {
         let mut records = Vec::new();
         let mut places = Vec::new();
         let mut in_order = true;
-        let mut newest = None;
+        let mut newest_filtered = None;
         let mut broken = None;
         let mut odd = Vec::new();
         let patient = owned.broken < BROKEN_MAX;
@@ -120,28 +120,30 @@ impl PushConsumer {
                     (Record::Read(Box::new(Err(error))), stored.unwrap_or(expected), None)
                 }
             };
-            // Brokers give an inner batch as a whole, also from the middle on.
-            if fault.is_none() && offset < begin && record.is_of_inner_batch(&body) {
-                continue;
-            }
-            // It was not there yet when the broker read where the queue ends, and comes again.
-            if fault.is_none() && (end..next).contains(&offset) {
-                break;
-            }
-            let again = offset < expected && places.iter().any(|(place, _)| *place == offset);
-            let outside = again || !(begin..end).contains(&offset);
-            let outside = outside.then_some(BadAnswer::RecordOffset { offset, from: begin, to: end });
-            if let Some(fault) = fault.or(outside) {
-                if patient {
-                    broken = Some(fault);
+            let is_plain = fault.is_none() && (expected..end).contains(&offset);
+            if !is_plain {
+                // Brokers give an inner batch as a whole, also from the middle on.
+                if fault.is_none() && offset < begin && record.is_of_inner_batch(&body) {
+                    continue;
+                }
+                // It was not there yet when the broker read where the queue ends, and comes again.
+                if fault.is_none() && (end..next).contains(&offset) {
                     break;
                 }
-                odd.push(fault);
-                continue;
+                let again = offset < expected && places.iter().any(|(place, _)| *place == offset);
+                let outside = again || !(begin..end).contains(&offset);
+                let outside = outside.then_some(BadAnswer::RecordOffset { offset, from: begin, to: end });
+                if let Some(fault) = fault.or(outside) {
+                    if patient {
+                        broken = Some(fault);
+                        break;
+                    }
+                    odd.push(fault);
+                    continue;
+                }
             }
             in_order &= offset >= expected;
             expected = expected.max(offset.saturating_add(1));
-            newest = record.stored().or(newest);
             if let Some(error) = record.error() {
                 statistics.undecodable += 1;
                 if shared.lines.may(now) {
@@ -151,6 +153,7 @@ impl PushConsumer {
             }
             if subscription.is_some_and(|subscription| !wants(subscription, &record, &body)) {
                 statistics.filtered += 1;
+                newest_filtered = record.stored();
                 continue;
             }
             let bytes = record.bytes();
@@ -162,14 +165,15 @@ impl PushConsumer {
             }
             places.push((offset, bytes));
             records.push(record);
+            newest_filtered = None;
+        }
+        if let Some(stored) = newest_filtered.or_else(|| records.iter().rev().find_map(Record::stored)) {
+            owned.newest = Some(stored.timestamp(&body));
         }
         if !in_order {
             let mut both: Vec<_> = places.into_iter().zip(records).collect();
             both.sort_by_key(|((offset, _), _)| *offset);
             (places, records) = both.into_iter().unzip();
-        }
-        if let Some(stored) = newest {
-            owned.newest = Some(stored.timestamp(&body));
         }
         let mut deliveries = Vec::with_capacity(records.len());
         let messages = PulledMessage::all(owned.queue.clone(), body, delta, records);
