@@ -24,7 +24,8 @@ usage: broker.sh COMMAND
 
 Everything lives in $RMQ_APACHE_DIR, default `apache` in cargo's target directory: `lib` holds the
 jars, `run` one instance with its configuration, store, logs and pids. RMQ_APACHE_RUN names
-another instance directory, so that two can run side by side.
+another instance directory, so that two can run side by side. RMQ_APACHE_VERSION names another
+version than pom.xml does; of that only the servers are fetched.
 TEXT
 }
 
@@ -32,7 +33,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo=$(cd "$here/../.." && pwd)
 base=${RMQ_APACHE_DIR:-${CARGO_TARGET_DIR:-$repo/target}/apache}
 run=${RMQ_APACHE_RUN:-$base/run}
-version=$(sed -n 's:.*<rocketmq.version>\(.*\)</rocketmq.version>.*:\1:p' "$here/pom.xml")
+version=${RMQ_APACHE_VERSION:-$(sed -n 's:.*<rocketmq.version>\(.*\)</rocketmq.version>.*:\1:p' "$here/pom.xml")}
 lib=$base/lib-$version
 start_seconds_max=90
 stop_seconds_max=45
@@ -71,7 +72,7 @@ fetch() {
     say "fetching Apache RocketMQ $version into $lib"
     rm -rf "$lib"
     mkdir -p "$lib"
-    mvn -B -q -f "$here/pom.xml" dependency:copy-dependencies \
+    mvn -B -q -f "$here/pom.xml" ${RMQ_APACHE_VERSION:+-Drocketmq.version="$version" -Dservers} dependency:copy-dependencies \
         -DoutputDirectory="$lib" -DincludeScope=runtime >&2 ||
         fail "Maven could not fetch the jars; its own words are above"
     touch "$lib/.complete"

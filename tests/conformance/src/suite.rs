@@ -71,10 +71,13 @@ pub fn run(entries: &[Entry], filters: &[String], mut progress: impl FnMut(&str)
         let (told, lines) = mpsc::channel();
         columns.extend(thread::scope(|scope| {
             let mut running = Vec::new();
-            for (number, (adapter, place)) in (first..).zip(places) {
+            let columns = places.len();
+            for (number, (adapter, place)) in places.into_iter().enumerate() {
                 let (told, chosen) = (told.clone(), &*chosen);
-                let run = format!("{started:x}-{number}");
-                running.push(scope.spawn(move || run_column(chosen, adapter, &place, &run, &told)));
+                let run = format!("{started:x}-{}", first + number);
+                // Each begins elsewhere: the same burst from all at once would be another scenario.
+                let begin = chosen.len() * number / columns;
+                running.push(scope.spawn(move || run_column((chosen, begin), adapter, &place, &run, &told)));
             }
             drop(told);
             lines.into_iter().for_each(|line: String| progress(&line));
@@ -85,16 +88,16 @@ pub fn run(entries: &[Entry], filters: &[String], mut progress: impl FnMut(&str)
     Ok(Report { names: chosen.iter().map(|entry| entry.name).collect(), columns })
 }
 
-/// Runs an adapter's scenarios one after another.
+/// Runs an adapter's scenarios one after another, from one of them on and round to it.
 fn run_column(
-    chosen: &[Entry],
+    (chosen, begin): (&[Entry], usize),
     adapter: Adapter,
     place: &Arc<Place>,
     run: &str,
     told: &mpsc::Sender<String>,
 ) -> Column {
     let mut cells = Vec::new();
-    for (index, entry) in chosen.iter().enumerate() {
+    for (index, entry) in chosen.iter().enumerate().cycle().skip(begin).take(chosen.len()) {
         // A world is new, and the same again when its names are.
         let run = match &**place {
             Place::Simulated { .. } => "run".to_owned(),
@@ -105,6 +108,7 @@ fn run_column(
         let _ = told.send(line(entry.name, adapter, place, &cell));
         cells.push(cell);
     }
+    cells.sort_by_key(|cell| cell.entry);
     Column { adapter, place: place.to_string(), cells }
 }
 
