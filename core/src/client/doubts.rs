@@ -5,6 +5,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::config::split_address;
@@ -27,11 +28,21 @@ const DOUBT_TIME_MAX: Duration = Duration::from_secs(300);
 /// What is in doubt.
 #[derive(Clone, Debug, Default)]
 pub struct Doubts {
-    /// Addresses of brokers that are out of reach, the broker's name, and when that was seen last.
-    lost: BTreeMap<Arc<str>, (Arc<str>, Instant)>,
+    /// Brokers that are out of reach, by address.
+    lost: BTreeMap<Arc<str>, Loss>,
     topics: BTreeMap<Arc<str>, Doubt>,
     timer: Option<TimerId>,
     next_ask: Instant,
+}
+
+#[derive(Clone, Debug)]
+struct Loss {
+    /// The broker's name, if a route names its address.
+    name: Option<Arc<str>>,
+    /// When it was seen last to be out of reach.
+    seen: Instant,
+    /// Its topics are doubted. They are not before a try to reach it has failed, or no route names it any more.
+    doubted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -45,6 +56,12 @@ struct Doubt {
     of_loss: bool,
     /// As [`Lookup::default_queue_nums`](crate::route::Lookup::default_queue_nums).
     default_queue_nums: Option<i32>,
+}
+
+impl Doubts {
+    fn has_lost(&self) -> bool {
+        self.lost.values().any(|loss| loss.doubted)
+    }
 }
 
 impl Shared {
@@ -65,34 +82,75 @@ impl Shared {
         self.ask_doubted_at(due);
     }
 
-    /// The broker at `address` can't be reached. The routes that name it are asked for again, and so they
-    /// are until it is back: by then it may be named nowhere.
-    pub(crate) fn broker_lost(&mut self, now: Instant, address: &Arc<str>) {
-        let Some(name) = self.routes.name_at(address).cloned() else { return };
-        if self.doubts.lost.insert(address.clone(), (name, now)).is_some() {
+    /// The broker at `address` can't be reached, or its connection is gone: `failed` says which. The routes that
+    /// name it are asked for again, and so they are until it is back: by then it may be named nowhere. Where no
+    /// route names it even now, the `topics` of groups that it knew are asked for.
+    pub(crate) fn broker_lost(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        failed: bool,
+        topics: Vec<Arc<str>>,
+    ) {
+        let name = self.routes.name_at(address).cloned();
+        if name.is_none() && topics.is_empty() && !self.doubts.lost.contains_key(address) {
             return;
         }
-        for topic in self.routes.topics_at(address) {
-            self.doubt_route(now, &topic, None);
-            if let Some(doubt) = self.doubts.topics.get_mut(&topic) {
-                doubt.of_loss = true;
-            }
+        let loss = Loss { name: None, seen: now, doubted: false };
+        let loss = self.doubts.lost.entry(address.clone()).or_insert(loss);
+        loss.seen = now;
+        let is_named = name.is_some();
+        loss.name = name.or(loss.name.take());
+        if loss.doubted || (is_named && !failed) {
+            return;
+        }
+        loss.doubted = true;
+        let topics = if is_named { self.routes.topics_at(address) } else { topics };
+        for topic in &topics {
+            self.doubt_for_loss(now, topic);
+        }
+    }
+
+    fn doubt_for_loss(&mut self, now: Instant, topic: &Arc<str>) {
+        self.doubt_route(now, topic, None);
+        if let Some(doubt) = self.doubts.topics.get_mut(topic) {
+            doubt.of_loss = true;
+        }
+    }
+
+    /// A route has changed: a broker whose connection is gone may have been left out of it.
+    fn look_for_left_out(&mut self, now: Instant, topic: &Arc<str>) {
+        let Self { doubts, routes, .. } = self;
+        let left_out: Vec<&mut Loss> = doubts
+            .lost
+            .iter_mut()
+            .filter(|(address, loss)| !loss.doubted && !routes.is_broker(address))
+            .map(|(_, loss)| loss)
+            .collect();
+        if !left_out.is_empty() {
+            left_out.into_iter().for_each(|loss| loss.doubted = true);
+            self.doubt_for_loss(now, topic);
         }
     }
 
     /// A broker is back, here or at another address than before: its topics are asked for once more, for
     /// queues that came back with it.
     pub(crate) fn broker_found(&mut self, now: Instant, address: &Arc<str>) {
-        let (name, before) = (self.routes.name_at(address), self.doubts.lost.len());
-        self.doubts.lost.retain(|known, (lost, _)| known != address && Some(&*lost) != name);
-        if self.doubts.lost.len() < before {
+        let name = self.routes.name_at(address);
+        let mut doubted = false;
+        self.doubts.lost.retain(|known, loss| {
+            let is_back = known == address || (name.is_some() && loss.name.as_ref() == name);
+            doubted |= is_back && loss.doubted;
+            !is_back
+        });
+        if doubted {
             self.renew_doubts(now);
         }
     }
 
     /// What is in doubt is asked for soon again: a name server is in reach that may know more.
     pub(crate) fn renew_doubts(&mut self, now: Instant) {
-        let lost = !self.doubts.lost.is_empty();
+        let lost = self.doubts.has_lost();
         for doubt in self.doubts.topics.values_mut() {
             doubt.again |= doubt.of_loss;
             doubt.of_loss &= lost;
@@ -118,8 +176,8 @@ impl Client {
     pub(super) fn ask_doubted(&mut self, now: Instant) {
         let doubts = &mut self.shared.doubts;
         doubts.timer = None;
-        doubts.lost.retain(|_, (_, seen)| now.saturating_since(*seen) < DOUBT_TIME_MAX);
-        let lost = !doubts.lost.is_empty();
+        doubts.lost.retain(|_, loss| now.saturating_since(loss.seen) < DOUBT_TIME_MAX);
+        let lost = doubts.has_lost();
         let (producers, consumers) = (&self.producers, &self.consumers);
         doubts.topics.retain(|topic, doubt| {
             let used = producers.uses(topic) || consumers.uses(topic);
@@ -142,6 +200,9 @@ impl Client {
 
     /// A look-up has ended; what it brought may be of no use.
     pub(super) fn weigh_route(&mut self, now: Instant, topic: &Arc<str>, outcome: &RouteOutcome) {
+        if matches!(outcome, RouteOutcome::Known { changed: true }) {
+            self.shared.look_for_left_out(now, topic);
+        }
         let failed = matches!(outcome, RouteOutcome::Failed(_));
         if self.closed || !(failed || self.is_unusable(topic)) {
             return;
