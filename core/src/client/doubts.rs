@@ -22,7 +22,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// However many routes are doubted, one of them is asked for in this time.
 const ASK_INTERVAL: Duration = Duration::from_millis(100);
 /// A broker that nobody could reach for the last time this long ago, and a route that is unusable for
-/// longer than this, are left to the poll.
+/// longer than this, are left to the poll, and to those who want them.
 const DOUBT_TIME_MAX: Duration = Duration::from_secs(300);
 
 /// What is in doubt.
@@ -54,11 +54,32 @@ struct Doubt {
     again: bool,
     /// One of its brokers is lost.
     of_loss: bool,
+    /// The last look-up brought nothing of use. It is remembered for as long as that is so: each poll would begin
+    /// a new doubt otherwise.
+    unusable: bool,
     /// As [`Lookup::default_queue_nums`](crate::route::Lookup::default_queue_nums).
     default_queue_nums: Option<i32>,
 }
 
+impl Doubt {
+    fn is_open(&self, lost: bool) -> bool {
+        self.again || (self.of_loss && lost)
+    }
+}
+
 impl Doubts {
+    /// Nobody uses this topic any more.
+    pub(super) fn forget(&mut self, topic: &str) {
+        self.topics.remove(topic);
+    }
+
+    /// When there is something to do: to ask, or to drop a doubt that is over.
+    fn next_due(&self) -> Option<Instant> {
+        let lost = self.has_lost();
+        let counts = |doubt: &&Doubt| doubt.is_open(lost) || !doubt.unusable;
+        self.topics.values().filter(counts).map(|doubt| doubt.due).min()
+    }
+
     fn has_lost(&self) -> bool {
         self.lost.values().any(|loss| loss.doubted)
     }
@@ -74,6 +95,7 @@ impl Shared {
             tries: 0,
             again: true,
             of_loss: false,
+            unusable: false,
             default_queue_nums,
         });
         doubt.again = true;
@@ -118,6 +140,13 @@ impl Shared {
         }
     }
 
+    fn doubt_unusable(&mut self, now: Instant, topic: &Arc<str>) {
+        self.doubt_route(now, topic, None);
+        if let Some(doubt) = self.doubts.topics.get_mut(topic) {
+            doubt.unusable = true;
+        }
+    }
+
     /// A route has changed: a broker whose connection is gone may have been left out of it.
     fn look_for_left_out(&mut self, now: Instant, topic: &Arc<str>) {
         let Self { doubts, routes, .. } = self;
@@ -152,7 +181,7 @@ impl Shared {
     pub(crate) fn renew_doubts(&mut self, now: Instant) {
         let lost = self.doubts.has_lost();
         for doubt in self.doubts.topics.values_mut() {
-            doubt.again |= doubt.of_loss;
+            doubt.again |= doubt.of_loss || doubt.unusable;
             doubt.of_loss &= lost;
             doubt.tries = 0;
             doubt.due = doubt.due.min(now + PAUSE_MIN);
@@ -181,9 +210,9 @@ impl Client {
         let (producers, consumers) = (&self.producers, &self.consumers);
         doubts.topics.retain(|topic, doubt| {
             let used = producers.uses(topic) || consumers.uses(topic);
-            used && (doubt.due > now || doubt.again || (doubt.of_loss && lost))
+            used && (doubt.due > now || doubt.unusable || doubt.is_open(lost))
         });
-        let first = doubts.topics.iter_mut().filter(|(_, doubt)| doubt.due <= now);
+        let first = doubts.topics.iter_mut().filter(|(_, doubt)| doubt.due <= now && doubt.is_open(lost));
         if let Some((topic, doubt)) = first.min_by_key(|(_, doubt)| doubt.due) {
             doubt.again = false;
             let pause = PAUSE_MIN.saturating_mul(1 << doubt.tries.min(16)).min(PAUSE_MAX);
@@ -193,7 +222,7 @@ impl Client {
             let (topic, nums) = (topic.clone(), doubt.default_queue_nums);
             self.shared.look_up_route(now, &topic, nums);
         }
-        if let Some(due) = self.shared.doubts.topics.values().map(|doubt| doubt.due).min() {
+        if let Some(due) = self.shared.doubts.next_due() {
             self.shared.ask_doubted_at(due);
         }
     }
@@ -203,13 +232,20 @@ impl Client {
         if matches!(outcome, RouteOutcome::Known { changed: true }) {
             self.shared.look_for_left_out(now, topic);
         }
+        let unheard = matches!(outcome, RouteOutcome::Failed(cause) if cause.is_of_transport());
         let failed = matches!(outcome, RouteOutcome::Failed(_));
-        if self.closed || !(failed || self.is_unusable(topic)) {
+        if self.closed {
             return;
         }
-        let since = self.shared.doubts.topics.get(topic).map_or(now, |doubt| doubt.since);
-        if now.saturating_since(since) < DOUBT_TIME_MAX {
-            self.shared.doubt_route(now, topic, None);
+        let unusable = failed || self.is_unusable(topic);
+        let doubt = self.shared.doubts.topics.get_mut(topic);
+        let since = doubt.as_ref().map_or(now, |doubt| doubt.since);
+        if let Some(doubt) = doubt {
+            doubt.unusable = unusable;
+            doubt.since = if unusable && !unheard { since } else { now };
+        }
+        if unusable && (unheard || now.saturating_since(since) < DOUBT_TIME_MAX) {
+            self.shared.doubt_unusable(now, topic);
         }
     }
 

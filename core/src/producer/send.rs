@@ -305,6 +305,7 @@ impl Producers {
         let faults = producer.config.latency_fault_tolerance.then_some(&producer.faults);
         let last_broker = send.queue.as_ref().map(|queue| &*queue.broker_name);
         let Some(queue) = info.select(now, &send.order.choice, last_broker, faults) else {
+            shared.doubt_route(now, topic, None);
             return self.give_up(shared, now, id, Cause::NoQueue);
         };
         let Some(address) = shared.routes.master(&queue.broker_name).cloned() else {
@@ -365,6 +366,7 @@ impl Producers {
     fn select(&mut self, shared: &mut Shared, now: Instant, id: SendId, queues: Arc<[Arc<MessageQueue>]>) {
         let Some(send) = self.sends.get_mut(id) else { return };
         if queues.is_empty() {
+            shared.doubt_route(now, &send.order.message.topic, None);
             return self.give_up(shared, now, id, Cause::NoQueue);
         }
         let topic = send.order.message.topic.clone();

@@ -310,6 +310,51 @@ fn a_bad_route_heals_within_three_seconds_once_the_name_server_tells_the_truth()
 }
 
 #[test]
+fn a_route_that_is_bad_for_good_is_left_to_the_poll_and_to_who_wants_it() {
+    for (what, body) in bad_routes().into_iter().filter(|(what, _)| *what != "an address where nobody is") {
+        let mut world = World::seeded(&[NAME_SERVER], 1);
+        let mut servers = Servers::knowing(&[("T", &[A])]);
+        servers.send(&mut world, "T");
+        servers.routes.insert("T".into(), body);
+        let mut keep_in_use = |world: &mut World, servers: &mut Servers, seconds: u64| {
+            for _ in 0..seconds / 60 {
+                servers.pass(world, 60_000);
+                servers.send(world, "T");
+            }
+        };
+        keep_in_use(&mut world, &mut servers, 360);
+        servers.take_asked("T");
+        keep_in_use(&mut world, &mut servers, 300);
+        let asked = servers.take_asked("T").len();
+        assert!(asked <= 20, "{what}: {asked} questions in 300 s");
+        // Sends that fail for it are a reason to ask, and find the good one soon.
+        servers.tell("T", &[A]);
+        servers.send(&mut world, "T");
+        servers.pass(&mut world, 2_500);
+        servers.sent_to.clear();
+        servers.send(&mut world, "T");
+        assert_eq!(servers.sent_to, [A.1], "{what}");
+    }
+}
+
+#[test]
+fn a_name_server_that_was_away_for_long_is_asked_as_soon_as_it_is_back() {
+    let mut world = World::seeded(&[NAME_SERVER], 1);
+    let mut servers = Servers::knowing(&[("T", &[A])]);
+    servers.send(&mut world, "T");
+    world.refused.push(NAME_SERVER.to_string());
+    world.close_connections_to(NAME_SERVER);
+    for _ in 0..10 {
+        servers.pass(&mut world, 60_000);
+        servers.send(&mut world, "T");
+    }
+    servers.take_asked("T");
+    world.refused.clear();
+    servers.pass(&mut world, 15_000);
+    assert!(!servers.take_asked("T").is_empty());
+}
+
+#[test]
 fn a_topic_whose_only_broker_is_gone_is_asked_for_as_a_new_process_would() {
     let mut world = World::seeded(&[NAME_SERVER, NAME_SERVER_B], 1);
     let mut servers = Servers::knowing(&[("T", &[A]), ("TBW102", &[A, B])]);
