@@ -52,6 +52,8 @@ use pending::PendingTable;
 use places::Turn;
 use silence::Silence;
 
+pub use request::Keep;
+
 /// The answer to a request: the peer's command, whatever its code, or why there is none.
 pub type Reply = Result<RemotingCommand, RequestFailure>;
 
@@ -91,7 +93,7 @@ pub enum ChannelEvent<P> {
         command: RemotingCommand,
     },
     /// The peer has not executed a send and wants it on another connection: whoever made it makes it once
-    /// more, by `send_again`.
+    /// more, with [`Keep::Again`].
     Again {
         /// What it was for.
         purpose: P,

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::channel::Reply;
+use crate::channel::{Keep, Reply};
 use crate::client::{
     Asker, OutboundMessage, Outcome, Owner, Purpose, Question, QueueChoice, Shared, TimerKey,
 };
@@ -348,7 +348,8 @@ impl Producers {
         let template = info.template(&queue.broker_name, batch, make);
         let body = send.order.message.body.clone();
         let purpose = Purpose::Send(id);
-        shared.channels.send_again(now, address, template, &fields(send, queue), body, deadline, purpose);
+        let fields = fields(send, queue);
+        shared.channels.send(now, address, (template, &fields, Keep::Again), body, deadline, purpose);
     }
 
     fn wait_for_route(&mut self, shared: &mut Shared, now: Instant, id: SendId) {
@@ -615,7 +616,7 @@ fn transmit(
     let purpose = Purpose::Send(id);
     match send.order.kind {
         SendKind::Answered => {
-            shared.channels.send(now, address, template, &fields, body, deadline, purpose);
+            shared.channels.send(now, address, (template, &fields, Keep::Nothing), body, deadline, purpose);
         }
         SendKind::Oneway => shared.channels.send_oneway(now, address, template, &fields, body, purpose),
     }

@@ -316,7 +316,7 @@ fn a_route_that_is_bad_for_good_is_left_to_the_poll_and_to_who_wants_it() {
         let mut servers = Servers::knowing(&[("T", &[A])]);
         servers.send(&mut world, "T");
         servers.routes.insert("T".into(), body);
-        let mut keep_in_use = |world: &mut World, servers: &mut Servers, seconds: u64| {
+        let keep_in_use = |world: &mut World, servers: &mut Servers, seconds: u64| {
             for _ in 0..seconds / 60 {
                 servers.pass(world, 60_000);
                 servers.send(world, "T");
