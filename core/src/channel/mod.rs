@@ -327,6 +327,11 @@ impl<P: Clone> Channels<P> {
         ConnectionStatistics { open, pending: self.pending(), ..self.counts }
     }
 
+    /// Whoever made a one-way request does not wait any longer for the socket to take it.
+    pub fn count_oneway_timeout(&mut self) {
+        self.counts.timeouts += 1;
+    }
+
     /// The earliest deadline.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.timers.next_deadline()

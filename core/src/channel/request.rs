@@ -178,6 +178,7 @@ impl<P: Clone> Channels<P> {
         purpose: Option<P>,
         encode: impl FnOnce(&Encoder, i32, &mut BytesMut) -> usize,
     ) {
+        self.counts.requests += 1;
         let id = match self.channel_for(now, address, (true, false)) {
             Ok(id) => id,
             Err(cause) => {

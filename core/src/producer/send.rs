@@ -241,6 +241,7 @@ impl Producers {
             // Nobody knows whether the socket will take it yet.
             State::Writing(_) => {
                 send.maybe_stored = true;
+                shared.channels.count_oneway_timeout();
                 self.give_up(shared, now, id, Cause::Timeout);
             }
             State::Sending => {}
