@@ -1,6 +1,7 @@
 //! Routes: whom to believe, what heals them, when they are asked for, and when they are forgotten.
 
 use super::*;
+use crate::lines::told::warnings;
 
 /// Name, address, queues.
 type Broker = (&'static str, &'static str, i32);
@@ -547,4 +548,32 @@ fn a_route_beyond_its_bounds_is_refused_with_what_and_how_many_and_the_known_one
         let failures = world.take_failures();
         assert!(failures.len() == 1 && failures[0].contains(says), "{says}: {failures:?}");
     }
+}
+
+#[test]
+fn a_route_that_is_too_large_is_warned_of_once_for_each_change() {
+    let large = |queues: i32| {
+        let mut data = route(&[A]);
+        data.queue_datas[0].write_queue_nums = queues;
+        data.encode().to_vec()
+    };
+    let mut world = World::seeded(&[NAME_SERVER], 1);
+    let mut servers = Servers::knowing(&[("T", &[A])]);
+    servers.send(&mut world, "T");
+    let mut minutes = |servers: &mut Servers| {
+        warnings(|| {
+            for _ in 0..12 {
+                servers.pass(&mut world, 30_000);
+                servers.send(&mut world, "T");
+            }
+        })
+    };
+    servers.routes.insert("T".into(), large(70_000));
+    assert_eq!((minutes(&mut servers), minutes(&mut servers)), (1, 0));
+    servers.routes.insert("T".into(), large(80_000));
+    assert_eq!((minutes(&mut servers), minutes(&mut servers)), (1, 0), "another number is news");
+    servers.tell("T", &[A]);
+    assert_eq!(minutes(&mut servers), 0);
+    servers.routes.insert("T".into(), large(80_000));
+    assert_eq!(minutes(&mut servers), 1, "again, after a good one");
 }
