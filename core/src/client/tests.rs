@@ -6,6 +6,7 @@ mod closing;
 mod go_away;
 mod heartbeats;
 mod peers;
+mod route_memory;
 mod routes;
 mod silence;
 

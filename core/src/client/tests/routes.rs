@@ -11,9 +11,9 @@ const A_MOVED: Broker = ("a", "10.0.0.1:20911", 2);
 
 /// Servers that answer by themselves.
 #[derive(Default)]
-struct Servers {
+pub(super) struct Servers {
     /// What name servers answer with, by topic; 17 for all others.
-    routes: BTreeMap<String, Vec<u8>>,
+    pub(super) routes: BTreeMap<String, Vec<u8>>,
     /// Name servers that know no topic.
     ignorant: Vec<&'static str>,
     /// Route requests so far: when, to whom, for which topic.
@@ -36,7 +36,7 @@ impl Servers {
     }
 
     /// Answers all that has arrived, and what follows from the answers.
-    fn serve(&mut self, world: &mut World) {
+    pub(super) fn serve(&mut self, world: &mut World) {
         while let Some(arrived) = world.arrived.pop_front() {
             match RequestCode(arrived.command.code) {
                 RequestCode::GET_ROUTEINFO_BY_TOPIC => self.serve_route(world, &arrived),
@@ -82,7 +82,7 @@ impl Servers {
 }
 
 impl World {
-    fn send_topic(&mut self, topic: &str) {
+    pub(super) fn send_topic(&mut self, topic: &str) {
         self.operations += 1;
         let operation = OperationId::from_parts(self.operations, 0);
         let message = Box::new(OutboundMessage {
@@ -96,7 +96,7 @@ impl World {
         self.command(Command::Send { operation, producer: ProducerId(1), message, choice, timeout: None });
     }
 
-    fn seeded(name_servers: &[&str], seed: u64) -> Self {
+    pub(super) fn seeded(name_servers: &[&str], seed: u64) -> Self {
         let mut world = Self::new(name_servers);
         let config = world.client.shared.config.clone();
         let facts = HostFacts { ip: IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)), pid: 42 };
