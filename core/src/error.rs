@@ -200,6 +200,19 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether the peer was not heard, so that nothing is known of what it would say.
+    pub(crate) fn is_of_transport(&self) -> bool {
+        matches!(
+            self,
+            Self::Resolve { .. }
+                | Self::Connect { .. }
+                | Self::ConnectionLost { .. }
+                | Self::Timeout
+                | Self::TooManyPending { .. }
+                | Self::Backlog { .. }
+        )
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {

@@ -81,6 +81,9 @@ impl fmt::Display for Brief<'_> {
 }
 
 #[cfg(test)]
+pub(crate) mod told;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use alloc::string::ToString;

@@ -52,6 +52,8 @@ use pending::PendingTable;
 use places::Turn;
 use silence::Silence;
 
+pub use request::Keep;
+
 /// The answer to a request: the peer's command, whatever its code, or why there is none.
 pub type Reply = Result<RemotingCommand, RequestFailure>;
 
@@ -91,7 +93,7 @@ pub enum ChannelEvent<P> {
         command: RemotingCommand,
     },
     /// The peer has not executed a send and wants it on another connection: whoever made it makes it once
-    /// more, by `send_again`.
+    /// more, with [`Keep::Again`].
     Again {
         /// What it was for.
         purpose: P,
@@ -323,6 +325,11 @@ impl<P: Clone> Channels<P> {
     pub fn statistics(&self) -> ConnectionStatistics {
         let open = self.arena.iter().filter(|(_, channel)| channel.is_open()).count();
         ConnectionStatistics { open, pending: self.pending(), ..self.counts }
+    }
+
+    /// Whoever made a one-way request does not wait any longer for the socket to take it.
+    pub fn count_oneway_timeout(&mut self) {
+        self.counts.timeouts += 1;
     }
 
     /// The earliest deadline.

@@ -24,13 +24,13 @@ pub(super) enum Place {
 }
 
 /// What is kept of a request, for a peer that wants it on another connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
     /// Its bytes.
     Frame,
-    /// Nothing: its owner can make it anew.
+    /// Nothing: its owner can make it anew, in answer to [`ChannelEvent::Again`].
     Nothing,
-    /// Nothing: it was made again already.
+    /// Nothing: it is made again already, also to an address that is left alone, and not another time.
     Again,
 }
 
@@ -83,39 +83,7 @@ impl<P: Clone> Channels<P> {
 
     /// Queues a send, whose fields but `opaque` and `oneway` the caller has filled in; as
     /// [`request`](Self::request) otherwise.
-    #[expect(clippy::too_many_arguments, reason = "they are what a send consists of")]
     pub fn send(
-        &mut self,
-        now: Instant,
-        address: &Arc<str>,
-        template: &SendTemplate,
-        fields: &SendFields<'_>,
-        body: Bytes,
-        deadline: Instant,
-        purpose: P,
-    ) {
-        let keep = Keep::Nothing;
-        self.send_encoded(now, address, (template, fields, keep), body, deadline, purpose);
-    }
-
-    /// As [`send`](Self::send), in answer to [`ChannelEvent::Again`]: also to an address that is left alone,
-    /// and not another time.
-    #[expect(clippy::too_many_arguments, reason = "they are what a send consists of")]
-    pub fn send_again(
-        &mut self,
-        now: Instant,
-        address: &Arc<str>,
-        template: &SendTemplate,
-        fields: &SendFields<'_>,
-        body: Bytes,
-        deadline: Instant,
-        purpose: P,
-    ) {
-        let keep = Keep::Again;
-        self.send_encoded(now, address, (template, fields, keep), body, deadline, purpose);
-    }
-
-    fn send_encoded(
         &mut self,
         now: Instant,
         address: &Arc<str>,
@@ -210,6 +178,7 @@ impl<P: Clone> Channels<P> {
         purpose: Option<P>,
         encode: impl FnOnce(&Encoder, i32, &mut BytesMut) -> usize,
     ) {
+        self.counts.requests += 1;
         let id = match self.channel_for(now, address, (true, false)) {
             Ok(id) => id,
             Err(cause) => {

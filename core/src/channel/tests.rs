@@ -2,6 +2,7 @@
 
 mod again;
 mod answers;
+mod counts;
 mod places;
 
 use alloc::string::{String, ToString};

@@ -5,6 +5,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::config::split_address;
@@ -21,17 +22,27 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// However many routes are doubted, one of them is asked for in this time.
 const ASK_INTERVAL: Duration = Duration::from_millis(100);
 /// A broker that nobody could reach for the last time this long ago, and a route that is unusable for
-/// longer than this, are left to the poll.
+/// longer than this, are left to the poll, and to those who want them.
 const DOUBT_TIME_MAX: Duration = Duration::from_secs(300);
 
 /// What is in doubt.
 #[derive(Clone, Debug, Default)]
 pub struct Doubts {
-    /// Addresses of brokers that are out of reach, the broker's name, and when that was seen last.
-    lost: BTreeMap<Arc<str>, (Arc<str>, Instant)>,
+    /// Brokers that are out of reach, by address.
+    lost: BTreeMap<Arc<str>, Loss>,
     topics: BTreeMap<Arc<str>, Doubt>,
     timer: Option<TimerId>,
     next_ask: Instant,
+}
+
+#[derive(Clone, Debug)]
+struct Loss {
+    /// The broker's name, if a route names its address.
+    name: Option<Arc<str>>,
+    /// When it was seen last to be out of reach.
+    seen: Instant,
+    /// Its topics are doubted. They are not before a try to reach it has failed, or no route names it any more.
+    doubted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -43,8 +54,35 @@ struct Doubt {
     again: bool,
     /// One of its brokers is lost.
     of_loss: bool,
+    /// The last look-up brought nothing of use. It is remembered for as long as that is so: each poll would begin
+    /// a new doubt otherwise.
+    unusable: bool,
     /// As [`Lookup::default_queue_nums`](crate::route::Lookup::default_queue_nums).
     default_queue_nums: Option<i32>,
+}
+
+impl Doubt {
+    fn is_open(&self, lost: bool) -> bool {
+        self.again || (self.of_loss && lost)
+    }
+}
+
+impl Doubts {
+    /// Nobody uses this topic any more.
+    pub(super) fn forget(&mut self, topic: &str) {
+        self.topics.remove(topic);
+    }
+
+    /// When there is something to do: to ask, or to drop a doubt that is over.
+    fn next_due(&self) -> Option<Instant> {
+        let lost = self.has_lost();
+        let counts = |doubt: &&Doubt| doubt.is_open(lost) || !doubt.unusable;
+        self.topics.values().filter(counts).map(|doubt| doubt.due).min()
+    }
+
+    fn has_lost(&self) -> bool {
+        self.lost.values().any(|loss| loss.doubted)
+    }
 }
 
 impl Shared {
@@ -57,6 +95,7 @@ impl Shared {
             tries: 0,
             again: true,
             of_loss: false,
+            unusable: false,
             default_queue_nums,
         });
         doubt.again = true;
@@ -65,36 +104,84 @@ impl Shared {
         self.ask_doubted_at(due);
     }
 
-    /// The broker at `address` can't be reached. The routes that name it are asked for again, and so they
-    /// are until it is back: by then it may be named nowhere.
-    pub(crate) fn broker_lost(&mut self, now: Instant, address: &Arc<str>) {
-        let Some(name) = self.routes.name_at(address).cloned() else { return };
-        if self.doubts.lost.insert(address.clone(), (name, now)).is_some() {
+    /// The broker at `address` can't be reached, or its connection is gone: `failed` says which. The routes that
+    /// name it are asked for again, and so they are until it is back: by then it may be named nowhere. Where no
+    /// route names it even now, the `topics` of groups that it knew are asked for.
+    pub(crate) fn broker_lost(
+        &mut self,
+        now: Instant,
+        address: &Arc<str>,
+        failed: bool,
+        topics: Vec<Arc<str>>,
+    ) {
+        let name = self.routes.name_at(address).cloned();
+        if name.is_none() && topics.is_empty() && !self.doubts.lost.contains_key(address) {
             return;
         }
-        for topic in self.routes.topics_at(address) {
-            self.doubt_route(now, &topic, None);
-            if let Some(doubt) = self.doubts.topics.get_mut(&topic) {
-                doubt.of_loss = true;
-            }
+        let loss = Loss { name: None, seen: now, doubted: false };
+        let loss = self.doubts.lost.entry(address.clone()).or_insert(loss);
+        loss.seen = now;
+        let is_named = name.is_some();
+        loss.name = name.or(loss.name.take());
+        if loss.doubted || (is_named && !failed) {
+            return;
+        }
+        loss.doubted = true;
+        let topics = if is_named { self.routes.topics_at(address) } else { topics };
+        for topic in &topics {
+            self.doubt_for_loss(now, topic);
+        }
+    }
+
+    fn doubt_for_loss(&mut self, now: Instant, topic: &Arc<str>) {
+        self.doubt_route(now, topic, None);
+        if let Some(doubt) = self.doubts.topics.get_mut(topic) {
+            doubt.of_loss = true;
+        }
+    }
+
+    fn doubt_unusable(&mut self, now: Instant, topic: &Arc<str>) {
+        self.doubt_route(now, topic, None);
+        if let Some(doubt) = self.doubts.topics.get_mut(topic) {
+            doubt.unusable = true;
+        }
+    }
+
+    /// A route has changed: a broker whose connection is gone may have been left out of it.
+    fn look_for_left_out(&mut self, now: Instant, topic: &Arc<str>) {
+        let Self { doubts, routes, .. } = self;
+        let left_out: Vec<&mut Loss> = doubts
+            .lost
+            .iter_mut()
+            .filter(|(address, loss)| !loss.doubted && !routes.is_broker(address))
+            .map(|(_, loss)| loss)
+            .collect();
+        if !left_out.is_empty() {
+            left_out.into_iter().for_each(|loss| loss.doubted = true);
+            self.doubt_for_loss(now, topic);
         }
     }
 
     /// A broker is back, here or at another address than before: its topics are asked for once more, for
     /// queues that came back with it.
     pub(crate) fn broker_found(&mut self, now: Instant, address: &Arc<str>) {
-        let (name, before) = (self.routes.name_at(address), self.doubts.lost.len());
-        self.doubts.lost.retain(|known, (lost, _)| known != address && Some(&*lost) != name);
-        if self.doubts.lost.len() < before {
+        let name = self.routes.name_at(address);
+        let mut doubted = false;
+        self.doubts.lost.retain(|known, loss| {
+            let is_back = known == address || (name.is_some() && loss.name.as_ref() == name);
+            doubted |= is_back && loss.doubted;
+            !is_back
+        });
+        if doubted {
             self.renew_doubts(now);
         }
     }
 
     /// What is in doubt is asked for soon again: a name server is in reach that may know more.
     pub(crate) fn renew_doubts(&mut self, now: Instant) {
-        let lost = !self.doubts.lost.is_empty();
+        let lost = self.doubts.has_lost();
         for doubt in self.doubts.topics.values_mut() {
-            doubt.again |= doubt.of_loss;
+            doubt.again |= doubt.of_loss || doubt.unusable;
             doubt.of_loss &= lost;
             doubt.tries = 0;
             doubt.due = doubt.due.min(now + PAUSE_MIN);
@@ -118,14 +205,14 @@ impl Client {
     pub(super) fn ask_doubted(&mut self, now: Instant) {
         let doubts = &mut self.shared.doubts;
         doubts.timer = None;
-        doubts.lost.retain(|_, (_, seen)| now.saturating_since(*seen) < DOUBT_TIME_MAX);
-        let lost = !doubts.lost.is_empty();
+        doubts.lost.retain(|_, loss| now.saturating_since(loss.seen) < DOUBT_TIME_MAX);
+        let lost = doubts.has_lost();
         let (producers, consumers) = (&self.producers, &self.consumers);
         doubts.topics.retain(|topic, doubt| {
             let used = producers.uses(topic) || consumers.uses(topic);
-            used && (doubt.due > now || doubt.again || (doubt.of_loss && lost))
+            used && (doubt.due > now || doubt.unusable || doubt.is_open(lost))
         });
-        let first = doubts.topics.iter_mut().filter(|(_, doubt)| doubt.due <= now);
+        let first = doubts.topics.iter_mut().filter(|(_, doubt)| doubt.due <= now && doubt.is_open(lost));
         if let Some((topic, doubt)) = first.min_by_key(|(_, doubt)| doubt.due) {
             doubt.again = false;
             let pause = PAUSE_MIN.saturating_mul(1 << doubt.tries.min(16)).min(PAUSE_MAX);
@@ -135,20 +222,30 @@ impl Client {
             let (topic, nums) = (topic.clone(), doubt.default_queue_nums);
             self.shared.look_up_route(now, &topic, nums);
         }
-        if let Some(due) = self.shared.doubts.topics.values().map(|doubt| doubt.due).min() {
+        if let Some(due) = self.shared.doubts.next_due() {
             self.shared.ask_doubted_at(due);
         }
     }
 
     /// A look-up has ended; what it brought may be of no use.
     pub(super) fn weigh_route(&mut self, now: Instant, topic: &Arc<str>, outcome: &RouteOutcome) {
+        if matches!(outcome, RouteOutcome::Known { changed: true }) {
+            self.shared.look_for_left_out(now, topic);
+        }
+        let unheard = matches!(outcome, RouteOutcome::Failed(cause) if cause.is_of_transport());
         let failed = matches!(outcome, RouteOutcome::Failed(_));
-        if self.closed || !(failed || self.is_unusable(topic)) {
+        if self.closed {
             return;
         }
-        let since = self.shared.doubts.topics.get(topic).map_or(now, |doubt| doubt.since);
-        if now.saturating_since(since) < DOUBT_TIME_MAX {
-            self.shared.doubt_route(now, topic, None);
+        let unusable = failed || self.is_unusable(topic);
+        let doubt = self.shared.doubts.topics.get_mut(topic);
+        let since = doubt.as_ref().map_or(now, |doubt| doubt.since);
+        if let Some(doubt) = doubt {
+            doubt.unusable = unusable;
+            doubt.since = if unusable && !unheard { since } else { now };
+        }
+        if unusable && (unheard || now.saturating_since(since) < DOUBT_TIME_MAX) {
+            self.shared.doubt_unusable(now, topic);
         }
     }
 

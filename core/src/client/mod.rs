@@ -328,10 +328,10 @@ impl Client {
         self.finish_connecting(now, address, false);
         if !self.closed {
             let failed = self.shared.channels.last_failure(address).is_some();
-            if failed {
-                self.shared.broker_lost(now, address);
+            let topics = self.consumers.handle_broker_lost(address);
+            if failed || !topics.is_empty() {
+                self.shared.broker_lost(now, address, failed, topics);
             }
-            self.consumers.handle_broker_lost(&mut self.shared, now, address);
         }
     }
 

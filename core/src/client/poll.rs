@@ -100,6 +100,7 @@ impl Client {
             } else {
                 tracing::debug!(%topic, "nobody uses this topic, its route is forgotten");
                 forgotten |= self.shared.routes.forget(&topic);
+                self.shared.doubts.forget(&topic);
             }
         }
         if forgotten {

@@ -165,9 +165,9 @@ impl Client {
         }
     }
 
-    /// A route that would cost too much; the one that is known stays.
+    /// A route that would cost too much; the one that is known stays. Told once for each change.
     fn route_refused(&mut self, now: Instant, topic: &Arc<str>, error: RouteTooLarge) {
-        if self.shared.lines.may(now) {
+        if self.shared.routes.note_refused(topic, error) && self.shared.lines.may(now) {
             let server = self.shared.routes.lookups.get(topic).map(|lookup| &*lookup.server);
             tracing::warn!(%topic, server, %error, "a name server's answer is of no use");
         }

@@ -29,11 +29,11 @@ pub struct ConnectionStatistics {
     pub lost: u64,
     /// Attempts to connect that failed, in its life.
     pub connect_failures: u64,
-    /// Requests that were made, in its life.
+    /// Requests that were made, in its life; one-way ones and those that could not be sent are among them.
     pub requests: u64,
     /// Requests that wait for an answer now.
     pub pending: usize,
-    /// Requests whose time was over, in its life.
+    /// Requests whose time was over, in its life: without an answer, or a one-way one that the socket did not take.
     pub timeouts: u64,
     /// Answers that nobody waited for any more, in its life.
     pub unexpected_responses: u64,

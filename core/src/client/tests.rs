@@ -6,6 +6,7 @@ mod closing;
 mod go_away;
 mod heartbeats;
 mod peers;
+mod route_memory;
 mod routes;
 mod silence;
 
@@ -747,6 +748,7 @@ fn a_one_way_send_that_no_socket_takes_ends_with_its_budget() {
     assert!(world.outcomes.is_empty());
     world.pass(1);
     let error = world.error();
+    assert_eq!(world.client.statistics().connections.timeouts, 1);
     assert!(matches!(error, Error::Unknown(_) | Error::NotSent(_)), "{error}");
 }
 

@@ -155,9 +155,15 @@ impl Consumers {
         self.push.keys().next_back().copied()
     }
 
-    /// A connection ended or could not be opened.
-    pub fn handle_broker_lost(&mut self, shared: &mut Shared, now: Instant, address: &Arc<str>) {
-        self.each(|consumer| consumer.handle_broker_lost(shared, now, address));
+    /// A connection ended or could not be opened. Tells the topics of the groups that the broker knew.
+    pub fn handle_broker_lost(&mut self, address: &Arc<str>) -> Vec<Arc<str>> {
+        let mut topics = Vec::new();
+        self.each(|consumer| {
+            if consumer.handle_broker_lost(address) {
+                topics.extend(consumer.topics().cloned());
+            }
+        });
+        topics
     }
 
     /// Whether a consumer that means to stay is known to no broker.

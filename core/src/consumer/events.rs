@@ -62,8 +62,6 @@ pub enum ConsumerTimer {
     FirstCommit,
     /// Look for routes that are missing.
     Routes,
-    /// Look for brokers that were lost.
-    LostBrokers,
     /// Ask a broker that refuses queues again.
     Refused,
     /// Go on fetching from a queue.

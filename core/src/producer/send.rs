@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::channel::Reply;
+use crate::channel::{Keep, Reply};
 use crate::client::{
     Asker, OutboundMessage, Outcome, Owner, Purpose, Question, QueueChoice, Shared, TimerKey,
 };
@@ -241,6 +241,7 @@ impl Producers {
             // Nobody knows whether the socket will take it yet.
             State::Writing(_) => {
                 send.maybe_stored = true;
+                shared.channels.count_oneway_timeout();
                 self.give_up(shared, now, id, Cause::Timeout);
             }
             State::Sending => {}
@@ -305,6 +306,7 @@ impl Producers {
         let faults = producer.config.latency_fault_tolerance.then_some(&producer.faults);
         let last_broker = send.queue.as_ref().map(|queue| &*queue.broker_name);
         let Some(queue) = info.select(now, &send.order.choice, last_broker, faults) else {
+            shared.doubt_route(now, topic, None);
             return self.give_up(shared, now, id, Cause::NoQueue);
         };
         let Some(address) = shared.routes.master(&queue.broker_name).cloned() else {
@@ -347,7 +349,8 @@ impl Producers {
         let template = info.template(&queue.broker_name, batch, make);
         let body = send.order.message.body.clone();
         let purpose = Purpose::Send(id);
-        shared.channels.send_again(now, address, template, &fields(send, queue), body, deadline, purpose);
+        let fields = fields(send, queue);
+        shared.channels.send(now, address, (template, &fields, Keep::Again), body, deadline, purpose);
     }
 
     fn wait_for_route(&mut self, shared: &mut Shared, now: Instant, id: SendId) {
@@ -365,6 +368,7 @@ impl Producers {
     fn select(&mut self, shared: &mut Shared, now: Instant, id: SendId, queues: Arc<[Arc<MessageQueue>]>) {
         let Some(send) = self.sends.get_mut(id) else { return };
         if queues.is_empty() {
+            shared.doubt_route(now, &send.order.message.topic, None);
             return self.give_up(shared, now, id, Cause::NoQueue);
         }
         let topic = send.order.message.topic.clone();
@@ -613,7 +617,7 @@ fn transmit(
     let purpose = Purpose::Send(id);
     match send.order.kind {
         SendKind::Answered => {
-            shared.channels.send(now, address, template, &fields, body, deadline, purpose);
+            shared.channels.send(now, address, (template, &fields, Keep::Nothing), body, deadline, purpose);
         }
         SendKind::Oneway => shared.channels.send_oneway(now, address, template, &fields, body, purpose),
     }

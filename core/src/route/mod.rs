@@ -62,6 +62,8 @@ pub struct Routes {
     topics: BTreeMap<Arc<str>, TopicRoute>,
     brokers: BTreeMap<Arc<str>, BTreeMap<i64, Arc<str>>>,
     pub(crate) lookups: BTreeMap<Arc<str>, Lookup>,
+    /// Topics whose last answer was refused, and why.
+    refused: BTreeMap<Arc<str>, RouteTooLarge>,
     version: u64,
 }
 
@@ -144,6 +146,7 @@ impl Routes {
         from_default: bool,
     ) -> Result<bool, RouteTooLarge> {
         bounds::weigh(&data)?;
+        self.refused.remove(topic);
         // Nothing here reads them: pulls of static topics are mapped by the broker.
         data.filter_server_table.clear();
         data.topic_queue_mapping_by_broker = None;
@@ -167,9 +170,15 @@ impl Routes {
         Ok(true)
     }
 
+    /// An answer about `topic` was refused; whether that differs from the one before.
+    pub(crate) fn note_refused(&mut self, topic: &Arc<str>, why: RouteTooLarge) -> bool {
+        self.refused.insert(topic.clone(), why) != Some(why)
+    }
+
     /// Forgets the route of a topic, if there is one. Its brokers stay until
     /// [`forget_offline_brokers`](Self::forget_offline_brokers).
     pub(crate) fn forget(&mut self, topic: &str) -> bool {
+        self.refused.remove(topic);
         self.topics.remove(topic).is_some()
     }
 

@@ -11,6 +11,9 @@ use rocketmq_client_core::time::Timestamp;
 const SAMPLE_MS: i64 = 10_000;
 /// Samples of a day, which is the longest that is asked for.
 const SAMPLES_MAX: usize = 8_640;
+/// Pairs of a topic and a group that are kept. Anybody can name new groups without end: the pair that got
+/// nothing for the longest time makes room. Java keeps all until they are deleted.
+const PAIRS_MAX: usize = 1_024;
 
 /// What was got within ten seconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +41,9 @@ impl Gets {
         bytes: u64,
     ) {
         self.total += messages;
+        if !self.has(topic, group) && self.pairs() >= PAIRS_MAX {
+            self.forget_oldest();
+        }
         let groups = match self.by_topic.get_mut(topic) {
             Some(groups) => groups,
             None => self.by_topic.entry(topic.clone()).or_default(),
@@ -57,6 +63,29 @@ impl Gets {
             last.messages += messages;
             last.bytes += bytes;
             last.times += 1;
+        }
+    }
+
+    fn pairs(&self) -> usize {
+        self.by_topic.values().map(BTreeMap::len).sum()
+    }
+
+    fn has(&self, topic: &str, group: &str) -> bool {
+        self.by_topic.get(topic).is_some_and(|groups| groups.contains_key(group))
+    }
+
+    fn forget_oldest(&mut self) {
+        let pairs = self.by_topic.iter().flat_map(|(topic, groups)| {
+            let begun = |samples: &VecDeque<Sample>| samples.back().map(|last| last.begun_ms);
+            groups.iter().map(move |(group, samples)| (begun(samples), topic, group))
+        });
+        let Some((_, topic, group)) = pairs.min() else { return };
+        let (topic, group) = (topic.clone(), group.clone());
+        if let Some(groups) = self.by_topic.get_mut(&topic) {
+            groups.remove(&group);
+            if groups.is_empty() {
+                self.by_topic.remove(&topic);
+            }
         }
     }
 
@@ -123,5 +152,25 @@ mod tests {
         assert_eq!(gets.by_topic[&topic][&group].len(), SAMPLES_MAX);
         gets.remove_group("G");
         assert_eq!(sum(&gets, 2, false), None);
+    }
+
+    #[test]
+    fn of_too_many_pairs_the_ones_that_got_nothing_for_the_longest_time_are_forgotten() {
+        let mut gets = Gets::default();
+        let at = |seconds: i64| Timestamp::from_millis(1_700_000_000_000 + seconds * 1_000);
+        let topics = [Arc::from("T"), Arc::from("U")];
+        for number in 0..4_000_i64 {
+            let group = Arc::from(format!("G{number}"));
+            gets.count(at(number * 10), (&topics[(number % 2) as usize], &group), 1, 1);
+            gets.count(at(number * 10), (&topics[0], &Arc::from("busy")), 1, 1);
+        }
+        assert_eq!((gets.pairs(), gets.total()), (PAIRS_MAX, 8_000));
+        let known =
+            |topic, group| gets.over(at(39_990), topic, group, false, Duration::from_secs(60)).is_some();
+        assert!(known("U", "G3999") && known("T", "G2998") && known("T", "busy"));
+        assert!(!known("U", "G2975") && !known("T", "G0"));
+        (0..4_000).for_each(|number| gets.remove_group(&format!("G{number}")));
+        gets.count(at(40_000), (&topics[1], &Arc::from("new")), 1, 1);
+        assert_eq!(gets.pairs(), 2);
     }
 }

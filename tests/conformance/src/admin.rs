@@ -77,11 +77,20 @@ impl Admin {
     /// # Errors
     /// The broker refuses.
     pub fn create_topic(&self, topic: &str, queues: i32) -> Verdict {
+        self.create_topic_with(topic, (queues, queues))
+    }
+
+    /// As [`create_topic`](Self::create_topic), with so many queues that can be read and so many that can be
+    /// written.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn create_topic_with(&self, topic: &str, (read, write): (i32, i32)) -> Verdict {
         let header = CreateTopicRequestHeader {
             topic: topic.into(),
             default_topic: TEMPLATE_TOPIC.into(),
-            read_queue_nums: queues,
-            write_queue_nums: queues,
+            read_queue_nums: read,
+            write_queue_nums: write,
             perm: READ_WRITE,
             topic_filter_type: "SINGLE_TAG".into(),
             ..Default::default()

@@ -19,6 +19,7 @@ pub mod scenarios;
 mod simulated;
 pub mod suite;
 mod timer;
+mod warned;
 
 pub use adapter::Adapter;
 pub use admin::Admin;
@@ -28,6 +29,7 @@ pub use inbox::{Inbox, Seen};
 pub use place::{Kind, Place};
 pub(crate) use scenario::ROUTE_INTERVAL;
 pub use scenario::Scenario;
+pub use warned::WarningLog;
 
 /// The README, whose every snippet compiles.
 #[cfg(doctest)]

@@ -5,11 +5,18 @@
 
 use std::process::ExitCode;
 
-use rocketmq_conformance::{Failure, scenarios, suite};
+use rocketmq_conformance::{Failure, WarningLog, scenarios, suite};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::prelude::*;
 
 fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let shown = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let warnings = WarningLog::begin();
+    let kept = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || warnings);
+    tracing_subscriber::registry()
+        .with(shown.with_filter(EnvFilter::from_default_env()))
+        .with(kept.with_filter(LevelFilter::WARN))
+        .init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {
         scenarios::ALL.iter().for_each(|entry| println!("{}: test", entry.name));

@@ -288,6 +288,18 @@ fn the_crates_that_the_readme_adds_are_there() {
 }
 
 #[test]
+fn the_tests_that_the_guarantees_name_are_there() {
+    let text = fs::read_to_string(root().join("core/GUARANTEES.md")).expect("the guarantees");
+    let sources = sources(&root());
+    let names = text.split('`').skip(1).step_by(2);
+    // Settings have fewer words.
+    let tests: Vec<&str> = names.filter(|name| name.split('_').count() > 4).collect();
+    let is_there = |name: &str| sources.iter().any(|source| source.text.contains(&format!("fn {name}(")));
+    let missing: Vec<&&str> = tests.iter().filter(|name| !is_there(name)).collect();
+    assert!(tests.len() > 40 && missing.is_empty(), "{missing:?} of {}", tests.len());
+}
+
+#[test]
 fn only_the_agreed_entries_lie_at_the_top() {
     let mut strangers = Vec::new();
     for entry in fs::read_dir(root()).expect("the repository is readable") {

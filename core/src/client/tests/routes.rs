@@ -1,6 +1,7 @@
 //! Routes: whom to believe, what heals them, when they are asked for, and when they are forgotten.
 
 use super::*;
+use crate::lines::told::warnings;
 
 /// Name, address, queues.
 type Broker = (&'static str, &'static str, i32);
@@ -10,9 +11,9 @@ const A_MOVED: Broker = ("a", "10.0.0.1:20911", 2);
 
 /// Servers that answer by themselves.
 #[derive(Default)]
-struct Servers {
+pub(super) struct Servers {
     /// What name servers answer with, by topic; 17 for all others.
-    routes: BTreeMap<String, Vec<u8>>,
+    pub(super) routes: BTreeMap<String, Vec<u8>>,
     /// Name servers that know no topic.
     ignorant: Vec<&'static str>,
     /// Route requests so far: when, to whom, for which topic.
@@ -35,7 +36,7 @@ impl Servers {
     }
 
     /// Answers all that has arrived, and what follows from the answers.
-    fn serve(&mut self, world: &mut World) {
+    pub(super) fn serve(&mut self, world: &mut World) {
         while let Some(arrived) = world.arrived.pop_front() {
             match RequestCode(arrived.command.code) {
                 RequestCode::GET_ROUTEINFO_BY_TOPIC => self.serve_route(world, &arrived),
@@ -81,7 +82,7 @@ impl Servers {
 }
 
 impl World {
-    fn send_topic(&mut self, topic: &str) {
+    pub(super) fn send_topic(&mut self, topic: &str) {
         self.operations += 1;
         let operation = OperationId::from_parts(self.operations, 0);
         let message = Box::new(OutboundMessage {
@@ -95,7 +96,7 @@ impl World {
         self.command(Command::Send { operation, producer: ProducerId(1), message, choice, timeout: None });
     }
 
-    fn seeded(name_servers: &[&str], seed: u64) -> Self {
+    pub(super) fn seeded(name_servers: &[&str], seed: u64) -> Self {
         let mut world = Self::new(name_servers);
         let config = world.client.shared.config.clone();
         let facts = HostFacts { ip: IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)), pid: 42 };
@@ -310,6 +311,51 @@ fn a_bad_route_heals_within_three_seconds_once_the_name_server_tells_the_truth()
 }
 
 #[test]
+fn a_route_that_is_bad_for_good_is_left_to_the_poll_and_to_who_wants_it() {
+    for (what, body) in bad_routes().into_iter().filter(|(what, _)| *what != "an address where nobody is") {
+        let mut world = World::seeded(&[NAME_SERVER], 1);
+        let mut servers = Servers::knowing(&[("T", &[A])]);
+        servers.send(&mut world, "T");
+        servers.routes.insert("T".into(), body);
+        let keep_in_use = |world: &mut World, servers: &mut Servers, seconds: u64| {
+            for _ in 0..seconds / 60 {
+                servers.pass(world, 60_000);
+                servers.send(world, "T");
+            }
+        };
+        keep_in_use(&mut world, &mut servers, 360);
+        servers.take_asked("T");
+        keep_in_use(&mut world, &mut servers, 300);
+        let asked = servers.take_asked("T").len();
+        assert!(asked <= 20, "{what}: {asked} questions in 300 s");
+        // Sends that fail for it are a reason to ask, and find the good one soon.
+        servers.tell("T", &[A]);
+        servers.send(&mut world, "T");
+        servers.pass(&mut world, 2_500);
+        servers.sent_to.clear();
+        servers.send(&mut world, "T");
+        assert_eq!(servers.sent_to, [A.1], "{what}");
+    }
+}
+
+#[test]
+fn a_name_server_that_was_away_for_long_is_asked_as_soon_as_it_is_back() {
+    let mut world = World::seeded(&[NAME_SERVER], 1);
+    let mut servers = Servers::knowing(&[("T", &[A])]);
+    servers.send(&mut world, "T");
+    world.refused.push(NAME_SERVER.to_string());
+    world.close_connections_to(NAME_SERVER);
+    for _ in 0..10 {
+        servers.pass(&mut world, 60_000);
+        servers.send(&mut world, "T");
+    }
+    servers.take_asked("T");
+    world.refused.clear();
+    servers.pass(&mut world, 15_000);
+    assert!(!servers.take_asked("T").is_empty());
+}
+
+#[test]
 fn a_topic_whose_only_broker_is_gone_is_asked_for_as_a_new_process_would() {
     let mut world = World::seeded(&[NAME_SERVER, NAME_SERVER_B], 1);
     let mut servers = Servers::knowing(&[("T", &[A]), ("TBW102", &[A, B])]);
@@ -502,4 +548,32 @@ fn a_route_beyond_its_bounds_is_refused_with_what_and_how_many_and_the_known_one
         let failures = world.take_failures();
         assert!(failures.len() == 1 && failures[0].contains(says), "{says}: {failures:?}");
     }
+}
+
+#[test]
+fn a_route_that_is_too_large_is_warned_of_once_for_each_change() {
+    let large = |queues: i32| {
+        let mut data = route(&[A]);
+        data.queue_datas[0].write_queue_nums = queues;
+        data.encode().to_vec()
+    };
+    let mut world = World::seeded(&[NAME_SERVER], 1);
+    let mut servers = Servers::knowing(&[("T", &[A])]);
+    servers.send(&mut world, "T");
+    let mut minutes = |servers: &mut Servers| {
+        warnings(|| {
+            for _ in 0..12 {
+                servers.pass(&mut world, 30_000);
+                servers.send(&mut world, "T");
+            }
+        })
+    };
+    servers.routes.insert("T".into(), large(70_000));
+    assert_eq!((minutes(&mut servers), minutes(&mut servers)), (1, 0));
+    servers.routes.insert("T".into(), large(80_000));
+    assert_eq!((minutes(&mut servers), minutes(&mut servers)), (1, 0), "another number is news");
+    servers.tell("T", &[A]);
+    assert_eq!(minutes(&mut servers), 0);
+    servers.routes.insert("T".into(), large(80_000));
+    assert_eq!(minutes(&mut servers), 1, "again, after a good one");
 }

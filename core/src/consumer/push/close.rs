@@ -95,7 +95,6 @@ impl PushConsumer {
         self.stop_rounds(shared);
         self.stop_looking_for_routes(shared);
         self.stop_watching_handlers(shared);
-        self.stop_looking_for_lost(shared);
         self.stop_gates(shared);
         if let Some(timer) = self.persist_timer.take() {
             shared.cancel(timer);

@@ -16,7 +16,6 @@ mod blame;
 mod close;
 mod gate;
 mod introspect;
-mod lost;
 mod offset_moved;
 mod offsets;
 mod overdue;
@@ -54,7 +53,6 @@ use crate::timer::TimerId;
 
 use close::Closing;
 use gate::Gates;
-use lost::LostBrokers;
 use queue::OwnedQueue;
 use rebalance::Rounds;
 use restart::Moves;
@@ -91,7 +89,6 @@ pub struct PushConsumer {
     report: CloseReport,
     late: u64,
     suspended: bool,
-    lost: LostBrokers,
     gates: Gates,
     /// Armed while user code has messages.
     overdue_timer: Option<TimerId>,
@@ -144,7 +141,6 @@ impl PushConsumer {
             report: CloseReport::default(),
             late: 0,
             suspended: false,
-            lost: LostBrokers::default(),
             gates: Gates::default(),
             overdue_timer: None,
             cached_bytes: 0,
@@ -189,7 +185,6 @@ impl PushConsumer {
             ConsumerTimer::PersistOffsets => self.persist_offsets(shared, now),
             ConsumerTimer::FirstCommit => self.first_commit_waited_for(shared, now),
             ConsumerTimer::Routes => self.look_for_routes(shared, now),
-            ConsumerTimer::LostBrokers => self.look_for_lost(shared, now),
             ConsumerTimer::Refused => self.open_gates(shared, now),
             ConsumerTimer::Fetch(queue) => self.proceed(shared, now, queue),
             ConsumerTimer::Reoffer { queue, queue_offset } => {

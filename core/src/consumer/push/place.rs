@@ -117,7 +117,7 @@ impl PushConsumer {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let queue = owned.queue.clone();
         let Some((address, _)) = shared.routes.address(&queue.broker_name, MASTER_ID) else {
-            shared.look_up_route(now, &queue.topic, None);
+            shared.doubt_route(now, &queue.topic, None);
             return self.ask_place_later(shared, now, id, Pause::NoAddress);
         };
         let address = address.clone();

@@ -87,6 +87,7 @@ impl PushConsumer {
             Ok(header) => header,
             Err(error) => {
                 tracing::debug!(queue = %owned.queue, %error, "a pull answer can't be read; pulling again");
+                self.stats_of(id).pulls += 1;
                 return self.bad_pull(shared, now, id, BadAnswer::Header);
             }
         };

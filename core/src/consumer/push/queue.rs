@@ -391,3 +391,18 @@ impl PushConsumer {
         self.hasten_gates_of(shared, now, address);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_queues_that_a_route_may_have_cost_a_member_less_than_40_mib() {
+        let queues = 65_536;
+        // Its place in the table of queues, twice in trees that are half full, and in the store of offsets.
+        let tables =
+            2 * (size_of::<(Arc<MessageQueue>, ProcessQueueId)>() + size_of::<Arc<MessageQueue>>() + 64);
+        let bytes = queues * (size_of::<OwnedQueue>() + 16 + tables);
+        assert!(bytes < 40 << 20, "{bytes} bytes, {} a queue", size_of::<OwnedQueue>());
+    }
+}

@@ -90,7 +90,6 @@ impl PushConsumer {
         }
         if self.registered.insert(address.clone(), now).is_none() {
             tracing::debug!(group = %self.config.group, %address, "registered");
-            self.broker_found(shared, address);
             // The first heartbeat makes the broker create the retry topic.
             self.missing.tries = 0;
             self.doubt_commits(shared, address);
@@ -100,11 +99,10 @@ impl PushConsumer {
         self.wake_queues_of(shared, now, address);
     }
 
-    /// The connection to `address` is gone; brokers forget members without one.
-    pub fn handle_broker_lost(&mut self, shared: &mut Shared, now: Instant, address: &Arc<str>) {
-        if self.registered.remove(address).is_some() && !self.is_closing() {
-            self.broker_lost(shared, now, address);
-        }
+    /// The connection to `address` is gone; brokers forget members without one. Whether the broker knew of this
+    /// group and is missed.
+    pub fn handle_broker_lost(&mut self, address: &Arc<str>) -> bool {
+        self.registered.remove(address).is_some() && !self.is_closing()
     }
 
     /// Whether a broker knows of this group.

@@ -12,6 +12,7 @@ mod network;
 mod retry;
 mod send;
 mod steering;
+mod unread;
 
 use crate::suite::Entry;
 
@@ -76,6 +77,7 @@ scenarios! {
     group::a_member_leaves_and_the_rest_goes_on,
     group::a_member_dies_and_its_messages_come_again,
     group::queues_that_are_added_are_used,
+    unread::queues_that_nobody_reads_are_told,
     moved::a_reset_backward_begins_again_there,
     moved::a_reset_forward_goes_on_there,
     moved::a_topic_that_is_made_anew_is_consumed_from_its_first_message,

@@ -10,7 +10,7 @@ use crate::consumer::push::{Fetch, Pause};
 use crate::consumer::{Ack, ConsumerHealth, Full, Standing};
 use crate::error::Error;
 use crate::id::{ConsumerId, GenerationalId, OperationId};
-use crate::remoting::{RequestCode, ResponseCode};
+use crate::remoting::{NoHeader, RequestCode, ResponseCode};
 
 const ME: ConsumerId = ConsumerId(1);
 
@@ -164,4 +164,98 @@ fn statistics_count_what_became_of_messages() {
     assert_eq!(client.consumers, [told]);
     world.cut(BROKER_A);
     assert_eq!(world.client.statistics().connections.lost, 1);
+}
+
+#[test]
+fn pulls_and_commits_count_at_every_door() {
+    type Scene = fn(&mut World);
+    // What happens, and: pulls, failures of pulls, bad answers, commits, failures of commits.
+    let rows: [(&str, Scene, [u64; 5]); 6] = [
+        ("a pull is answered", |world| world.publish(0, &["a"]), [1, 0, 0, 0, 0]),
+        (
+            "an answer to a pull has no header",
+            |world| {
+                let held = world.held.remove(0);
+                world.answer(&held, ResponseCode::SUCCESS, &NoHeader, &[]);
+                world.pass(0);
+            },
+            [1, 0, 1, 0, 0],
+        ),
+        (
+            "a pull is refused",
+            |world| {
+                let held = world.held.remove(0);
+                world.answer(&held, ResponseCode::SYSTEM_ERROR, &NoHeader, &[]);
+                world.pass(0);
+            },
+            [0, 1, 0, 0, 0],
+        ),
+        (
+            "a broker has no address",
+            |world| {
+                world.publish(0, &["a"]);
+                world.routes.insert(TOPIC.into(), vec![("a", "", 1)]);
+                world.routes.remove(RETRY);
+                world.pass(31_000);
+                let token = world.take()[0];
+                world.cut(BROKER_A);
+                world.settle(token, Ack::Done);
+                world.pass(6_000);
+            },
+            // What it began with is committed while there still is one.
+            [1, 1, 0, 1, 1],
+        ),
+        (
+            "a commit is taken",
+            |world| {
+                world.publish(0, &["a"]);
+                let token = world.take()[0];
+                world.settle(token, Ack::Done);
+                world.pass(5_000);
+            },
+            [1, 0, 0, 1, 0],
+        ),
+        (
+            "a commit is refused",
+            |world| {
+                world.refuse.insert(RequestCode::UPDATE_CONSUMER_OFFSET.0, ResponseCode::SYSTEM_ERROR);
+                world.publish(0, &["a"]);
+                let token = world.take()[0];
+                world.settle(token, Ack::Done);
+                world.pass(5_000);
+            },
+            [1, 0, 0, 0, 1],
+        ),
+    ];
+    for (what, scene, least) in rows {
+        let mut world = World::new();
+        world.start();
+        let before = counts(&world);
+        scene(&mut world);
+        let after = counts(&world);
+        for (place, least) in least.into_iter().enumerate() {
+            let counted = after[place] - before[place];
+            assert!(counted.min(1) == least, "{what}: {counted} instead of {least} at {place}");
+        }
+    }
+}
+
+fn counts(world: &World) -> [u64; 5] {
+    let told = world.consumer().statistics();
+    let topic = told.topic(TOPIC).expect("subscribed");
+    [topic.pulls, topic.pull_failures, topic.bad_answers, topic.commits, topic.commit_failures]
+}
+
+#[test]
+fn a_commit_that_nobody_waits_for_counts_as_a_request() {
+    let mut world = World::new();
+    world.start();
+    world.publish(0, &["a"]);
+    let token = world.take()[0];
+    world.settle(token, Ack::Done);
+    world.close(0);
+    let seen = world.seen.len();
+    let oneways = world.seen.iter().filter(|arrived| arrived.command.is_oneway()).count();
+    assert!(oneways > 0, "the commit");
+    assert_eq!(world.client.statistics().connections.requests, seen as u64);
 }

@@ -1,7 +1,9 @@
 //! Starting, rebalance, brokers and routes that come and go.
 
-use alloc::string::ToString;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::world::{BROKER_A, BROKER_B, RETRY, TOPIC, World};
@@ -311,4 +313,59 @@ fn a_broker_that_name_servers_forgot_is_found_long_before_the_next_poll_of_route
     world.seen.clear();
     world.pass(25_000);
     assert!(world.requests(RequestCode::GET_ROUTEINFO_BY_TOPIC).len() <= 2, "all is well: the poll alone");
+}
+
+#[test]
+fn brokers_that_no_route_names_are_looked_for_ten_times_a_second_at_most() {
+    let mut world = World::new();
+    let both = vec![("a", BROKER_A, 1), ("b", BROKER_B, 1)];
+    world.routes.insert(TOPIC.into(), both.clone());
+    let topics: Vec<String> = (0..60).map(|number| format!("T{number}")).collect();
+    for topic in &topics {
+        world.routes.insert(topic.clone(), vec![("a", BROKER_A, 1)]);
+    }
+    world.start_with("*", |config| {
+        config.subscriptions.extend(topics.iter().map(|topic| (topic.as_str().into(), "*".into())));
+    });
+    world.pass(1_000);
+    // Name servers forget it first, its connection ends later.
+    world.routes.insert(TOPIC.into(), vec![("a", BROKER_A, 1)]);
+    world.pass(60_000);
+    assert!(!world.client.shared().routes.is_broker(BROKER_B));
+    world.down.insert(BROKER_B.into());
+    world.cut(BROKER_B);
+    world.seen.clear();
+    world.pass(10_000);
+    // The poll goes on beside it: 62 in 30 s.
+    let asked = world.requests(RequestCode::GET_ROUTEINFO_BY_TOPIC).len();
+    assert!((50..=100 + 32).contains(&asked), "{asked} questions in 10 s");
+    world.down.clear();
+    world.routes.insert(TOPIC.into(), both);
+    world.pass(10_000);
+    assert_eq!(world.owned(TOPIC), [0, 0], "of both brokers");
+    world.seen.clear();
+    world.pass(30_000);
+    let asked = world.requests(RequestCode::GET_ROUTEINFO_BY_TOPIC).len();
+    assert!(asked <= 75, "all is well again, and {asked} questions");
+}
+
+#[test]
+fn a_broker_that_is_left_out_of_its_route_after_its_connection_has_ended_is_found_soon_too() {
+    // The next try to reach it comes before the new route, or after it.
+    for before in 0..10 {
+        let mut world = World::new();
+        // It has no queue to pull from.
+        world.routes.insert(TOPIC.into(), vec![("a", BROKER_A, 1), ("b", BROKER_B, 0)]);
+        world.start();
+        world.pass(before * 3_000);
+        world.down.insert(BROKER_B.into());
+        world.cut(BROKER_B);
+        world.routes.insert(TOPIC.into(), vec![("a", BROKER_A, 1)]);
+        world.pass(40_000);
+        assert!(!world.client.shared().routes.is_broker(BROKER_B));
+        world.down.clear();
+        world.routes.insert(TOPIC.into(), vec![("a", BROKER_A, 1), ("b", BROKER_B, 1)]);
+        world.pass(3_000);
+        assert_eq!(world.owned(TOPIC), [0, 0], "of both brokers, {before}");
+    }
 }

@@ -3,6 +3,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use proptest::prelude::*;
 
@@ -660,4 +661,22 @@ fn the_broker_that_is_asked_is_the_queues_own() {
     world.log(TOPIC, 0).lose(5);
     world.serve_held();
     assert_eq!(world.last(RequestCode::SEARCH_OFFSET_BY_TIMESTAMP).address, BROKER_A);
+}
+
+#[test]
+fn a_queue_in_question_whose_broker_has_no_address_asks_for_the_route_less_and_less_often() {
+    let mut world = World::new();
+    world.start_with("*", |config| config.pull_delay_when_exception = Duration::from_millis(10));
+    world.pass(1_000);
+    world.publish(0, &["a"; 50]);
+    world.silent.insert(RequestCode::SEARCH_OFFSET_BY_TIMESTAMP.0);
+    world.log(TOPIC, 0).lose(5);
+    world.serve_held();
+    world.routes.insert(TOPIC.into(), vec![("a", "", 1)]);
+    world.pass(60_000);
+    world.seen.clear();
+    world.pass(10_000);
+    let asked = world.requests(RequestCode::GET_ROUTEINFO_BY_TOPIC).len();
+    assert!((8..=24).contains(&asked), "{asked} questions for topic and retry topic in 10 s");
+    assert!(matches!(world.queue(TOPIC, 0).fetch, Fetch::Pausing(_, Pause::NoAddress)));
 }

@@ -1,6 +1,5 @@
 //! What the servers of the [`World`] answer.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -82,7 +81,12 @@ impl World {
         let broker = |(name, address, _): &(&str, &str, i32)| BrokerData {
             broker_name: (*name).into(),
             cluster: "C".into(),
-            broker_addrs: BTreeMap::from([(0, (*address).into())]),
+            // None at all, where the text is empty.
+            broker_addrs: Some(*address)
+                .filter(|it| !it.is_empty())
+                .map(|it| (0, it.into()))
+                .into_iter()
+                .collect(),
             ..BrokerData::default()
         };
         let of_topic = *header.topic == *TOPIC;

@@ -4,49 +4,13 @@ use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
-use core::sync::atomic::{AtomicUsize, Ordering};
-
-use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use super::world::{BROKER_A, RETRY, TOPIC, World};
 use crate::config::AllocateStrategy;
 use crate::consumer::TopicHealth;
+use crate::lines::told::warnings;
 use crate::message::MessageQueue;
 use crate::remoting::{FLAG_ONEWAY, NoHeader, RequestCode};
-
-/// Counts lines at `warn`.
-#[derive(Clone, Default)]
-struct Warnings(Arc<AtomicUsize>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // This world answers no pull that finds nothing, so that its broker seems lost when a pull times out.
-        *metadata.level() == Level::WARN && !metadata.target().ends_with("::peers")
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
-}
-
-/// How many warnings `scene` causes on this thread.
-fn warnings(scene: impl FnOnce()) -> usize {
-    let warnings = Warnings::default();
-    tracing::subscriber::with_default(warnings.clone(), scene);
-    warnings.0.load(Ordering::Relaxed)
-}
 
 fn health(world: &World, topic: &str) -> TopicHealth {
     let health = world.consumer().health(world.client.shared(), world.now);

@@ -1,0 +1,40 @@
+//! What a scene writes to the log, for tests.
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use tracing::{Event, Level, Metadata, Subscriber, span};
+
+/// Counts lines at `warn`.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // Worlds in memory that answer no pull that finds nothing seem lost when it times out.
+        *metadata.level() == Level::WARN && !metadata.target().ends_with("::peers")
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// How many warnings `scene` causes on this thread.
+pub(crate) fn warnings(scene: impl FnOnce()) -> usize {
+    let warnings = Warnings::default();
+    tracing::subscriber::with_default(warnings.clone(), scene);
+    warnings.0.load(Ordering::Relaxed)
+}
