@@ -183,6 +183,8 @@ struct Channel<P> {
     waiting: Vec<Waiting<P>>,
     outbox: Outbox,
     oneways: VecDeque<(u64, P)>,
+    /// When it came up.
+    opened: Instant,
     last_received: Instant,
     last_active: Instant,
     received_any: bool,
@@ -287,17 +289,6 @@ impl<P: Clone> Channels<P> {
         channel.is_some_and(|channel| channel.pending.any(kind))
     }
 
-    /// Why the last attempt to reach `address` failed, if it did and none has worked since.
-    pub fn last_failure(&self, address: &str) -> Option<&Cause> {
-        self.back_off.get(address).map(|back_off| &back_off.cause)
-    }
-
-    /// Whether `address` is left alone for now because it could not be reached; until when, if so.
-    pub fn paused_until(&self, now: Instant, address: &str) -> Option<Instant> {
-        let until = self.back_off.get(address)?.until;
-        (now < until).then_some(until)
-    }
-
     /// The connections there are, for reports.
     pub fn addresses(&self) -> impl Iterator<Item = &Arc<str>> {
         self.by_address.keys()
@@ -370,6 +361,7 @@ impl<P> Channel<P> {
             waiting: Vec::new(),
             outbox: Outbox::default(),
             oneways: VecDeque::new(),
+            opened: now,
             last_received: now,
             last_active: now,
             received_any: false,

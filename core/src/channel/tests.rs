@@ -2,6 +2,7 @@
 
 mod again;
 mod answers;
+mod breaks;
 mod places;
 
 use alloc::string::{String, ToString};
