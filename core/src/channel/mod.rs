@@ -162,6 +162,8 @@ pub struct Channels<P> {
 
 #[derive(Clone, Debug)]
 struct Limits {
+    /// They need no place to be connected to.
+    name_servers: Vec<Arc<str>>,
     connect_timeout: Duration,
     silence_max: Duration,
     idle_max: Duration,
@@ -245,6 +247,7 @@ impl<P: Clone> Channels<P> {
     pub fn new(config: &ClientConfig, rng: &mut Rng) -> Self {
         Self {
             limits: Limits {
+                name_servers: config.name_servers.clone(),
                 connect_timeout: config.connect_timeout,
                 silence_max: config.request_timeout,
                 idle_max: config.channel_idle_max,
