@@ -83,7 +83,6 @@ impl<P: Clone> Channels<P> {
         let reason: Arc<str> = "the peer does not read the answers to its requests".into();
         let cause = Cause::ConnectionLost { address: address.clone(), reason };
         self.leave_alone(now, &address, &cause);
-        self.offended(now, &address);
         self.outputs.push_back(Output::Close { channel: id, flush: false });
         self.finish(id, &cause, true);
     }

@@ -4,7 +4,6 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
-use core::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -14,14 +13,8 @@ use crate::error::Cause;
 use crate::id::{ChannelId, ResolveToken};
 use crate::time::Instant;
 
-use super::backoff::BackOff;
 use super::silence::Silence;
-use super::{
-    BACK_OFFS_MAX, Channel, ChannelEvent, ChannelTimer, Channels, Lost, RequestFailure, State, WaitingKind,
-};
-
-/// So long counts against an address what it did while its connection worked.
-const OFFENCE_REMEMBERED: Duration = Duration::from_secs(60);
+use super::{Channel, ChannelEvent, ChannelTimer, Channels, Lost, RequestFailure, State, WaitingKind};
 
 impl<P: Clone> Channels<P> {
     /// Opens a connection to `address` if there is none. `Connected` or `Closed` follows, unless it is
@@ -81,6 +74,7 @@ impl<P: Clone> Channels<P> {
         self.timers.cancel(timer);
         let idle = self.timers.arm(now + self.limits.idle_max, ChannelTimer::Idle(id));
         channel.state = State::Open { idle };
+        channel.opened = now;
         channel.last_received = now;
         channel.last_active = now;
         channel.silence = Silence::new(now);
@@ -212,6 +206,9 @@ impl<P: Clone> Channels<P> {
         let Some(channel) = self.arena.get_mut(id) else { return };
         let due = channel.last_active + self.limits.idle_max;
         if due <= now {
+            if channel.received_any {
+                self.back_off.remove(&channel.address);
+            }
             let reason = format!("idle for {} s", self.limits.idle_max.as_secs()).into();
             return self.close(id, &reason);
         }
@@ -264,30 +261,16 @@ impl<P: Clone> Channels<P> {
         self.finish(id, &cause, lost);
     }
 
-    /// The connection is gone for a reason that counts against the address, unless it has worked.
+    /// The connection is gone for a reason that counts against the address, unless it has been of use.
     fn end(&mut self, now: Instant, id: ChannelId, cause: &Cause) {
-        if let Some(channel) = self.arena.get(id).filter(|channel| !channel.received_any) {
+        let Some(channel) = self.arena.get(id) else { return };
+        if channel.received_any {
+            self.broke(now, id, cause);
+        } else {
             let address = channel.address.clone();
             self.leave_alone(now, &address, cause);
         }
         self.finish(id, cause, true);
-    }
-
-    /// Counts a failure against `address`, which gets a pause for it.
-    pub(super) fn leave_alone(&mut self, now: Instant, address: &Arc<str>, cause: &Cause) {
-        if self.back_off.len() >= BACK_OFFS_MAX {
-            self.back_off.retain(|_, back_off| now < back_off.until);
-        }
-        let back_off = self.back_off.entry(address.clone()).or_insert_with(|| BackOff::new(cause.clone()));
-        back_off.failed(now, cause.clone(), self.limits.delay_min, self.limits.delay_max);
-    }
-
-    /// The address has done what a connection that works does not excuse: pauses go on to grow if it does so
-    /// again.
-    pub(super) fn offended(&mut self, now: Instant, address: &Arc<str>) {
-        if let Some(back_off) = self.back_off.get_mut(address) {
-            back_off.remembered_until = now + OFFENCE_REMEMBERED;
-        }
     }
 
     /// Takes a connection out of all tables; `lost` if this client did not mean it to end.

@@ -164,6 +164,8 @@ pub struct Channels<P> {
 
 #[derive(Clone, Debug)]
 struct Limits {
+    /// They need no place to be connected to.
+    name_servers: Vec<Arc<str>>,
     connect_timeout: Duration,
     silence_max: Duration,
     idle_max: Duration,
@@ -185,6 +187,8 @@ struct Channel<P> {
     waiting: Vec<Waiting<P>>,
     outbox: Outbox,
     oneways: VecDeque<(u64, P)>,
+    /// When it came up.
+    opened: Instant,
     last_received: Instant,
     last_active: Instant,
     received_any: bool,
@@ -245,6 +249,7 @@ impl<P: Clone> Channels<P> {
     pub fn new(config: &ClientConfig, rng: &mut Rng) -> Self {
         Self {
             limits: Limits {
+                name_servers: config.name_servers.clone(),
                 connect_timeout: config.connect_timeout,
                 silence_max: config.request_timeout,
                 idle_max: config.channel_idle_max,
@@ -287,17 +292,6 @@ impl<P: Clone> Channels<P> {
     pub fn awaits(&self, address: &str, kind: impl Fn(&P) -> bool) -> bool {
         let channel = self.by_address.get(address).and_then(|id| self.arena.get(*id));
         channel.is_some_and(|channel| channel.pending.any(kind))
-    }
-
-    /// Why the last attempt to reach `address` failed, if it did and none has worked since.
-    pub fn last_failure(&self, address: &str) -> Option<&Cause> {
-        self.back_off.get(address).map(|back_off| &back_off.cause)
-    }
-
-    /// Whether `address` is left alone for now because it could not be reached; until when, if so.
-    pub fn paused_until(&self, now: Instant, address: &str) -> Option<Instant> {
-        let until = self.back_off.get(address)?.until;
-        (now < until).then_some(until)
     }
 
     /// The connections there are, for reports.
@@ -377,6 +371,7 @@ impl<P> Channel<P> {
             waiting: Vec::new(),
             outbox: Outbox::default(),
             oneways: VecDeque::new(),
+            opened: now,
             last_received: now,
             last_active: now,
             received_any: false,

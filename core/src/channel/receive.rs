@@ -28,12 +28,12 @@ impl<P: Clone> Channels<P> {
         let go_away = command.is_response() && command.code == ResponseCode::GO_AWAY.0;
         if !channel.received_any && !go_away {
             channel.received_any = true;
-            backoff::forgive(&mut self.back_off, now, &channel.address);
             let address = channel.address.clone();
-            self.events.push_back(ChannelEvent::Heard { address });
             if core::mem::take(&mut channel.has_place) {
                 self.connecting -= 1;
             }
+            backoff::answered(&mut self.back_off, &address);
+            self.events.push_back(ChannelEvent::Heard { address });
         }
         if !command.is_response() {
             let address = channel.address.clone();

@@ -274,8 +274,8 @@ impl<P: Clone> Channels<P> {
             let channel = self.arena.get(*id).expect("by_address names channels that are alive");
             return if for_request { self.room(channel).map(|()| *id) } else { Ok(*id) };
         }
-        if let Some(back_off) = self.back_off.get(address).filter(|back_off| now < back_off.until) {
-            return Err(back_off.cause.clone());
+        if let Some((_, cause)) = self.paused(now, address) {
+            return Err(cause.clone());
         }
         self.open(now, address, background)
     }

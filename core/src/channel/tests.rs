@@ -3,6 +3,7 @@
 mod again;
 mod answers;
 mod counts;
+mod breaks;
 mod places;
 
 use alloc::string::{String, ToString};

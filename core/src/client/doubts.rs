@@ -33,6 +33,8 @@ pub struct Doubts {
     topics: BTreeMap<Arc<str>, Doubt>,
     timer: Option<TimerId>,
     next_ask: Instant,
+    /// When all routes were doubted last.
+    all: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -201,6 +203,22 @@ impl Shared {
 }
 
 impl Client {
+    /// The connection to a name server was lost. It may be another process when it is back, and know better;
+    /// so whatever is used is asked for again, and not only with the poll. Once in an interval of the poll at most:
+    /// there are balancers that close a connection after every answer.
+    pub(super) fn doubt_all_routes(&mut self, now: Instant) {
+        let next = self.shared.doubts.all.map(|at| at + self.shared.config.poll_name_server_interval);
+        if next.is_some_and(|next| now < next) {
+            return;
+        }
+        self.shared.doubts.all = Some(now);
+        let used: Vec<Arc<str>> =
+            self.shared.routes.topics().filter(|topic| self.uses_topic(topic)).cloned().collect();
+        for topic in used {
+            self.shared.doubt_route(now, &topic, None);
+        }
+    }
+
     /// Asks for the one doubted route that has waited longest; drops the doubts that are over.
     pub(super) fn ask_doubted(&mut self, now: Instant) {
         let doubts = &mut self.shared.doubts;

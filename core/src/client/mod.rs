@@ -25,7 +25,7 @@ use alloc::sync::Arc;
 use crate::channel::{ChannelEvent, Reply};
 use crate::config::{ClientConfig, HostFacts};
 use crate::consumer::Consumers;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::id::{AskToken, OperationId};
 use crate::producer::{BatchOrder, Producers, SendKind, SendOrder};
 use crate::time::{Instant, Timestamp, WallClock};
@@ -260,6 +260,10 @@ impl Client {
             ChannelEvent::Closed { address, lost } => {
                 if let Some(lost) = lost.filter(|_| !self.closed) {
                     self.peers.lost(&mut self.shared, now, &address, &lost);
+                    let was_up = matches!(lost.cause, Cause::ConnectionLost { .. });
+                    if was_up && self.shared.name_servers.contains(&address) {
+                        self.doubt_all_routes(now);
+                    }
                 }
                 self.handle_unreachable(now, &address);
             }

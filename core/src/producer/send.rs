@@ -452,6 +452,9 @@ impl Producers {
         let Some(producer) = self.table.get(&send.order.producer) else { return };
         send.maybe_stored |= maybe_stored;
         let attempts_max = attempts_max(send, producer);
+        if says_route_is_wrong(&cause) {
+            shared.doubt_route(now, &send.order.message.topic, None);
+        }
         if !retry || send.attempts >= attempts_max || now >= send.deadline {
             return self.give_up(shared, now, id, cause);
         }
@@ -539,6 +542,19 @@ pub(super) fn push_unique_key(shared: &mut Shared, born: Timestamp, text: &mut S
     let id = shared.unique_keys.push_next(born, text);
     text.push('\u{2}');
     id
+}
+
+/// The broker has no such topic or queue, or takes no messages for it: the route may have another by now. An illegal
+/// queue is `SYSTEM_ERROR` to brokers before 5.0.
+fn says_route_is_wrong(cause: &Cause) -> bool {
+    let codes = [
+        ResponseCode::TOPIC_NOT_EXIST,
+        ResponseCode::NO_PERMISSION,
+        ResponseCode::INVALID_PARAMETER,
+        ResponseCode::NOT_LEADER_FOR_QUEUE,
+        ResponseCode::SYSTEM_ERROR,
+    ];
+    matches!(cause, Cause::Answered { code, .. } if codes.contains(code))
 }
 
 /// The same broker would say the same again.

@@ -125,6 +125,11 @@ impl Routes {
         self.brokers().find(|(_, _, known)| &***known == address).map(|(name, ..)| name)
     }
 
+    /// The topics whose routes are known.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.topics.keys()
+    }
+
     /// The topics whose routes name a broker at `address`.
     pub(crate) fn topics_at(&self, address: &str) -> Vec<Arc<str>> {
         let names = |route: &TopicRoute| {

@@ -87,8 +87,6 @@ fn the_pause_before_the_next_connection_grows_though_the_peer_answers_in_between
         pauses.push(world.now.saturating_since(begun).as_millis());
     }
     assert_eq!(pauses, [100, 200, 400, 800, 1_000]);
-    // After a minute without it is forgotten.
-    world.pass(60_000);
     world.ask(A, 9, 3_000);
     let id = world.connect();
     let request = world.written().remove(0);

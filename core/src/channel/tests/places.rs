@@ -114,3 +114,39 @@ fn heartbeats_to_dead_brokers_leave_places_for_sends() {
     world.ask(&address(499), 1_001, 3_000);
     assert_eq!(connects(&mut world).len(), 1);
 }
+
+#[test]
+fn a_name_server_is_connected_to_however_many_brokers_are_dead() {
+    let mut world = World::new();
+    for number in 0..500 {
+        world.ask(&address(number), number, 30_000);
+    }
+    assert_eq!(connects(&mut world).len(), 64);
+    world.ask(A, 1_000, 3_000);
+    assert_eq!(connects(&mut world).len(), 1, "it is the name server");
+}
+
+#[test]
+fn brokers_that_could_not_be_reached_the_last_time_leave_places_and_go_last() {
+    let mut world = World::new();
+    for number in 0..64 {
+        world.ask(&address(number), number, 30_000);
+    }
+    for id in connects(&mut world) {
+        world.channels.handle_closed(world.now, id, &"no route to host".into());
+    }
+    world.replies();
+    world.pass(1_000);
+    for number in 0..64 {
+        world.ask(&address(number), number, 30_000);
+    }
+    let again = connects(&mut world);
+    assert_eq!(again.len(), 56);
+    for number in 100..110 {
+        world.ask(&address(number), number, 30_000);
+    }
+    assert_eq!(connects(&mut world).len(), 8, "so many places are kept for others");
+    world.channels.handle_closed(world.now, again[1], &"no route to host".into());
+    world.channels.handle_timeout(world.now);
+    assert_eq!(connects(&mut world).len(), 1, "one of the two others that wait");
+}

@@ -16,6 +16,8 @@ pub(super) struct Servers {
     pub(super) routes: BTreeMap<String, Vec<u8>>,
     /// Name servers that know no topic.
     ignorant: Vec<&'static str>,
+    /// What brokers answer sends with, if they don't store them.
+    refuse: Option<ResponseCode>,
     /// Route requests so far: when, to whom, for which topic.
     asked: Vec<(Instant, String, String)>,
     /// Addresses that sends went to.
@@ -42,7 +44,10 @@ impl Servers {
                 RequestCode::GET_ROUTEINFO_BY_TOPIC => self.serve_route(world, &arrived),
                 RequestCode::SEND_MESSAGE_V2 => {
                     self.sent_to.push(arrived.address.clone());
-                    world.stored(&arrived, 0);
+                    match self.refuse {
+                        Some(code) => world.answer(&arrived, code),
+                        None => world.stored(&arrived, 0),
+                    }
                 }
                 RequestCode::HEART_BEAT => world.answer(&arrived, ResponseCode::SUCCESS),
                 code => panic!("unexpected {code}"),
@@ -250,6 +255,47 @@ fn a_new_connection_to_a_name_server_asks_for_what_is_lost_at_once() {
     world.take_failures();
     servers.send(&mut world, "T");
     assert_eq!(servers.sent_to.last().map(String::as_str), Some(A_MOVED.1));
+}
+
+/// A route that works is believed until the poll; but a name server that has gone may be another one when it is
+/// back.
+#[test]
+fn the_end_of_a_name_servers_connection_asks_for_all_routes_again_once_in_a_polls_interval() {
+    let mut world = World::seeded(&[NAME_SERVER], 1);
+    let mut servers = Servers::knowing(&[("T", &[A])]);
+    servers.send(&mut world, "T");
+    servers.take_asked("T");
+    servers.tell("T", &[A_MOVED]);
+    world.close_connections_to(NAME_SERVER);
+    servers.pass(&mut world, 500);
+    assert_eq!(servers.take_asked("T").len(), 1);
+    servers.send(&mut world, "T");
+    assert_eq!(servers.sent_to.last().map(String::as_str), Some(A_MOVED.1));
+    // One that closes after every answer is not asked for ever.
+    let mut asked = 0;
+    for _ in 0..100 {
+        world.close_connections_to(NAME_SERVER);
+        servers.pass(&mut world, 290);
+        asked += servers.take_asked("T").len();
+    }
+    assert!(asked <= 2, "{asked} questions in 29 s");
+}
+
+#[test]
+fn a_send_to_a_queue_that_is_none_asks_for_the_route_again_ever_more_seldom() {
+    for code in [ResponseCode::INVALID_PARAMETER, ResponseCode::SYSTEM_ERROR, ResponseCode::NO_PERMISSION] {
+        let mut world = World::seeded(&[NAME_SERVER], 1);
+        let mut servers = Servers::knowing(&[("T", &[A])]);
+        servers.send(&mut world, "T");
+        servers.refuse = Some(code);
+        servers.take_asked("T");
+        for _ in 0..100 {
+            servers.send(&mut world, "T");
+            servers.pass(&mut world, 100);
+        }
+        let asked = servers.take_asked("T").len();
+        assert!((4..=9).contains(&asked), "{code}: {asked} questions in 10 s");
+    }
 }
 
 /// A route that can't be used, as bytes.
