@@ -229,6 +229,9 @@ impl Pulls {
             now < earliest
                 && code != ResponseCode::PULL_OFFSET_MOVED
                 && header.next_begin_offset >= pull.offset
+                // Numbers that can't be are not believed, and the answer is asked for again.
+                && header.next_begin_offset <= header.max_offset
+                && (code != ResponseCode::SUCCESS || !command.body.is_empty())
         });
         let Some(header) = header else {
             // Perhaps the client had given up, or it knows better.
