@@ -5,8 +5,9 @@
 //!   records   kept          lost           the new life's
 //!   |---------------------|··········|
 //!                       since      the consumer stood here
-//!   asked there: above the end? It is told, and goes back to what it knows by time: nothing may be skipped.
-//!                at or below it? Nobody knows: what is new below the place may be skipped.
+//!   asked there, and answered: above the end? It is told, and goes back to what it knows by time: nothing may be
+//!                              skipped. So it is when it is told that the queue is empty.
+//!                              at or below it? Nobody knows: what is new below the place may be skipped.
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,9 @@ struct Life {
     began: Instant,
     /// The first offset that is new.
     since: i64,
+    /// The first offset that is new to whoever has not asked since the queue's first life: it may have been cut
+    /// below, have grown, and been cut above.
+    new_to_all: i64,
 }
 
 /// The lives of queues that have had more than one, and how far groups are in them.
@@ -60,8 +64,11 @@ impl Lives {
 
     /// A queue has another life, whose first offset is `since`.
     pub(super) fn begin(&mut self, now: Instant, queue: &QueueName, since: i64) {
-        self.lives.insert(queue.clone(), Life { began: now, since });
-        self.fetched.retain(|(_, (_, of)), _| of != queue);
+        let before = self.lives.get(queue).map_or(since, |life| life.new_to_all);
+        self.lives.insert(queue.clone(), Life { began: now, since, new_to_all: before.min(since) });
+        for (_, fetched) in self.fetched.iter_mut().filter(|((_, (_, of)), _)| of == queue) {
+            *fetched = since.min(*fetched);
+        }
         self.told.retain(|(_, (_, of))| of != queue);
         self.know.retain(|(_, (_, of)), _| of != queue);
         // What was skipped is gone, but for what was kept.
@@ -100,13 +107,8 @@ impl Lives {
     fn stands(&mut self, node: NodeId, key: Key, at: i64, end: i64) {
         let Some(life) = self.lives.get(&key.1) else { return };
         let member = (node, key);
-        let fetched = self.fetched.get(&member).copied().unwrap_or(life.since);
-        if at > end {
-            // An end of zero is no news: consumers keep their place until there is one.
-            if end > 0 && self.stays.contains(&member) {
-                self.told.insert(member);
-            }
-        } else if at > fetched && !self.told.contains(&member) {
+        let fetched = self.fetched.get(&member).copied().unwrap_or(life.new_to_all);
+        if at > fetched && at <= end && !self.told.contains(&member) {
             // Either it is a place of the former life, or others have committed it, which was looked at then.
             self.skipped.entry(member.1.clone()).or_default().push(fetched..at);
             self.fetched.insert(member, at);
@@ -122,20 +124,35 @@ impl Lives {
         let Some(broker) = self.brokers.get(&request.peer) else { return };
         let queue =
             QueueName { broker: broker.clone(), topic: (&*asked.topic).into(), queue_id: asked.queue_id };
-        let Some(life) = self.lives.get(&queue).filter(|life| life.began <= request.at) else { return };
+        if !self.lives.get(&queue).is_some_and(|life| life.began <= request.at) {
+            return;
+        }
         let key: Key = ((&*asked.consumer_group).into(), queue);
         let code = ResponseCode(answer.code);
         let went_on =
             [ResponseCode::SUCCESS, ResponseCode::PULL_NOT_FOUND, ResponseCode::PULL_RETRY_IMMEDIATELY];
         let Ok(header) = answer.header::<PullMessageResponseHeader>() else { return };
+        if code == ResponseCode::PULL_OFFSET_MOVED {
+            let place = (asked.queue_offset, header.next_begin_offset, header.max_offset);
+            self.is_told((request.node, key.clone()), place);
+        }
+        let Some(life) = self.lives.get(&key.1) else { return };
         // A broker that has not built its queues yet says that one is empty, too: that is no news.
         if header.max_offset > 0 {
             self.know.entry((request.node, key.clone())).or_insert(now);
         }
-        let fetched = self.fetched.entry((request.node, key)).or_insert(life.since);
+        let fetched = self.fetched.entry((request.node, key)).or_insert(life.new_to_all);
         let next = header.next_begin_offset.min(header.max_offset);
         if went_on.contains(&code) && asked.queue_offset <= *fetched && next > *fetched {
             *fetched = next;
+        }
+    }
+
+    /// A member hears that the offset has moved. If its place is above the end it can go by the time of what it
+    /// has had, at once, or when the queue is not empty any more. Numbers that can't be tell nothing.
+    fn is_told(&mut self, member: (NodeId, Key), (at, next, max): (i64, i64, i64)) {
+        if at > max && (0..=max).contains(&next) && self.stays.contains(&member) {
+            self.told.insert(member);
         }
     }
 
@@ -222,21 +239,49 @@ mod tests {
     fn who_was_told_skips_nothing_unless_it_had_nothing_to_go_by() {
         let mut lives = lost_tail(true);
         lives.stands(NODE, key(), 8, 6);
+        lives.is_told((NODE, key()), (8, 6, 6));
         lives.stands(NODE, key(), 8, 10);
         assert_eq!(skips(&lives), [0; 0]);
         let mut lives = lost_tail(false);
-        lives.stands(NODE, key(), 8, 6);
+        lives.is_told((NODE, key()), (8, 6, 6));
         lives.stands(NODE, key(), 6, 6);
         assert_eq!(skips(&lives), [5]);
     }
 
     #[test]
-    fn a_queue_that_is_empty_tells_nobody_anything() {
+    fn who_asked_and_has_no_answer_was_not_told() {
+        let mut lives = lost_tail(true);
+        lives.stands(NODE, key(), 8, 6);
+        lives.stands(NODE, key(), 8, 10);
+        assert_eq!(skips(&lives), [5, 6, 7]);
+        let mut lives = lost_tail(true);
+        lives.is_told((NODE, key()), (8, 1_000, 6));
+        lives.stands(NODE, key(), 8, 10);
+        assert_eq!(skips(&lives), [5, 6, 7], "these numbers can't be");
+    }
+
+    #[test]
+    fn who_has_not_asked_for_two_lives_may_skip_what_is_new_of_both() {
+        let mut lives = lost_tail(true);
+        lives.begin(Instant::ZERO, &key().1, 7);
+        lives.stands(NODE, key(), 8, 10);
+        assert_eq!(skips(&lives), [5, 6, 7]);
+        // Who has asked in between knows the first of them.
+        let mut lives = lost_tail(true);
+        lives.fetched.insert((NODE, key()), 9);
+        lives.begin(Instant::ZERO, &key().1, 7);
+        lives.stands(NODE, key(), 8, 10);
+        assert_eq!(skips(&lives), [7]);
+    }
+
+    #[test]
+    fn who_was_told_that_a_queue_is_empty_skips_nothing_and_does_not_know_its_end() {
         let mut lives = lost_tail(true);
         lives.begin(Instant::ZERO, &key().1, 0);
         lives.stands(NODE, key(), 8, 0);
+        lives.is_told((NODE, key()), (8, 0, 0));
         lives.stands(NODE, key(), 8, 9);
-        assert_eq!(skips(&lives), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(skips(&lives), [0; 0]);
         assert!(!lives.knows(NODE, "g", &key().1, Some(Instant::from_millis(1))));
     }
 }

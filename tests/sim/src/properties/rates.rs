@@ -38,6 +38,8 @@ struct Barren {
 /// How often everybody asks.
 #[derive(Debug, Default)]
 pub(super) struct Rates {
+    /// Queues whose offset has moved: who was told, by whom, of which topic and queue, and when first.
+    moved: BTreeMap<(NodeId, Arc<str>, Box<str>, i32), Instant>,
     barren: BTreeMap<Key, Barren>,
     heartbeats: BTreeMap<(NodeId, Arc<str>), VecDeque<Instant>>,
 }
@@ -59,7 +61,8 @@ impl Rates {
     /// An answer has come.
     pub(super) fn answered(&mut self, verdicts: &mut Verdicts, now: Instant, answered: &Answered<'_>) {
         let Answered { request, answer } = answered;
-        if !is_barren(request, answer) {
+        let is_news = self.is_news(now, request, answer);
+        if is_news || !is_barren(request, answer) {
             return;
         }
         let key = (request.node, request.peer.clone(), request.command.code);
@@ -78,7 +81,32 @@ impl Rates {
         });
     }
 
+    /// That the offset of a queue has moved is new the first time, of each queue of its own: no other queue could
+    /// have told. A refusal is not: a broker that refuses one queue refuses them all.
+    fn is_news(&mut self, now: Instant, request: &Request, answer: &RemotingCommand) -> bool {
+        if request.command.request_code() != RequestCode::PULL_MESSAGE {
+            return false;
+        }
+        let Ok(asked) = request.command.header::<PullMessageRequestHeader<'_>>() else { return false };
+        let queue = (request.node, request.peer.clone(), (&*asked.topic).into(), asked.queue_id);
+        match ResponseCode(answer.code) {
+            ResponseCode::PULL_OFFSET_MOVED if !self.moved.contains_key(&queue) => {
+                self.moved.insert(queue, now);
+                true
+            }
+            ResponseCode::SUCCESS | ResponseCode::PULL_NOT_FOUND | ResponseCode::PULL_RETRY_IMMEDIATELY => {
+                // A broker that says so again and again tells nothing.
+                if self.moved.get(&queue).is_some_and(|first| *first + FORGOTTEN < now) {
+                    self.moved.remove(&queue);
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn forget(&mut self, node: NodeId) {
+        self.moved.retain(|(owner, ..), _| *owner != node);
         self.barren.retain(|(owner, ..), _| *owner != node);
         self.heartbeats.retain(|(owner, _), _| *owner != node);
     }
