@@ -100,7 +100,8 @@ properties! {
     /// What is committed is not past the end of the queue, which the broker has shown.
     P49,
     /// Where nothing new can be learned, a peer is asked ten times a second at most, after the first second; and
-    /// it gets a heartbeat a second beside the periodic ones.
+    /// it gets a heartbeat a second beside the periodic ones. What is new is an answer with messages, a place that
+    /// lies further on, and the first word that a queue's offset has moved.
     P51,
     /// Who awaits something notices within 10 s that its peer is silent for ever.
     P56,

@@ -215,6 +215,19 @@ fn a_peer_that_is_asked_in_vain_all_the_time_is_told_but_not_for_its_first_secon
     }
 }
 
+#[test]
+fn that_the_offset_of_a_queue_has_moved_is_new_once_of_each_queue() {
+    for (topics, told) in [(1, Some(Property::P51)), (8, Some(Property::P51)), (90, None)] {
+        let (mut monitor, channel) = with_consumer(|_| {});
+        for number in 1..90u32 {
+            let at = NOW + Duration::from_millis(50) * number;
+            transmit(&mut monitor, channel, at, &format!("t{}", number % topics), 0);
+            refused(&mut monitor, channel, at, ResponseCode::PULL_OFFSET_MOVED);
+        }
+        assert_eq!(found(&monitor), told, "{topics}");
+    }
+}
+
 /// The consumer's core writes a commit.
 fn commit(monitor: &mut Monitor, channel: ChannelId, at: Instant, queue_id: i32) {
     let header = UpdateConsumerOffsetRequestHeader {
