@@ -79,11 +79,8 @@ impl Lives {
 
     /// A member asks a broker.
     pub(super) fn frame(&mut self, broker: &Broker, node: NodeId, command: &RemotingCommand) {
-        if self.lives.is_empty() {
-            return;
-        }
         match command.request_code() {
-            RequestCode::PULL_MESSAGE => self.pull(broker, node, command),
+            RequestCode::PULL_MESSAGE if !self.lives.is_empty() => self.pull(broker, node, command),
             RequestCode::QUERY_CONSUMER_OFFSET => {
                 let Ok(header) = command.header::<QueryConsumerOffsetRequestHeader<'_>>() else { return };
                 let queue = queue_of(broker, &header.topic, header.queue_id);

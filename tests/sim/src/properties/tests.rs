@@ -8,7 +8,7 @@ use rocketmq_client_core::client::{Command, Input, Outcome, Output};
 use rocketmq_client_core::config::PushConsumerConfig;
 use rocketmq_client_core::consumer::{Ack, ConsumeToken, Delivery, PulledMessage};
 use rocketmq_client_core::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId};
-use rocketmq_client_core::message::{MessageQueue, StoredMessages};
+use rocketmq_client_core::message::{MessageQueue, StoredMessages, sys_flag};
 use rocketmq_client_core::remoting::{
     Encoder, FrameDecoder, Head, NoHeader, PullMessageRequestHeader, RequestCode, ResponseCode,
     UpdateConsumerOffsetRequestHeader,
@@ -137,6 +137,7 @@ fn transmit(monitor: &mut Monitor, channel: ChannelId, at: Instant, topic: &str,
         consumer_group: "g".into(),
         topic: topic.into(),
         queue_offset: offset,
+        sys_flag: sys_flag::pull::SUSPEND,
         ..PullMessageRequestHeader::default()
     };
     let mut out = BytesMut::new();
