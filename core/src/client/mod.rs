@@ -13,6 +13,7 @@ mod doubts;
 mod heartbeat;
 mod input;
 mod output;
+mod pace;
 mod peer_request;
 mod peers;
 mod poll;
@@ -356,6 +357,7 @@ impl Client {
         match key {
             TimerKey::PollRoutes => self.poll_routes(now),
             TimerKey::Doubts => self.ask_doubted(now),
+            TimerKey::LookupTurn => shared.lookup_turn(now),
             TimerKey::Heartbeat => {
                 if heartbeat::handle_timer(shared, now, producers, consumers) {
                     heartbeat::round_over(shared, now, consumers);

@@ -144,6 +144,7 @@ impl Client {
             // A broker that has not heard of this client can't tell it of changes in its groups.
             self.shared.heartbeat_soon(now);
         }
+        self.shared.lookup_found(topic);
         self.shared.end_lookup(topic, RouteOutcome::Known { changed });
     }
 
@@ -207,10 +208,12 @@ impl Client {
         let wanted = wanted && lookup.default_queue_nums.is_some() && !self.closed;
         if lookup.step == LookupStep::Topic && wanted {
             lookup.go_on_to(LookupStep::Default);
+            self.shared.lookup_goes_on(now);
             self.shared.ask_next_name_server(now, topic);
             return;
         }
         let cause = Cause::NoRoute { said_by: names(&lookup.denied), unheard: names(&lookup.unheard) };
+        self.shared.lookup_denied(now, topic);
         self.shared.end_lookup(topic, RouteOutcome::NoRoute(cause));
     }
 }

@@ -28,6 +28,7 @@ use crate::timer::{TimerId, Timers};
 use super::ask::Asks;
 use super::doubts::Doubts;
 use super::heartbeat::Heartbeats;
+use super::pace::LookupPace;
 use super::{Outcome, Output};
 
 /// What a request was for; its reply goes there.
@@ -66,6 +67,8 @@ pub enum TimerKey {
     Heartbeat,
     /// Ask for a route that may be wrong.
     Doubts,
+    /// Ask for a route that was asked for in vain before.
+    LookupTurn,
     /// A send's pause or look-up is over.
     Send(SendId),
     /// A closing producer's patience is over.
@@ -112,6 +115,8 @@ pub struct Shared {
     pub heartbeats: Heartbeats,
     /// Routes that may be wrong.
     pub doubts: Doubts,
+    /// Whose turn it is to ask for a route once more.
+    pub(super) pace: LookupPace,
     /// Lines in the log that others can cause.
     pub lines: LogLines,
     pub(crate) notices: VecDeque<Notice>,
@@ -147,6 +152,7 @@ impl Shared {
             unique_keys: UniqKeyGenerator::new(facts.ip, facts.pid, key_seed, wall),
             heartbeats: Heartbeats::default(),
             doubts: Doubts::default(),
+            pace: LookupPace::default(),
             lines: LogLines::of_machines(),
             notices: VecDeque::new(),
             asks: Asks::default(),
@@ -217,7 +223,8 @@ impl Shared {
     }
 
     /// Asks the name servers for a topic's route, unless that is under way. Producers say how many
-    /// queues a topic should have that is yet to be created. Everybody hears the outcome.
+    /// queues a topic should have that is yet to be created. Everybody hears the outcome. A topic that
+    /// nobody knew a moment ago is asked for a moment later.
     pub fn look_up_route(&mut self, now: Instant, topic: &Arc<str>, default_queue_nums: Option<i32>) {
         if let Some(lookup) = self.routes.lookups.get_mut(topic) {
             lookup.default_queue_nums = lookup.default_queue_nums.or(default_queue_nums);
@@ -227,7 +234,9 @@ impl Shared {
         let (step, denied, unheard) = (LookupStep::Topic, Vec::new(), Vec::new());
         let lookup = Lookup { default_queue_nums, step, server, denied, unheard };
         self.routes.lookups.insert(topic.clone(), lookup);
-        self.ask_next_name_server(now, topic);
+        if !self.hold_lookup(now, topic) {
+            self.ask_next_name_server(now, topic);
+        }
     }
 
     /// Sends heartbeats as soon as the current input has been dealt with.

@@ -69,12 +69,13 @@ pub struct FaultRule {
     /// Any of these; all requests where there is none.
     codes: Vec<RequestCode>,
     topic: Option<String>,
+    queue: Option<i32>,
     left: u64,
 }
 
 impl From<Fault> for FaultRule {
     fn from(fault: Fault) -> Self {
-        Self { fault, codes: Vec::new(), topic: None, left: 1 }
+        Self { fault, codes: Vec::new(), topic: None, queue: None, left: 1 }
     }
 }
 
@@ -108,6 +109,13 @@ impl FaultRule {
         self
     }
 
+    /// Only for requests whose header names this queue.
+    #[must_use]
+    pub fn queue(mut self, queue_id: i32) -> Self {
+        self.queue = Some(queue_id);
+        self
+    }
+
     /// For so many requests: 1.
     #[must_use]
     pub fn times(mut self, count: u64) -> Self {
@@ -123,9 +131,15 @@ impl FaultRule {
 
     fn matches(&self, command: &RemotingCommand) -> bool {
         let is_code = self.codes.is_empty() || self.codes.iter().any(|code| code.0 == command.code);
-        is_code && self.topic.as_deref().is_none_or(|topic| topic_of(command).as_deref() == Some(topic))
+        is_code
+            && self.topic.as_deref().is_none_or(|topic| topic_of(command).as_deref() == Some(topic))
+            && self.queue.is_none_or(|queue| queue_of(command) == Some(queue))
     }
 }
+
+/// Names a rule of a broker's [`Faults`], to take it out again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(u64);
 
 /// The topic that a request's header names.
 fn topic_of(command: &RemotingCommand) -> Option<std::borrow::Cow<'_, str>> {
@@ -139,20 +153,46 @@ fn topic_of(command: &RemotingCommand) -> Option<std::borrow::Cow<'_, str>> {
     command.ext.get(field)
 }
 
+/// The queue that a request's header names.
+fn queue_of(command: &RemotingCommand) -> Option<i32> {
+    let field = match command.request_code() {
+        RequestCode::SEND_MESSAGE_V2
+        | RequestCode::SEND_BATCH_MESSAGE
+        | RequestCode::SEND_REPLY_MESSAGE_V2 => "e",
+        _ => "queueId",
+    };
+    command.ext.get(field)?.parse().ok()
+}
+
 /// The fault switches of a broker. Rules are tried in the order in which they were added.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    rules: Vec<FaultRule>,
+    rules: Vec<(RuleId, FaultRule)>,
+    added: u64,
+    met: Option<RuleId>,
     frozen: bool,
 }
 
 impl Faults {
     /// Adds a rule.
-    pub fn add(&mut self, rule: impl Into<FaultRule>) {
+    pub fn add(&mut self, rule: impl Into<FaultRule>) -> RuleId {
         let rule = rule.into();
+        self.added += 1;
+        let id = RuleId(self.added);
         if rule.left > 0 {
-            self.rules.push(rule);
+            self.rules.push((id, rule));
         }
+        id
+    }
+
+    /// Takes a rule out, if it is still there.
+    pub fn remove(&mut self, id: RuleId) {
+        self.rules.retain(|(known, _)| *known != id);
+    }
+
+    /// The rule that a request has met since this was asked last; of several the last one.
+    pub fn take_met(&mut self) -> Option<RuleId> {
+        self.met.take()
     }
 
     /// The next `count` requests with this code meet `fault`.
@@ -184,18 +224,20 @@ impl Faults {
 
     /// Removes every rule and thaws.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.clear_rules();
+        self.frozen = false;
     }
 
     /// Requests that rules still wait for.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        self.rules.iter().map(|rule| rule.left).fold(0, u64::saturating_add)
+        self.rules.iter().map(|(_, rule)| rule.left).fold(0, u64::saturating_add)
     }
 
     pub(crate) fn take(&mut self, command: &RemotingCommand) -> Option<Fault> {
-        let index = self.rules.iter().position(|rule| rule.matches(command))?;
-        let rule = &mut self.rules[index];
+        let index = self.rules.iter().position(|(_, rule)| rule.matches(command))?;
+        let (id, rule) = &mut self.rules[index];
+        self.met = Some(*id);
         if rule.left != u64::MAX {
             rule.left -= 1;
         }
@@ -237,6 +279,22 @@ mod tests {
         }
         assert_eq!(faults.take(&request(34, &[("topic", "T")])), None);
         assert_eq!(faults.pending(), u64::MAX, "for every request");
+    }
+
+    #[test]
+    fn a_rule_for_a_queue_leaves_the_others_alone_and_can_be_taken_out() {
+        let mut faults = Faults::default();
+        let kept = faults.add(Fault::DropRequest.on_sends().on_pulls().queue(3).always());
+        let gone = faults.add(Fault::DropResponse.on_pulls().always());
+        assert_eq!(faults.take(&request(11, &[("queueId", "3")])), Some(Fault::DropRequest));
+        assert_eq!(faults.take_met(), Some(kept));
+        assert_eq!(faults.take_met(), None);
+        assert_eq!(faults.take(&request(310, &[("e", "3")])), Some(Fault::DropRequest));
+        assert_eq!(faults.take(&request(310, &[("e", "4")])), None);
+        assert_eq!(faults.take(&request(11, &[("queueId", "4")])), Some(Fault::DropResponse));
+        faults.remove(gone);
+        assert_eq!(faults.take(&request(11, &[("queueId", "4")])), None);
+        assert_eq!(faults.take(&request(11, &[("queueId", "3")])), Some(Fault::DropRequest));
     }
 
     #[test]

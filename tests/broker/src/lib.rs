@@ -61,7 +61,7 @@ mod view;
 
 pub use broker::{Broker, Durability, Output};
 pub use config::{BrokerConfig, DelayLevels, DelayLevelsError, FlushDisk};
-pub use fault::{Fault, FaultRule, Faults};
+pub use fault::{Fault, FaultRule, Faults, RuleId};
 pub use name_server::{NameServer, NameServerConfig, NameServerOutput};
 pub use output::{ConnectionId, Frames};
 pub use rocketmq_client_core::message::StoredMessage;

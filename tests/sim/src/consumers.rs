@@ -12,12 +12,16 @@ use crate::bound::Bound;
 use crate::ctx::Ctx;
 use crate::executor::NodeId;
 use crate::fault::FaultKind;
+use crate::properties::Property;
 use crate::rngs::Draw;
 use crate::scenario::{Stage, TOPIC};
 
 /// How much longer than [`Consumption::hangs_at_least`](crate::plan::Consumption::hangs_at_least) a
 /// handler that hangs has a message at most.
 pub(crate) const HANGS_LONGER_MAX: Duration = Duration::from_secs(5);
+
+/// What a close may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One member of a group.
 #[derive(Debug)]
@@ -49,6 +53,7 @@ impl Stage {
             self.ctx.node_client(|builder| builder.configure(|config| self.configure_client(config)));
         let node = member.node;
         let name = group_name(group);
+        let number = self.members().iter().filter(|member| member.group == group).count();
         self.note(|| format!("node {} joins {name}", node.0));
         let handler = Arc::new(HandlerWorld {
             ctx: self.ctx.clone(),
@@ -62,7 +67,10 @@ impl Stage {
             .push_consumer(name)
             .subscribe(TOPIC, self.expression(group))
             .consume_from(ConsumeFrom::FirstOffset)
-            .configure(|config| self.configure_consumer(config));
+            .configure(|config| {
+                self.configure_consumer(config);
+                config.allocate_strategy = self.plan.strategy(group, number);
+            });
         let (workers, batch) = (self.plan.settings.workers, self.plan.settings.consumption.consume_batch);
         let starting = match batch {
             1 => builder.workers(workers, move |message| handle(handler.clone(), message)),
@@ -105,11 +113,20 @@ impl Stage {
     /// A member that has started closes and goes.
     pub(crate) async fn leave(&self, member: Member) -> bool {
         self.note(|| format!("node {} leaves", member.node.0));
+        let started = self.ctx.now();
         let consumer_closed = match &member.consumer {
-            Some(consumer) => consumer.close().await.map(|_| ()),
+            Some(consumer) => consumer.close_within(CLOSE_TIMEOUT).await.map(|_| ()),
             None => Ok(()),
         };
-        let closed = member.client.close().await;
+        let consumer_took = self.ctx.now() - started;
+        let closed = member.client.close_within(CLOSE_TIMEOUT).await;
+        let took = self.ctx.now() - started;
+        let late = Duration::from_millis(1);
+        self.check(
+            Property::P58,
+            consumer_took <= CLOSE_TIMEOUT + late && took <= CLOSE_TIMEOUT * 2 + late,
+            || format!("closes of {CLOSE_TIMEOUT:?} each took {consumer_took:?} and {took:?} in all"),
+        );
         self.note(|| format!("node {} has left: {consumer_closed:?} {closed:?}", member.node.0));
         let mut world = self.ctx.world.lock();
         let now = world.now;

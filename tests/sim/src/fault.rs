@@ -63,7 +63,56 @@ kinds! {
         HandlerHangs = "handler hangs",
         /// A user suspends a consumer and resumes it.
         ConsumerSuspended = "consumer suspended",
+        /// A broker refuses pulls with some code: of one queue, of the topic, or all.
+        PullRefused = "pull refused",
+        /// A broker refuses heartbeats.
+        HeartbeatRefused = "heartbeat refused",
+        /// A broker refuses commits.
+        CommitRefused = "commit refused",
+        /// A broker refuses what a group's members ask it: who they are, where to begin.
+        QuestionRefused = "group question refused",
+        /// A broker refuses to take messages back.
+        SendBackRefused = "send-back refused",
+        /// A broker that is about to go answers so, once or twice, whatever it is asked.
+        GoAway = "GO_AWAY",
+        /// A client's user makes producers one after the other, and closes them.
+        ProducersCome = "producers come and go",
+        /// An administrator deletes a topic on a broker and makes it anew.
+        TopicMadeAnew = "topic made anew",
+        /// A broker says once that an offset has moved, with numbers that can't be.
+        OffsetMovedOddly = "odd offset-moved answer",
+        /// A broker answers one pull with a record or a number that can't be.
+        OddPullAnswer = "odd pull answer",
+        /// A broker's process starts again at another port.
+        BrokerMoved = "broker moved",
+        /// A connection takes everything and brings nothing.
+        ConnectionSwallows = "connection swallows",
+        /// A name server starts again and knows nothing, beside one that does; a new client comes.
+        NameServerForgets = "name server forgets",
+        /// A client is closed right behind its sends.
+        ClosedBehindSends = "closed behind sends",
     }
+}
+
+impl FaultKind {
+    /// What peers refuse, forget and get wrong; and what users do that few do. They are drawn beside the others, which
+    /// they leave as they are.
+    pub(crate) const ODDITIES: &'static [Self] = &[
+        Self::PullRefused,
+        Self::HeartbeatRefused,
+        Self::CommitRefused,
+        Self::QuestionRefused,
+        Self::SendBackRefused,
+        Self::GoAway,
+        Self::ProducersCome,
+        Self::TopicMadeAnew,
+        Self::OffsetMovedOddly,
+        Self::OddPullAnswer,
+        Self::BrokerMoved,
+        Self::ConnectionSwallows,
+        Self::NameServerForgets,
+        Self::ClosedBehindSends,
+    ];
 }
 
 /// How often each kind changed something.

@@ -58,9 +58,6 @@ pub(crate) struct Stored {
 pub(crate) struct Queue {
     /// By offset; `None` for what is not of the workload.
     pub(crate) records: Vec<Option<Record>>,
-    /// Offsets below were given twice, since a crash took what they named first: consumers that were
-    /// ahead may skip them.
-    pub(crate) reused_until: i64,
 }
 
 /// All brokers' logs, with what crashes took.
@@ -85,8 +82,8 @@ impl History {
         }
     }
 
-    /// A crash may have taken the end of a broker's log.
-    pub(crate) fn shrink(&mut self, broker: &Broker) {
+    /// A crash may have taken the end of a broker's log; the queues that are shorter now, each with its end.
+    pub(crate) fn shrink(&mut self, broker: &Broker) -> Vec<(Arc<QueueName>, i64)> {
         let name = &broker.config().broker_name;
         let end = broker
             .log()
@@ -98,16 +95,33 @@ impl History {
                 stored.lost = true;
             }
         }
+        let mut shorter = Vec::new();
         for (queue_name, queue) in &mut self.queues {
             if queue_name.broker == *name {
                 let max = broker.queue_range(&queue_name.topic, queue_name.queue_id).end;
-                let before = i64::try_from(queue.records.len()).unwrap_or(i64::MAX);
-                if max < before {
-                    queue.reused_until = queue.reused_until.max(before);
-                    queue.records.truncate(usize::try_from(max).unwrap_or(0));
+                let max_index = usize::try_from(max).unwrap_or(0);
+                if max_index < queue.records.len() {
+                    queue.records.truncate(max_index);
+                    shorter.push((queue_name.clone(), max));
                 }
             }
         }
+        shorter
+    }
+
+    /// A topic of a broker is gone with its messages; the queues that it had.
+    pub(crate) fn delete_topic(&mut self, broker: &str, topic: &str) -> Vec<Arc<QueueName>> {
+        let is_its = |queue: &QueueName| *queue.broker == *broker && *queue.topic == *topic;
+        for stored in self.stored.values_mut().flatten().filter(|stored| is_its(&stored.queue)) {
+            stored.lost = true;
+        }
+        let queues = self.queues.iter_mut().filter(|(queue, _)| is_its(queue));
+        queues
+            .map(|(name, queue)| {
+                queue.records.clear();
+                name.clone()
+            })
+            .collect()
     }
 
     /// How many records crashes took.

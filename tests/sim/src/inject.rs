@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocketmq_client_core::driver::ConsumerControl;
+use rocketmq_client_core::driver::{ConsumerControl, Producer};
 use rocketmq_client_core::remoting::ResponseCode;
-use rocketmq_dev_broker::{Durability, Fault};
+use rocketmq_dev_broker::{Durability, Fault, FaultRule, RuleId};
 
 use crate::executor::NodeId;
 use crate::fault::FaultKind;
 use crate::network::{ConditionId, Direction, Listening, Scope, Trouble};
 use crate::plan::FaultItem;
-use crate::scenario::Stage;
+use crate::refuse::refusal;
+use crate::rngs::pick;
+use crate::scenario::{Stage, TOPIC};
 use crate::world::World;
 
 /// How a fault ends.
@@ -21,9 +23,20 @@ enum Heal {
     Start(NodeId, Durability),
     Listen(NodeId),
     Thaw(NodeId),
-    Answers(NodeId),
+    Answers(Switched),
     Behaviour(NodeId, FaultKind),
     Resume(ConsumerControl),
+    Producers(Vec<Producer>, Box<Heal>),
+    Topic(NodeId),
+    Tampering(NodeId),
+}
+
+/// A rule for a broker's answers, in one life of its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Switched {
+    pub(crate) broker: NodeId,
+    pub(crate) life: u64,
+    pub(crate) rule: RuleId,
 }
 
 impl Stage {
@@ -34,11 +47,21 @@ impl Stage {
         let heal = self.begin(&fault).await;
         self.ctx.sleep(fault.lasts).await;
         self.note(|| format!("HEAL {}", fault.kind));
-        if let Heal::Resume(control) = heal {
-            let resumed = control.resume().await;
-            return self.note(|| format!("resumed: {resumed:?}"));
+        match heal {
+            Heal::Resume(control) => {
+                let resumed = control.resume().await;
+                self.note(|| format!("resumed: {resumed:?}"));
+            }
+            Heal::Producers(producers, refused) => {
+                self.heal(*refused);
+                for producer in producers {
+                    let closed = producer.close().await;
+                    self.note(|| format!("a producer has closed: {closed:?}"));
+                }
+            }
+            Heal::Topic(broker) => self.make_topic(broker).await,
+            heal => self.heal(heal),
         }
-        self.heal(heal);
     }
 
     async fn begin(self: &Arc<Self>, fault: &FaultItem) -> Heal {
@@ -81,6 +104,39 @@ impl Stage {
                 }
                 Heal::Resume(control)
             }
+            F::BrokerMoved | F::ConnectionSwallows | F::NameServerForgets | F::ClosedBehindSends => {
+                match fault.kind {
+                    F::BrokerMoved => self.move_broker(fault).await,
+                    F::ConnectionSwallows => self.swallow(fault).await,
+                    F::NameServerForgets => self.forget_at_name_server(fault).await,
+                    _ => self.close_behind_sends(fault).await,
+                }
+                Heal::Nothing
+            }
+            F::TopicMadeAnew => {
+                let mut world = self.ctx.world.lock();
+                let broker = pick(&world.brokers(), fault.target);
+                if !world.delete_topic(broker, TOPIC) {
+                    return Heal::Nothing;
+                }
+                world.network.effects.count(fault.kind);
+                // Half of them at once, so that whoever waits there finds the new one.
+                match fault.amount & 1 {
+                    0 => Heal::Topic(broker),
+                    _ => {
+                        world.create_topic(broker, TOPIC, self.plan.topology.queues);
+                        Heal::Nothing
+                    }
+                }
+            }
+            F::ProducersCome => {
+                // Their brokers may not even want to hear of them.
+                let refused = match fault.amount & 1 {
+                    0 => self.refuse_heartbeats(fault),
+                    _ => Heal::Nothing,
+                };
+                Heal::Producers(self.producers_come(fault).await, Box::new(refused))
+            }
             F::WallClockJump => {
                 let clients = self.client_nodes();
                 let node = pick(&clients, fault.target);
@@ -95,6 +151,24 @@ impl Stage {
         }
     }
 
+    /// As soon as the broker runs.
+    async fn make_topic(&self, broker: NodeId) {
+        while !self.ctx.world.lock().create_topic(broker, TOPIC, self.plan.topology.queues) {
+            self.ctx.sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn refuse_heartbeats(&self, fault: &FaultItem) -> Heal {
+        let mut world = self.ctx.world.lock();
+        let broker = pick(&world.brokers(), fault.target);
+        answers(
+            &mut world,
+            broker,
+            fault.kind,
+            refusal(&FaultItem { kind: FaultKind::HeartbeatRefused, ..*fault }),
+        )
+    }
+
     fn heal(&self, heal: Heal) {
         if let Heal::Behaviour(node, kind) = heal {
             return self.behave_again(node, kind);
@@ -105,10 +179,6 @@ impl Stage {
     fn count(&self, kind: FaultKind) {
         self.ctx.world.lock().network.effects.count(kind);
     }
-}
-
-fn pick<T: Copy>(choices: &[T], target: u64) -> T {
-    choices[usize::try_from(target % choices.len() as u64).expect("an index")]
 }
 
 fn begin_in(world: &mut World, fault: &FaultItem, clients: &[NodeId]) -> Heal {
@@ -150,12 +220,25 @@ fn begin_in(world: &mut World, fault: &FaultItem, clients: &[NodeId]) -> Heal {
         F::SystemBusy => {
             let answer =
                 Fault::Answer { code: ResponseCode::SYSTEM_BUSY, remark: "[REJECTREQUEST]busy".to_owned() };
-            answers(world, broker, kind, 1 + fault.amount % 30, answer)
+            answers(world, broker, kind, FaultRule::from(answer).times(1 + fault.amount % 30))
         }
-        F::ResponseLost => answers(world, broker, kind, 1 + fault.amount % 12, Fault::DropResponse),
+        F::ResponseLost => {
+            answers(world, broker, kind, FaultRule::from(Fault::DropResponse).times(1 + fault.amount % 12))
+        }
         F::SlowResponses => {
             let delay = Duration::from_millis(1 + fault.target % 5_000);
-            answers(world, broker, kind, 1 + fault.amount % 20, Fault::DelayResponse(delay))
+            let rule = FaultRule::from(Fault::DelayResponse(delay)).times(1 + fault.amount % 20);
+            answers(world, broker, kind, rule)
+        }
+        F::PullRefused
+        | F::HeartbeatRefused
+        | F::CommitRefused
+        | F::QuestionRefused
+        | F::SendBackRefused
+        | F::GoAway => answers(world, broker, kind, refusal(fault)),
+        F::OffsetMovedOddly | F::OddPullAnswer => {
+            world.tampering.arm(broker, kind, fault.amount);
+            Heal::Tampering(broker)
         }
         _ => Heal::Nothing,
     }
@@ -163,7 +246,7 @@ fn begin_in(world: &mut World, fault: &FaultItem, clients: &[NodeId]) -> Heal {
 
 fn heal_in(world: &mut World, heal: Heal) {
     match heal {
-        Heal::Nothing | Heal::Behaviour(..) | Heal::Resume(_) => {}
+        Heal::Nothing | Heal::Behaviour(..) | Heal::Resume(_) | Heal::Producers(..) | Heal::Topic(_) => {}
         Heal::Condition(id) => {
             world.network.conditions.heal(id);
             let (network, mut time) = world.network();
@@ -187,12 +270,12 @@ fn heal_in(world: &mut World, heal: Heal) {
                 }
             }
         }
+        Heal::Tampering(broker) => world.tampering.disarm(broker),
         Heal::Thaw(node) => freeze(world, node, false),
-        Heal::Answers(node) => {
-            if let Some(broker) = world.servers.get_mut(&node).and_then(|server| server.running_broker()) {
-                let frozen = broker.faults_mut().is_frozen();
-                broker.faults_mut().clear();
-                broker.faults_mut().freeze(frozen);
+        Heal::Answers(Switched { broker: node, life, rule }) => {
+            let server = world.servers.get_mut(&node).filter(|server| server.starts() == life);
+            if let Some(broker) = server.and_then(|server| server.running_broker()) {
+                broker.faults_mut().remove(rule);
             }
             world.drain(node);
         }
@@ -264,10 +347,11 @@ fn freeze(world: &mut World, node: NodeId, frozen: bool) {
     world.drain(node);
 }
 
-fn answers(world: &mut World, node: NodeId, kind: FaultKind, count: u64, fault: Fault) -> Heal {
-    world.monitor.answer_faults.insert(node, kind);
-    if let Some(broker) = world.servers.get_mut(&node).and_then(|server| server.running_broker()) {
-        broker.faults_mut().next_any(count, fault);
-    }
-    Heal::Answers(node)
+fn answers(world: &mut World, broker: NodeId, kind: FaultKind, rule: impl Into<FaultRule>) -> Heal {
+    let Some(server) = world.servers.get_mut(&broker) else { return Heal::Nothing };
+    let life = server.starts();
+    let Some(machine) = server.running_broker() else { return Heal::Nothing };
+    let switched = Switched { broker, life, rule: machine.faults_mut().add(rule) };
+    world.monitor.answer_faults.insert(switched, kind);
+    Heal::Answers(switched)
 }

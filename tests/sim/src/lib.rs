@@ -16,6 +16,7 @@
 //! The binary `sim` runs many seeds of a workload with faults and checks [properties](Property);
 //! a seed that fails can be replayed, event by event.
 
+mod admin;
 mod bound;
 mod consumers;
 mod counts;
@@ -33,6 +34,7 @@ mod plan;
 mod producers;
 mod properties;
 mod question;
+mod refuse;
 mod report;
 mod rngs;
 mod run;
@@ -42,8 +44,11 @@ mod server;
 mod servers;
 mod simulate;
 mod simulation;
+mod strategy;
+mod tamper;
 mod tap;
 mod trace;
+mod watch;
 mod world;
 
 pub use bound::{Bound, Bounds};

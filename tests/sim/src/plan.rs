@@ -56,6 +56,18 @@ pub(crate) struct Settings {
     pub(crate) consumption: Consumption,
     /// Sends are answered when their messages are flushed.
     pub(crate) flush_sync: bool,
+    pub(crate) strategy: Strategy,
+}
+
+/// How members divide queues; see [`AllocateStrategy`](rocketmq_client_core::config::AllocateStrategy).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    Averagely,
+    AveragelyByCircle,
+    ConsistentHash,
+    MachineRoom,
+    MachineRoomNearby,
+    Config,
 }
 
 /// How much consumers may have at a time, and how their handlers are.
@@ -147,6 +159,7 @@ impl Plan {
             F::OneWayPartition,
             F::Delay,
             F::AcceptThenSilent,
+            F::ConnectionSwallows,
         ];
         let scan = Duration::from_secs(10);
         let mut lease = Duration::from_secs(2);
@@ -155,6 +168,9 @@ impl Plan {
         }
         if self.has(&[
             F::NameServerDown,
+            F::NameServerForgets,
+            F::TopicMadeAnew,
+            F::BrokerMoved,
             F::IsolateNameServer,
             F::IsolateBroker,
             F::Partition,

@@ -4,14 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rocketmq_client_core::driver::{Client, Operation, Producer};
+use rocketmq_client_core::error::Result;
 use rocketmq_client_core::message::Message;
 use rocketmq_client_core::producer::SendReceipt;
+use rocketmq_client_core::time::Instant;
 
 use crate::executor::NodeId;
 use crate::history::MessageNumber;
-use crate::plan::{SendItem, SendWay};
+use crate::plan::{FaultItem, SendItem, SendWay};
 use crate::properties::SendResult;
+use crate::rngs::index_of;
 use crate::scenario::{Stage, TOPIC};
+
+/// Producers that a user makes at a time.
+const PRODUCERS_COME: usize = 12;
 
 /// One of them.
 #[derive(Debug)]
@@ -56,6 +62,19 @@ impl Stage {
         self.send_ended();
     }
 
+    /// One client's user makes producers, a few milliseconds apart.
+    pub(crate) async fn producers_come(&self, fault: &FaultItem) -> Vec<Producer> {
+        let client = &self.producers[index_of(fault.target, self.producers.len())].client;
+        let mut made = Vec::new();
+        for number in 0..PRODUCERS_COME {
+            let built = client.producer(format!("more-{}-{number}", fault.amount % 1_000)).build();
+            made.push(built.expect("the settings of a producer work"));
+            self.ctx.sleep(Duration::from_millis(1 + fault.amount % 40)).await;
+        }
+        self.ctx.world.lock().network.effects.count(fault.kind);
+        made
+    }
+
     /// Sends until a broker has it; false when none has by then.
     pub(crate) async fn probe(&self, index: usize, number: MessageNumber, within: Duration) -> bool {
         let deadline = self.ctx.now() + within;
@@ -72,18 +91,27 @@ impl Stage {
     }
 
     async fn finish(&self, message: MessageNumber, operation: Operation<SendReceipt>) -> bool {
-        let started = self.ctx.now();
+        self.finish_with(message, self.ctx.now(), operation).await.is_ok()
+    }
+
+    /// Waits for a send that was called for at `started`, and has its result looked at.
+    pub(crate) async fn finish_with(
+        &self,
+        message: MessageNumber,
+        started: Instant,
+        operation: Operation<SendReceipt>,
+    ) -> Result<SendReceipt> {
         let result = operation.await;
         let budget = self.plan.settings.send_timeout;
         let mut world = self.ctx.world.lock();
         let now = world.now;
         world.trace.note(now, || format!("m{}: {result:?}", message.0));
-        let ok = result.is_ok();
-        world.monitor.send_ended(now, &SendResult { message, elapsed: now - started, budget, result });
-        ok
+        let sent = SendResult { message, elapsed: now - started, budget, result };
+        world.monitor.send_ended(now, &sent);
+        sent.result
     }
 
-    fn message(&self, number: MessageNumber, tag: &str, body_bytes: usize) -> Message {
+    pub(crate) fn message(&self, number: MessageNumber, tag: &str, body_bytes: usize) -> Message {
         let body = vec![b'x'; body_bytes.max(1)];
         Message::new(TOPIC, body).tag(tag).key(number.key())
     }

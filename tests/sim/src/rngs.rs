@@ -17,6 +17,8 @@ pub(crate) struct Rngs {
     pub(crate) application: Rng,
     /// How much consumers may have at a time, and what brokers keep.
     pub(crate) consumption: Rng,
+    /// What peers refuse, forget and get wrong.
+    pub(crate) oddities: Rng,
 }
 
 impl Rngs {
@@ -29,8 +31,19 @@ impl Rngs {
             network: root.fork(),
             application: root.fork(),
             consumption: root.fork(),
+            oddities: root.fork(),
         }
     }
+}
+
+/// One of `choices`, which isn't empty, by a number that was drawn.
+pub(crate) fn pick<T: Copy>(choices: &[T], drawn: u64) -> T {
+    choices[index_of(drawn, choices.len())]
+}
+
+/// One of `0..len`, which isn't empty, by a number that was drawn.
+pub(crate) fn index_of(drawn: u64, len: usize) -> usize {
+    usize::try_from(drawn % len as u64).expect("an index")
 }
 
 /// Ways to draw that plans need.

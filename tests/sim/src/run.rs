@@ -7,7 +7,7 @@ use rocketmq_dev_broker::{BrokerConfig, DelayLevels, FlushDisk};
 
 use crate::bound::Bounds;
 use crate::ctx::Ctx;
-use crate::fault::Effects;
+use crate::fault::{Effects, FaultKind};
 use crate::plan::{Plan, shrink};
 use crate::properties::{Property, Violation};
 use crate::scenario::{TOPIC, perform};
@@ -105,6 +105,7 @@ pub fn shrink_seed(seed: u64, tries: usize) -> Option<(Plan, Outcome)> {
 
 fn broker_of(plan: &Plan, index: usize) -> BrokerConfig {
     let settings = &plan.settings;
+    let plain = broker_config(index);
     let levels = DelayLevels::new([settings.delay_level; 18]).expect("18 levels");
     BrokerConfig {
         delay_levels: levels,
@@ -112,6 +113,9 @@ fn broker_of(plan: &Plan, index: usize) -> BrokerConfig {
         register_period: settings.register,
         offset_flush_period: settings.persist_offsets,
         flush_disk: if settings.flush_sync { FlushDisk::Sync } else { FlushDisk::Async },
-        ..broker_config(index)
+        // One that is gone must not come back by a send with other queues than the ones it is made anew with.
+        auto_create_topic: !plan.has(&[FaultKind::TopicMadeAnew]),
+        broker_name: plan.broker_name(&plain.broker_name),
+        ..plain
     }
 }

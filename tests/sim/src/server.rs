@@ -5,16 +5,16 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use rocketmq_client_core::remoting::{
-    CreateTopicRequestHeader, Encoder, FRAME_BYTES_MAX, FrameDecoder, Head, RemotingCommand, RequestCode,
-};
+use rocketmq_client_core::remoting::{FRAME_BYTES_MAX, FrameDecoder, RemotingCommand};
 use rocketmq_client_core::time::Instant;
 use rocketmq_dev_broker::{
     Broker, BrokerConfig, ConnectionId, Durability, NameServer, NameServerConfig, NameServerOutput, Output,
 };
 
+use crate::admin::create_topic;
 use crate::executor::NodeId;
 use crate::fault::FaultKind;
+use crate::inject::Switched;
 use crate::network::{Arrival, ConnId, Listening, Way};
 use crate::schedule::EventKey;
 use crate::world::{Event, World};
@@ -58,6 +58,11 @@ impl Server {
 
     pub(crate) fn is_up(&self) -> bool {
         self.up
+    }
+
+    /// How often its process was started again.
+    pub(crate) fn starts(&self) -> u64 {
+        self.starts
     }
 
     fn new(address: SocketAddr, machine: Machine) -> Self {
@@ -175,7 +180,11 @@ impl World {
                 continue;
             }
             let conn = ConnId(conn.0);
-            let data = data.map(|frames| self.redirect(conn, frames.into_parts()));
+            let data = data.map(|frames| {
+                let (parts, changed) = self.tampering.answer(conn, frames.into_parts());
+                changed.into_iter().for_each(|kind| self.network.effects.count(kind));
+                self.redirect(conn, parts)
+            });
             let (network, mut time) = self.network();
             match data {
                 None => network.close_server(&mut time, conn),
@@ -229,6 +238,18 @@ impl World {
         self.drain(node);
     }
 
+    /// As [`start_server`](Self::start_server) for a broker that has lost nothing, at the next port of its host.
+    pub(crate) fn start_server_elsewhere(&mut self, node: NodeId) {
+        let Some(server) = self.servers.get_mut(&node).filter(|server| !server.up) else { return };
+        let address = SocketAddr::new(server.address.ip(), server.address.port() + 1);
+        self.network.move_listener(node, server.address, address);
+        server.address = address;
+        if let Machine::Broker(broker) = &mut server.machine {
+            broker.set_addr(address);
+        }
+        self.start_server(node, Durability::All);
+    }
+
     pub(crate) fn name_servers(&self) -> Vec<NodeId> {
         let servers = self.servers.iter();
         servers.filter(|(_, server)| server.broker().is_none()).map(|(node, _)| *node).collect()
@@ -254,18 +275,17 @@ impl World {
                 }
             };
             self.trace.note(now, || frame_text(node, client, conn, &command));
+            self.tampering.request(node, conn, &command);
             match &mut server.machine {
                 Machine::Broker(broker) => {
                     if let Some(client) = client {
                         self.monitor.broker_frame(now, broker, client, &command);
                     }
-                    let busy = broker.faults_mut().pending();
                     broker.handle_frame(now, ConnectionId(conn.0), command);
-                    let used = busy - broker.faults_mut().pending();
+                    let met = broker.faults_mut().take_met();
                     self.monitor.look_at_offsets(now, broker, client.map(|client| (client, conn)));
-                    if used > 0
-                        && let Some(kind) = self.monitor.answer_faults.get(&node)
-                    {
+                    let switched = met.map(|rule| Switched { broker: node, life: server.starts, rule });
+                    if let Some(kind) = switched.and_then(|met| self.monitor.answer_faults.get(&met)) {
                         self.network.effects.count(*kind);
                     }
                     if broker.faults_mut().is_frozen() {
@@ -369,24 +389,7 @@ fn create_topics(broker: &mut Broker, now: Instant, topics: &[(&str, i32)]) {
     let address = broker.config().addr;
     broker.handle_connected(now, admin, address, address);
     for (topic, queues) in topics {
-        let header = CreateTopicRequestHeader {
-            topic: (*topic).into(),
-            default_topic: "TBW102".into(),
-            read_queue_nums: *queues,
-            write_queue_nums: *queues,
-            perm: 6,
-            topic_filter_type: "SINGLE_TAG".into(),
-            topic_sys_flag: Some(0),
-            order: false,
-            ..CreateTopicRequestHeader::default()
-        };
-        let mut out = bytes::BytesMut::new();
-        let head = Head { code: RequestCode::UPDATE_AND_CREATE_TOPIC.0, ..Head::default() };
-        Encoder::default().encode(&mut out, &head, &header, &[], 0);
-        let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
-        decoder.buffer_mut().extend_from_slice(&out);
-        let command = decoder.next_frame().expect("our own frame").expect("a whole frame");
-        broker.handle_frame(now, admin, command);
+        broker.handle_frame(now, admin, create_topic(topic, *queues));
     }
     broker.handle_closed(now, admin);
     // The answers go nowhere; the registrations come again when the broker is asked next.

@@ -17,6 +17,7 @@ use crate::question::Questions;
 use crate::rngs::Rngs;
 use crate::schedule::Schedule;
 use crate::server::Server;
+use crate::tamper::Tampering;
 use crate::trace::Trace;
 
 /// The wall clock when a world begins: 2023-11-14, in Unix milliseconds.
@@ -61,6 +62,7 @@ pub(crate) struct World {
     pub(crate) rngs: Rngs,
     pub(crate) questions: Questions,
     pub(crate) detours: Detours,
+    pub(crate) tampering: Tampering,
     /// Nodes whose tasks are to end before anything else runs.
     pub(crate) kills: Vec<NodeId>,
     wall_offsets_ms: BTreeMap<NodeId, i64>,
@@ -81,6 +83,7 @@ impl World {
             rngs,
             questions: Questions::default(),
             detours: Detours::default(),
+            tampering: Tampering::default(),
             kills: Vec::new(),
             wall_offsets_ms: BTreeMap::new(),
             nodes: 0,

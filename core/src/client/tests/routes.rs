@@ -152,6 +152,54 @@ fn a_topic_that_no_name_server_knows_is_asked_for_once_at_each_and_the_error_nam
 }
 
 #[test]
+fn whoever_sends_again_and_again_to_a_topic_that_nobody_knows_asks_ten_times_a_second_at_most() {
+    for topics in [1, 5] {
+        let mut world = World::seeded(&[NAME_SERVER, NAME_SERVER_B], 1);
+        let mut servers = Servers::default();
+        let topics: Vec<String> = (0..topics).map(|number| alloc::format!("T{number}")).collect();
+        for second in 0..6 {
+            servers.asked.clear();
+            for _ in 0..100 {
+                topics.iter().for_each(|topic| servers.send(&mut world, topic));
+                servers.pass(&mut world, 10);
+            }
+            for server in [NAME_SERVER, NAME_SERVER_B] {
+                let asked = servers.asked.iter().filter(|(_, to, _)| *to == server).count();
+                assert!(
+                    asked <= 10 + 2 * topics.len(),
+                    "{asked} questions for {topics:?} in second {second}"
+                );
+                assert!(second == 0 || asked <= 10, "{asked} questions for {topics:?} in second {second}");
+            }
+        }
+        assert!(!world.take_failures().is_empty());
+        // And soon after somebody knows them all is well.
+        topics.iter().for_each(|topic| servers.tell(topic, &[A]));
+        servers.pass(&mut world, 2_000);
+        topics.iter().for_each(|topic| servers.send(&mut world, topic));
+        servers.pass(&mut world, 10);
+        assert!(!servers.sent_to.is_empty());
+        assert_eq!(world.client.producers().under_way(), 0);
+        world.outcomes.clear();
+    }
+}
+
+#[test]
+fn a_topic_that_was_denied_a_while_ago_is_asked_for_at_once() {
+    let mut world = World::seeded(&[NAME_SERVER], 1);
+    let mut servers = Servers::default();
+    servers.send(&mut world, "T");
+    assert_eq!(world.take_failures().len(), 1);
+    servers.send(&mut world, "T");
+    assert!(world.take_failures().is_empty(), "it has to wait");
+    servers.pass(&mut world, 250);
+    assert_eq!(world.take_failures().len(), 1, "for a quarter of a second");
+    servers.pass(&mut world, 5_000);
+    servers.send(&mut world, "T");
+    assert_eq!(world.take_failures().len(), 1);
+}
+
+#[test]
 fn a_no_of_one_while_the_others_are_silent_is_tried_again_within_the_budget() {
     let mut world = World::seeded(&[NAME_SERVER, NAME_SERVER_B], 1);
     world.refused.push(NAME_SERVER.to_string());

@@ -36,9 +36,10 @@ pub(super) struct Question {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask {
-    /// The queue ends below the position. Where is the first message that was stored after the newest one that
-    /// was fetched? In a queue that lost its tail that is its end then, in a new one its begin. Brokers of 4.x
-    /// name the nearest message, so that one may come twice.
+    /// The queue ends below the position, or has been empty since. Where is the first message that was stored
+    /// after the newest one that was fetched? In a queue that lost its tail that is its end then, in a new one
+    /// its begin; nothing that lies beyond the position is passed over. Brokers of 4.x name the nearest message,
+    /// so that one may come twice.
     StoredSince { time: Timestamp, min: i64, max: i64 },
     /// Does the queue reach this offset, which an operator wants?
     End { wanted: i64 },
@@ -101,7 +102,32 @@ impl PushConsumer {
                 "the queue ends below the offset that was reached: its tail was lost, or it was made anew; asking by time"
             );
         }
-        let question = Question::after(owned.misfits, Ask::StoredSince { time, min, max });
+        self.ask_by_time(shared, now, id, Ask::StoredSince { time, min, max });
+    }
+
+    /// The queue was said to be empty and has messages. If it was made anew, the first ones lie below where it
+    /// stood, which only their time can tell; a broker that had not built it yet after a start finds none there.
+    /// False when there is no time to ask with.
+    pub(super) fn was_empty(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        (min, max): (i64, i64),
+    ) -> bool {
+        let Some(owned) = self.owned.get_mut(id) else { return false };
+        let at = owned.next_offset.unwrap_or_default();
+        let Some(time) = owned.newest.filter(|time| time.as_millis() > 0 && at <= max) else { return false };
+        if shared.lines.may(now) {
+            tracing::info!(queue = %owned.queue, at, end = max, "the queue has messages again; asking by time whether it was made anew");
+        }
+        self.ask_by_time(shared, now, id, Ask::StoredSince { time, min: min.clamp(0, at), max });
+        true
+    }
+
+    fn ask_by_time(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, ask: Ask) {
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        let question = Question::after(owned.misfits, ask);
         owned.question = Some(question);
         self.offsets.hold(&owned.queue);
         self.ask_place(shared, now, id, question);
@@ -225,6 +251,7 @@ impl PushConsumer {
         match ask {
             Ask::StoredSince { time, max, .. } => {
                 let (at, since) = (owned.next_offset.unwrap_or_default(), time.as_millis());
+                let place = place.min(at);
                 if shared.lines.may(now) {
                     tracing::warn!(queue = %owned.queue, at, end = max, since, place, "the queue goes on here");
                 }
@@ -253,9 +280,9 @@ impl PushConsumer {
         match ask {
             Ask::StoredSince { max, .. } => {
                 if shared.lines.may(now) {
-                    tracing::warn!(%queue, at, end = max, "the broker does not tell where the queue goes on; going on at its end");
+                    tracing::warn!(%queue, at, end = max, "the broker does not tell where the queue goes on; going on at its end, if that is below");
                 }
-                self.go_on_at(shared, now, id, max);
+                self.go_on_at(shared, now, id, max.min(at));
             }
             Ask::End { wanted } => {
                 if shared.lines.may(now) {

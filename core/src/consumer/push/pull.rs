@@ -28,6 +28,9 @@ use crate::time::Instant;
 const HELD_MIN: Duration = Duration::from_millis(50);
 /// The longest pause before a broker is asked again that says that a queue is empty although it was not.
 const EMPTY_DELAY_MAX: Duration = Duration::from_secs(2);
+/// However many queues of a broker are said to be empty, one of them is asked for in this time: each of sixteen still
+/// within [`EMPTY_DELAY_MAX`].
+const EMPTY_INTERVAL: Duration = Duration::from_millis(125);
 
 impl PushConsumer {
     /// Pulls from `offset`.
@@ -39,6 +42,8 @@ impl PushConsumer {
         };
         let address = address.clone();
         owned.fetch = Fetch::Pulling(now);
+        // Of a queue that was said to be empty it is soon to be known whether it ends right here now.
+        let sys_flag = if owned.empty { 0 } else { pull_flag::SUSPEND };
         let version = self.subscriptions.get(&queue.topic).map_or(0, |subscription| subscription.sub_version);
         let header = PullMessageRequestHeader {
             consumer_group: (&*self.config.group).into(),
@@ -49,7 +54,7 @@ impl PushConsumer {
             // Java sends the committed offset along with each pull. Brokers serve pulls and commits in
             // different threads, so that an older offset could overwrite a newer one: here commits go
             // alone, one at a time.
-            sys_flag: pull_flag::SUSPEND,
+            sys_flag,
             commit_offset: 0,
             suspend_timeout_millis: i64::try_from(self.config.broker_suspend_max.as_millis())
                 .unwrap_or(i64::MAX),
@@ -115,8 +120,11 @@ impl PushConsumer {
             }
             Weighed::Again(bad) | Weighed::Nothing(bad) => return self.bad_pull(shared, now, id, bad),
         };
-        owned.empty = false;
         owned.misfits = 0;
+        if core::mem::take(&mut owned.empty) && self.was_empty(shared, now, id, (header.min_offset, max)) {
+            return;
+        }
+        let Some(owned) = self.owned.get_mut(id) else { return };
         if core::mem::take(&mut owned.unproved) && at <= max {
             self.offsets.begin(owned.queue.clone(), at);
         }
@@ -172,6 +180,11 @@ impl PushConsumer {
                 owned.empty = true;
                 let delay = doubled(RETRY_DELAY_MIN, owned.failures, EMPTY_DELAY_MAX);
                 owned.failures = owned.failures.saturating_add(1);
+                let broker = owned.queue.broker_name.clone();
+                let is_as_empty =
+                    |(_, owned): &(_, &OwnedQueue)| owned.empty && owned.queue.broker_name == broker;
+                let count = u32::try_from(self.owned.iter().filter(is_as_empty).count()).unwrap_or(u32::MAX);
+                let delay = delay.max(EMPTY_INTERVAL.saturating_mul(count));
                 self.pause(shared, now, id, delay, Pause::QueueEmpty);
             }
             Verdict::Forward(place) => {

@@ -102,6 +102,7 @@ impl PushConsumer {
                 owned.next_offset = Some(place);
                 owned.cache.see(place);
                 owned.unproved = false;
+                self.offsets.let_go(&owned.queue);
                 if self.offsets.get(&owned.queue).is_none() {
                     self.offsets.begin(owned.queue.clone(), owned.cache.committable().unwrap_or(place));
                 }

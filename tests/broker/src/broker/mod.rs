@@ -170,6 +170,11 @@ impl Broker {
         &self.config
     }
 
+    /// From now on routes and message ids name this address, and name servers are told so by the next registration.
+    pub fn set_addr(&mut self, addr: std::net::SocketAddr) {
+        std::sync::Arc::make_mut(&mut self.config).addr = addr;
+    }
+
     /// The fault switches.
     pub fn faults_mut(&mut self) -> &mut Faults {
         &mut self.faults

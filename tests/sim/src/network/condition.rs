@@ -97,6 +97,11 @@ impl Conditions {
         turning.map(|condition| (condition.kind, condition.trouble))
     }
 
+    /// Nothing is wrong.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.active.is_empty()
+    }
+
     /// How much longer a packet takes.
     pub(crate) fn delay(&self, rng: &mut Rng, way: Way, effects: &mut Effects) -> Duration {
         let mut total = Duration::ZERO;

@@ -90,6 +90,8 @@ pub(crate) struct Connection {
     pub(crate) trap: Option<Direction>,
     /// The client's machine is gone: nothing answers for it.
     pub(crate) vanished: bool,
+    /// Nothing arrives any more.
+    pub(crate) swallows: bool,
 }
 
 impl Connection {
@@ -116,7 +118,8 @@ impl Connection {
     /// What is on its way never arrives.
     pub(crate) fn lose_packets(&mut self) {
         for pipe in [&mut self.up, &mut self.down] {
-            *pipe = Pipe { last_arrival: pipe.last_arrival, ..Pipe::default() };
+            let held = pipe.held.filter(|_| self.swallows);
+            *pipe = Pipe { last_arrival: pipe.last_arrival, held, ..Pipe::default() };
         }
     }
 

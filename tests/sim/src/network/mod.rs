@@ -103,6 +103,32 @@ impl Network {
         self.listening.insert(node, Listening::Serving);
     }
 
+    /// A server takes connections at another address.
+    pub(crate) fn move_listener(&mut self, node: NodeId, from: SocketAddr, to: SocketAddr) {
+        self.listeners.remove(&from);
+        self.listeners.insert(to, node);
+    }
+
+    /// Nothing is wrong with any link, and all who should listen do.
+    pub(crate) fn is_undisturbed(&self) -> bool {
+        self.conditions.is_empty()
+            && self.listening.values().all(|listening| *listening == Listening::Serving)
+    }
+
+    /// From now on nothing that is written to a connection arrives, and neither end learns of it.
+    pub(crate) fn swallow(&mut self, id: ConnId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.swallows = true;
+        for pipe in [&mut connection.up, &mut connection.down] {
+            pipe.held.get_or_insert(Instant::FAR_FUTURE);
+        }
+    }
+
+    /// Whether both ends believe in a connection.
+    pub(crate) fn is_established(&self, id: ConnId) -> bool {
+        self.connections.get(&id).is_some_and(Connection::is_established)
+    }
+
     /// Sockets to be woken.
     pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.wakers)
@@ -198,7 +224,7 @@ impl Network {
     /// What was held back and is so no more goes on after a while.
     pub(crate) fn release(&mut self, time: &mut Timeline<'_>) {
         let Self { connections, conditions, rng, .. } = self;
-        for (id, connection) in connections {
+        for (id, connection) in connections.iter_mut().filter(|(_, connection)| !connection.swallows) {
             for direction in [Direction::Up, Direction::Down] {
                 let way = connection.way(direction);
                 let pipe = connection.pipe(direction);
@@ -275,6 +301,7 @@ impl Network {
             down: Pipe::default(),
             trap: None,
             vanished: false,
+            swallows: false,
         };
         self.connections.insert(id, connection);
         id

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rocketmq_client_core::rng::Rng;
 
-use super::{Consumption, FaultItem, Item, Plan, SendItem, SendWay, Settings, Topology};
+use super::{Consumption, FaultItem, Item, Plan, SendItem, SendWay, Settings, Strategy, Topology};
 use crate::fault::FaultKind;
 use crate::history::MessageNumber;
 use crate::rngs::{Draw, Rngs};
@@ -16,6 +16,16 @@ const QUIET: u64 = 20;
 const SETTLING: Duration = Duration::from_secs(25);
 const FAULTS_MAX: u64 = 14;
 const FAULT_LASTS_MAX_MS: u64 = 12_000;
+/// One seed in so many has no oddities.
+const PLAIN: u64 = 2;
+const ODDITIES_MAX: u64 = 4;
+/// What changes who is in a group.
+const MEMBERSHIP: [FaultKind; 4] = [
+    FaultKind::ConsumerJoins,
+    FaultKind::ConsumerLeaves,
+    FaultKind::ConsumerDies,
+    FaultKind::ConsumerVanishes,
+];
 
 impl Plan {
     /// The plan of a seed.
@@ -23,7 +33,8 @@ impl Plan {
     pub fn draw(seed: u64) -> Self {
         let mut rngs = Rngs::new(seed);
         let topology = topology(&mut rngs.topology);
-        let settings = settings(&mut rngs.topology, &mut rngs.consumption);
+        let mut settings = settings(&mut rngs.topology, &mut rngs.consumption);
+        settings.strategy = strategy(&mut rngs.oddities);
         let workload_ms = rngs.workload.between(5_000, 30_000);
         let mut items = sends(&mut rngs.workload, &topology, workload_ms);
         let mut heal_ms = workload_ms;
@@ -36,11 +47,21 @@ impl Plan {
                 }
             }
         } else {
-            let faults = faults(&mut rngs.faults, workload_ms);
+            let is_odd = |kind: &FaultKind| FaultKind::ODDITIES.contains(kind);
+            let common: Vec<_> = FaultKind::ALL.iter().copied().filter(|kind| !is_odd(kind)).collect();
+            let mut faults = faults(&mut rngs.faults, &common, FAULTS_MAX, workload_ms);
+            if !rngs.oddities.chance(1, PLAIN) {
+                let odd = self::faults(&mut rngs.oddities, FaultKind::ODDITIES, ODDITIES_MAX, workload_ms);
+                faults.extend(odd);
+            }
             let ends = faults.iter().map(|fault| fault.at + fault.lasts);
             let last = ends.max().unwrap_or_default();
             heal_ms = heal_ms.max(u64::try_from(last.as_millis()).unwrap_or(0));
             items.extend(faults.into_iter().map(Item::Fault));
+        }
+        if settings.strategy == Strategy::Config {
+            // Whose queues are written down is not replaced by others.
+            items.retain(|item| !matches!(item, Item::Fault(fault) if MEMBERSHIP.contains(&fault.kind)));
         }
         let heal_at = Duration::from_millis(heal_ms) + settings.send_timeout + Duration::from_secs(1);
         Self { seed, topology, settings, heal_at, items }
@@ -82,7 +103,20 @@ fn settings(rng: &mut Rng, consumption_rng: &mut Rng) -> Settings {
         delay_level: Duration::from_millis(rng.between(100, 2_000)),
         consumption: consumption(consumption_rng),
         flush_sync: consumption_rng.chance(1, 3),
+        strategy: Strategy::Averagely,
     }
+}
+
+/// RocketMQ's own in half of the worlds.
+fn strategy(rng: &mut Rng) -> Strategy {
+    let others = [
+        Strategy::AveragelyByCircle,
+        Strategy::ConsistentHash,
+        Strategy::MachineRoom,
+        Strategy::MachineRoomNearby,
+        Strategy::Config,
+    ];
+    if rng.chance(1, 2) { Strategy::Averagely } else { *rng.pick(&others) }
 }
 
 /// Each bound is RocketMQ's own in some worlds and so small in others that it is met.
@@ -140,19 +174,19 @@ fn way(rng: &mut Rng) -> SendWay {
     }
 }
 
-/// Some kinds, each with a weight of its own.
-fn faults(rng: &mut Rng, workload_ms: u64) -> Vec<FaultItem> {
+/// Some of these kinds, each with a weight of its own, and at most so many faults.
+fn faults(rng: &mut Rng, of: &[FaultKind], most: u64, workload_ms: u64) -> Vec<FaultItem> {
     let one_in = rng.between(1, 6);
     let mut kinds = Vec::new();
-    for kind in FaultKind::ALL {
+    for kind in of {
         if rng.chance(1, one_in) {
             kinds.extend(std::iter::repeat_n(*kind, usize_of(rng.between(1, 5))));
         }
     }
     if kinds.is_empty() {
-        kinds.push(*rng.pick(FaultKind::ALL));
+        kinds.push(*rng.pick(of));
     }
-    let count = rng.between(1, FAULTS_MAX);
+    let count = rng.between(1, most);
     (0..count)
         .map(|_| FaultItem {
             at: Duration::from_millis(rng.below(workload_ms)),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rocketmq_client_core::message::MessageQueue;
 use rocketmq_client_core::time::Instant;
 
+use super::lives::Lives;
 use super::{Monitor, Property};
 use crate::history::{History, MessageNumber, QueueName, Record, Stored};
 
@@ -92,9 +93,18 @@ impl Consumed {
         }
     }
 
+    /// What stood at these places is gone.
+    pub(super) fn forget_places(&mut self, queue: &QueueName, since: i64) {
+        let is_gone = |place: &Place| *place.0 == *queue && place.1 >= since;
+        for group in self.groups.values_mut() {
+            group.done_at.retain(|place| !is_gone(place));
+            group.sent_back.retain(|place, _| !is_gone(place));
+        }
+    }
+
     /// The first message that a group should have and has not.
-    pub(crate) fn missing(&self, history: &History) -> Option<String> {
-        self.groups.iter().find_map(|(name, group)| group.missing(history, name))
+    pub(crate) fn missing(&self, history: &History, lives: &Lives) -> Option<String> {
+        self.groups.iter().find_map(|(name, group)| group.missing(history, lives, name))
     }
 }
 
@@ -107,7 +117,7 @@ impl Group {
         self.tags.is_empty() || self.tags.contains(tag)
     }
 
-    fn missing(&self, history: &History, name: &str) -> Option<String> {
+    fn missing(&self, history: &History, lives: &Lives, name: &str) -> Option<String> {
         let dead_letters = format!("%DLQ%{name}");
         let is_settled = |message: MessageNumber| {
             self.done.contains_key(&message)
@@ -118,11 +128,11 @@ impl Group {
         };
         let mut queues = history.queues.iter().filter(|(queue, _)| self.topics.contains(&queue.topic));
         queues.find_map(|(queue, records)| {
-            let mut records =
-                records.records.iter().zip(0i64..).filter(|(_, offset)| *offset >= records.reused_until);
-            records.find_map(|(record, offset)| {
+            records.records.iter().zip(0i64..).find_map(|(record, offset)| {
                 let record = record.as_ref()?;
-                let lacks = self.wants(&record.tag) && !is_settled(record.message);
+                let lacks = self.wants(&record.tag)
+                    && !is_settled(record.message)
+                    && !lives.may_skip(name, queue, offset);
                 lacks.then(|| {
                     format!("{name} has not consumed {:?} of {queue:?} offset {offset}", record.message)
                 })
@@ -134,7 +144,7 @@ impl Group {
 impl Monitor {
     /// Everything was given time: nothing may be missing.
     pub(crate) fn check_consumed(&mut self, now: Instant) {
-        let missing = self.consumed.missing(&self.history);
+        let missing = self.missing();
         let durable = self.history.stored.len() as u64;
         *self.verdicts.evaluations.entry(Property::P21).or_default() += durable.saturating_sub(1);
         self.verdicts.check(Property::P21, now, missing.is_none(), || missing.unwrap_or_default());

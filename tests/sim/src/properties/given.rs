@@ -71,6 +71,12 @@ impl Given {
         }
     }
 
+    /// The group that a delivery is for.
+    pub(super) fn group_of(&self, node: NodeId, output: &Output) -> Option<&Arc<str>> {
+        let Output::Deliver { consumer, .. } = output else { return None };
+        self.groups.get(&(node, *consumer))
+    }
+
     /// A handler begins. Whether the core has given it that message and not taken it back.
     fn start(&mut self, node: NodeId, group: &str, queue: &MessageQueue, queue_offset: i64) -> bool {
         let fitting = self.in_hand.iter_mut().find(|((owner, token), given)| {

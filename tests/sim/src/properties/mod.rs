@@ -1,15 +1,19 @@
 //! What must hold, checked while a world runs and at its end. One file a property or a close pair.
 
 mod cached;
+mod commits;
 mod consumed;
 mod given;
+mod lives;
 mod offsets;
 mod once;
 mod owners;
 mod pulls;
+mod rates;
 mod sends;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +29,7 @@ use crate::bound::Bounds;
 use crate::executor::{NodeId, Turn};
 use crate::fault::FaultKind;
 use crate::history::{History, MessageNumber};
+use crate::inject::Switched;
 use crate::network::ConnId;
 
 pub(crate) use self::consumed::Consumed;
@@ -32,10 +37,14 @@ pub(crate) use self::given::Given;
 pub(crate) use self::sends::SendResult;
 
 use self::cached::Cached;
-use self::offsets::Offsets;
+use self::commits::Commits;
+use self::lives::Lives;
+use self::offsets::{Books, Offsets};
 use self::once::Once;
 use self::owners::Owners;
 use self::pulls::Pulls;
+use self::rates::Rates;
+use self::wire::{Awaited, Wire};
 
 macro_rules! properties {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -88,6 +97,22 @@ properties! {
     P47,
     /// A consumer that is suspended begins no pull.
     P48,
+    /// What is committed is not past the end of the queue, which the broker has shown.
+    P49,
+    /// Where nothing new can be learned, a peer is asked ten times a second at most, after the first second; and
+    /// it gets a heartbeat a second beside the periodic ones. What is new is an answer with messages, a place that
+    /// lies further on, and the first word that a queue's offset has moved.
+    P51,
+    /// Who awaits something notices within 10 s that its peer is silent for ever.
+    P56,
+    /// A broker at a new address is used soon after it has registered.
+    P57,
+    /// A close overtakes no send before it, ends in time, and a second one with the first.
+    P58,
+    /// What one name server in reach knows is found, though another does not know it.
+    P59,
+    /// One commit of a queue is on its way at a time.
+    P60,
 }
 
 impl fmt::Display for Property {
@@ -145,8 +170,8 @@ pub(crate) struct Monitor {
     pub(crate) owners: Owners,
     /// How often consumers were held back.
     pub(crate) bounds: Bounds,
-    /// Which fault the switched answers of a server belong to.
-    pub(crate) answer_faults: BTreeMap<NodeId, FaultKind>,
+    /// Which fault a rule for a broker's answers belongs to.
+    pub(crate) answer_faults: BTreeMap<Switched, FaultKind>,
     /// Servers of the user's own answer as they like: what holds of pulls by what brokers answer doesn't hold.
     pub(crate) has_peers: bool,
     not_stored: Vec<(MessageNumber, String)>,
@@ -155,9 +180,28 @@ pub(crate) struct Monitor {
     offsets: Offsets,
     cached: Cached,
     pulls: Pulls,
+    wire: Wire,
+    lives: Lives,
+    rates: Rates,
+    commits: Commits,
 }
 
 impl Monitor {
+    /// The first message that a group should have and has not.
+    pub(crate) fn missing(&self) -> Option<String> {
+        self.consumed.missing(&self.history, &self.lives)
+    }
+
+    /// The pulls of a client that a peer has not answered.
+    pub(crate) fn awaited(&self, node: NodeId, peer: &str) -> Vec<Awaited> {
+        self.wire.awaited(node, peer)
+    }
+
+    /// One of these that waits to this day.
+    pub(crate) fn still_awaited(&self, awaited: &[Awaited]) -> Option<Awaited> {
+        awaited.iter().copied().find(|request| self.wire.is_awaited(*request))
+    }
+
     pub(crate) fn violation(&self) -> Option<Violation> {
         self.verdicts.violation.clone()
     }
@@ -179,6 +223,10 @@ impl Monitor {
         if !self.has_peers {
             self.cached.input(&mut self.bounds, now, node, input);
             self.pulls.input(&mut self.bounds, now, node, input);
+            if let Some(answered) = self.wire.input(node, input) {
+                self.rates.answered(&mut self.verdicts, now, &answered);
+                self.lives.answered(now, &answered);
+            }
         }
     }
 
@@ -186,8 +234,13 @@ impl Monitor {
         self.once.output(&mut self.verdicts, now, node, output);
         self.given.output(node, output);
         if !self.has_peers {
+            self.lives.output(node, self.given.group_of(node, output), output);
             self.cached.output(&mut self.verdicts, &mut self.bounds, now, node, output);
             self.pulls.output(&mut self.verdicts, now, node, output);
+            for request in self.wire.output(now, node, output) {
+                self.rates.asked(&mut self.verdicts, now, &request);
+                self.commits.asked(&mut self.verdicts, now, &request, &self.wire);
+            }
         }
     }
 
@@ -196,6 +249,10 @@ impl Monitor {
         self.once.forget(node);
         self.cached.forget(node);
         self.pulls.forget(node);
+        self.wire.forget(node);
+        self.lives.forget(node);
+        self.rates.forget(node);
+        self.commits.forget(node);
     }
 
     /// A client has closed: nothing of it may be open any more.
@@ -206,6 +263,7 @@ impl Monitor {
     pub(crate) fn broker_started(&mut self, broker: &Broker) {
         self.offsets.rebase(broker);
         self.pulls.broker_started(broker);
+        self.lives.broker_started(broker);
     }
 
     /// A client begins, so set.
@@ -213,8 +271,23 @@ impl Monitor {
         self.pulls.client_started(node, config);
     }
 
-    pub(crate) fn broker_restarted(&mut self, _now: Instant, broker: &Broker) {
-        self.history.shrink(broker);
+    pub(crate) fn broker_restarted(&mut self, now: Instant, broker: &Broker) {
+        for (queue, since) in self.history.shrink(broker) {
+            self.lives.begin(now, &queue, since);
+            self.consumed.forget_places(&queue, since);
+        }
+        self.offsets.rebase(broker);
+        // Perhaps it is at another address.
+        self.pulls.broker_started(broker);
+        self.lives.broker_started(broker);
+    }
+
+    /// A topic was deleted, with its messages and what groups had committed.
+    pub(crate) fn topic_deleted(&mut self, now: Instant, broker: &Broker, topic: &str) {
+        for queue in self.history.delete_topic(&broker.config().broker_name, topic) {
+            self.lives.begin(now, &queue, 0);
+            self.consumed.forget_places(&queue, 0);
+        }
         self.offsets.rebase(broker);
     }
 
@@ -227,6 +300,7 @@ impl Monitor {
         command: &RemotingCommand,
     ) {
         self.owners.frame(broker, client, command);
+        self.lives.frame(broker, client, command);
     }
 
     pub(crate) fn look_at_broker(&mut self, now: Instant, broker: &Broker) {
@@ -236,8 +310,8 @@ impl Monitor {
     /// A frame was carried out; it may have committed something.
     pub(crate) fn look_at_offsets(&mut self, now: Instant, broker: &Broker, by: Option<(NodeId, ConnId)>) {
         self.history.grow(now, broker);
-        let Self { verdicts, history, consumed, offsets, .. } = self;
-        offsets.look(verdicts, now, broker, by, history, consumed);
+        let Self { verdicts, history, consumed, offsets, lives, commits, .. } = self;
+        offsets.look(verdicts, now, broker, by, &Books { history, consumed, lives, commits });
     }
 
     /// Bytes that are no frame arrived at a server: a client wrote them.

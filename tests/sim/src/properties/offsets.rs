@@ -1,4 +1,4 @@
-//! P19 and P20: committed offsets.
+//! P19, P20 and P49: committed offsets.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,6 +6,8 @@ use std::sync::Arc;
 use rocketmq_client_core::time::Instant;
 use rocketmq_dev_broker::Broker;
 
+use super::commits::Commits;
+use super::lives::Lives;
 use super::{Consumed, Property, Verdicts};
 use crate::executor::NodeId;
 use crate::history::{History, QueueName};
@@ -18,6 +20,14 @@ type Key = (Box<str>, QueueName);
 struct Committed {
     offset: i64,
     by: Option<(NodeId, ConnId)>,
+}
+
+/// What is known of messages.
+pub(super) struct Books<'a> {
+    pub(super) history: &'a History,
+    pub(super) consumed: &'a Consumed,
+    pub(super) lives: &'a Lives,
+    pub(super) commits: &'a Commits,
 }
 
 /// What every broker was told last.
@@ -42,8 +52,7 @@ impl Offsets {
         now: Instant,
         broker: &Broker,
         by: Option<(NodeId, ConnId)>,
-        history: &History,
-        consumed: &Consumed,
+        books: &Books<'_>,
     ) {
         let name = &broker.config().broker_name;
         for (group, topic, queue_id, offset) in broker.committed_offsets() {
@@ -54,7 +63,7 @@ impl Offsets {
             }
             let from = before.map_or(0, |before| before.offset);
             // After a loss the broker's own correction takes consumers back.
-            let corrected = history.queues.get(&key.1).is_some_and(|queue| from <= queue.reused_until);
+            let corrected = books.lives.has_had_another(&key.1);
             if let Some(before) = before
                 && before.by.is_some()
                 && before.by == by
@@ -65,7 +74,17 @@ impl Offsets {
                     format!("{by:?} committed {offset} for {group} in {:?} after {from}", key.1)
                 });
             }
-            check_covered(verdicts, now, group, &key.1, from..offset, history, consumed);
+            // Who has not been answered since the queue was made anew means the one that was.
+            let knows = by.is_some_and(|(node, _)| {
+                let sent = books.commits.sent(node, group, topic, queue_id, offset);
+                books.lives.knows(node, group, &key.1, sent)
+            });
+            let end = broker.queue_range(topic, queue_id).end;
+            verdicts.check(Property::P49, now, offset <= end || !knows, || {
+                format!("{by:?} committed {offset} for {group} in {:?}, which ends at {end}", key.1)
+            });
+            let until = if knows { offset } else { offset.min(books.lives.since(&key.1)) };
+            check_covered(verdicts, now, group, &key.1, from..until, books);
             self.committed.insert(key, Committed { offset, by });
         }
     }
@@ -82,13 +101,16 @@ fn check_covered(
     group: &str,
     name: &QueueName,
     range: std::ops::Range<i64>,
-    history: &History,
-    consumed: &Consumed,
+    books: &Books<'_>,
 ) {
+    let Books { history, consumed, lives, .. } = books;
     let Some((name, queue)) = history.queues.get_key_value(name) else { return };
-    for offset in range.start.max(queue.reused_until)..range.end {
+    for offset in range.start..range.end.min(i64::try_from(queue.records.len()).unwrap_or(i64::MAX)) {
         let index = usize::try_from(offset).unwrap_or(usize::MAX);
         let Some(Some(record)) = queue.records.get(index) else { continue };
+        if lives.may_skip(group, name, offset) {
+            continue;
+        }
         let settled = consumed.settled(history, group, &(name.clone(), offset), record);
         verdicts.check(Property::P19, now, settled.is_ok(), || {
             let why = settled.err().unwrap_or_default();

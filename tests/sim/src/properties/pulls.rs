@@ -8,6 +8,7 @@ use std::time::Duration;
 use rocketmq_client_core::client::{Chunks, Command, Input, Output};
 use rocketmq_client_core::config::{ClientConfig, PushConsumerConfig};
 use rocketmq_client_core::id::{ChannelId, ConsumerId};
+use rocketmq_client_core::message::sys_flag::pull as pull_flag;
 use rocketmq_client_core::remoting::{
     FRAME_BYTES_MAX, FrameDecoder, PullMessageRequestHeader, PullMessageResponseHeader, RemotingCommand,
     RequestCode, ResponseCode,
@@ -38,8 +39,8 @@ pub(super) struct Pulls {
     stay_ended: BTreeMap<NodeId, Instant>,
     /// Pulls without an answer.
     under_way: BTreeMap<(NodeId, ChannelId, i32), Pull>,
-    /// Where the next pull of a queue has to begin, where that is known.
-    next: BTreeMap<Key, i64>,
+    /// Where the next pull of a queue has to begin, where that is known: at one of these places.
+    next: BTreeMap<Key, [i64; 2]>,
 }
 
 #[derive(Debug)]
@@ -63,6 +64,9 @@ struct Pull {
     waits: [Instant; 2],
     /// The most messages that it may bring.
     batch: i64,
+    /// It does not wait for messages: the queue was said to be empty, and an answer that says otherwise may be set
+    /// aside until it is known whether the queue is the one of before.
+    probes: bool,
 }
 
 impl Pulls {
@@ -192,7 +196,7 @@ impl Pulls {
             format!("{key:?} is pulled from at {offset} while {earlier:?} is under way")
         });
         let next = self.next.get(&key).copied();
-        verdicts.check(Property::P27, now, next.is_none_or(|next| next == offset), || {
+        verdicts.check(Property::P27, now, next.is_none_or(|next| next.contains(&offset)), || {
             format!("{key:?} is pulled from at {offset}, but the last answer ended at {next:?}")
         });
         verdicts.check(Property::P48, now, !consumer.suspended || may_have_waited, || {
@@ -203,10 +207,11 @@ impl Pulls {
         let waited = waited.copied().unwrap_or_default().min(consumer.config.pull_timeout);
         let earliest = now + (consumer.config.pull_timeout - waited);
         let batch = i64::from(consumer.config.pull_batch_size);
-        let pull = Pull { key: key.clone(), offset, waits: [earliest, latest], batch };
+        let probes = header.sys_flag & pull_flag::SUSPEND == 0;
+        let pull = Pull { key: key.clone(), offset, waits: [earliest, latest], batch, probes };
         self.under_way.retain(|_, earlier| earlier.key != key);
         self.under_way.insert((node, channel_id, command.opaque), pull);
-        self.next.insert(key, offset);
+        self.next.insert(key, [offset; 2]);
     }
 
     fn answered(&mut self, bounds: &mut Bounds, now: Instant, pull: &Pull, command: &RemotingCommand) {
@@ -229,13 +234,17 @@ impl Pulls {
             now < earliest
                 && code != ResponseCode::PULL_OFFSET_MOVED
                 && header.next_begin_offset >= pull.offset
+                // Numbers that can't be are not believed, and the answer is asked for again.
+                && header.next_begin_offset <= header.max_offset
+                && (code != ResponseCode::SUCCESS || !command.body.is_empty())
         });
         let Some(header) = header else {
             // Perhaps the client had given up, or it knows better.
             self.next.remove(&pull.key);
             return;
         };
-        self.next.insert(pull.key.clone(), header.next_begin_offset);
+        let next = header.next_begin_offset;
+        self.next.insert(pull.key.clone(), [next, if pull.probes { pull.offset } else { next }]);
         let looked_at = header.next_begin_offset - pull.offset;
         let is_cut = code == ResponseCode::SUCCESS
             && header.next_begin_offset < header.max_offset

@@ -8,8 +8,11 @@ use rocketmq_client_core::client::{Command, Input, Outcome, Output};
 use rocketmq_client_core::config::PushConsumerConfig;
 use rocketmq_client_core::consumer::{Ack, ConsumeToken, Delivery, PulledMessage};
 use rocketmq_client_core::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId};
-use rocketmq_client_core::message::{MessageQueue, StoredMessages};
-use rocketmq_client_core::remoting::{Encoder, Head, PullMessageRequestHeader, RequestCode};
+use rocketmq_client_core::message::{MessageQueue, StoredMessages, sys_flag};
+use rocketmq_client_core::remoting::{
+    Encoder, FrameDecoder, Head, NoHeader, PullMessageRequestHeader, RequestCode, ResponseCode,
+    UpdateConsumerOffsetRequestHeader,
+};
 
 use super::*;
 use crate::bound::Bound;
@@ -74,7 +77,7 @@ fn with_record(tag: &str) -> (Monitor, Arc<QueueName>) {
     monitor.consumed.expect("g", "t", &["A"]);
     let queue = Arc::new(QueueName { broker: "b".into(), topic: "t".into(), queue_id: 0 });
     let record = Record { message: MessageNumber(1), tag: tag.into() };
-    monitor.history.queues.insert(queue.clone(), Queue { records: vec![Some(record)], reused_until: 0 });
+    monitor.history.queues.insert(queue.clone(), Queue { records: vec![Some(record)] });
     (monitor, queue)
 }
 
@@ -134,6 +137,7 @@ fn transmit(monitor: &mut Monitor, channel: ChannelId, at: Instant, topic: &str,
         consumer_group: "g".into(),
         topic: topic.into(),
         queue_offset: offset,
+        sys_flag: sys_flag::pull::SUSPEND,
         ..PullMessageRequestHeader::default()
     };
     let mut out = BytesMut::new();
@@ -182,6 +186,89 @@ fn a_pull_of_a_suspended_consumer_is_told() {
     monitor.core_input(NOW, NODE, &Input::Command(suspend));
     transmit(&mut monitor, channel, NOW, "t", 0);
     assert_eq!(found(&monitor), Some(Property::P48));
+}
+
+/// An answer to what [`transmit`] wrote then.
+fn refused(monitor: &mut Monitor, channel: ChannelId, at: Instant, code: ResponseCode) {
+    let mut out = BytesMut::new();
+    let opaque = i32::try_from(at.as_millis()).expect("soon");
+    let head = Head { code: code.0, opaque, flag: 1, remark: None };
+    Encoder::default().encode(&mut out, &head, &NoHeader, &[], 0);
+    let mut decoder = FrameDecoder::new(1_000);
+    decoder.buffer_mut().extend_from_slice(&out);
+    let command = decoder.next_frame().expect("our own frame").expect("a whole frame");
+    monitor.core_input(at, NODE, &Input::Received { channel, command });
+}
+
+#[test]
+fn a_peer_that_is_asked_in_vain_all_the_time_is_told_but_not_for_its_first_second() {
+    for (pause_ms, told) in [(50, Some(Property::P51)), (110, None)] {
+        let (mut monitor, channel) = with_consumer(|_| {});
+        for number in 1..90 {
+            let at = NOW + Duration::from_millis(pause_ms) * number;
+            transmit(&mut monitor, channel, at, "t", 0);
+            refused(&mut monitor, channel, at, ResponseCode::SYSTEM_BUSY);
+            if at < NOW + Duration::from_secs(1) {
+                assert_eq!(found(&monitor), None);
+            }
+        }
+        assert_eq!(found(&monitor), told, "{pause_ms}");
+    }
+}
+
+#[test]
+fn that_the_offset_of_a_queue_has_moved_is_new_once_of_each_queue() {
+    for (topics, told) in [(1, Some(Property::P51)), (8, Some(Property::P51)), (90, None)] {
+        let (mut monitor, channel) = with_consumer(|_| {});
+        for number in 1..90u32 {
+            let at = NOW + Duration::from_millis(50) * number;
+            transmit(&mut monitor, channel, at, &format!("t{}", number % topics), 0);
+            refused(&mut monitor, channel, at, ResponseCode::PULL_OFFSET_MOVED);
+        }
+        assert_eq!(found(&monitor), told, "{topics}");
+    }
+}
+
+/// The consumer's core writes a commit.
+fn commit(monitor: &mut Monitor, channel: ChannelId, at: Instant, queue_id: i32) {
+    let header = UpdateConsumerOffsetRequestHeader {
+        consumer_group: "g".into(),
+        topic: "t".into(),
+        queue_id,
+        commit_offset: 1,
+        ..UpdateConsumerOffsetRequestHeader::default()
+    };
+    let mut out = BytesMut::new();
+    let opaque = i32::try_from(at.as_millis()).expect("soon");
+    let head = Head { code: RequestCode::UPDATE_CONSUMER_OFFSET.0, opaque, ..Head::default() };
+    Encoder::default().encode(&mut out, &head, &header, &[], 0);
+    let chunks = [out.freeze()].into_iter().collect();
+    monitor.core_output(at, NODE, &Output::Transmit { channel, chunks });
+}
+
+#[test]
+fn a_commit_that_does_not_wait_for_the_one_before_is_told() {
+    let soon = NOW + Duration::from_secs(1);
+    let (mut monitor, channel) = with_consumer(|_| {});
+    commit(&mut monitor, channel, NOW, 0);
+    commit(&mut monitor, channel, NOW + Duration::from_millis(1), 1);
+    refused(&mut monitor, channel, NOW, ResponseCode::SUCCESS);
+    commit(&mut monitor, channel, soon, 0);
+    assert_eq!(found(&monitor), None);
+    commit(&mut monitor, channel, soon + Duration::from_millis(1), 0);
+    assert_eq!(found(&monitor), Some(Property::P60));
+}
+
+#[test]
+fn a_pull_is_awaited_until_it_is_answered_or_its_connection_is_gone() {
+    let (mut monitor, channel) = with_consumer(|_| {});
+    transmit(&mut monitor, channel, NOW + Duration::from_secs(1), "t", 0);
+    let awaited = monitor.awaited(NODE, "a:1");
+    assert_eq!(awaited.len(), 2);
+    refused(&mut monitor, channel, NOW, ResponseCode::SYSTEM_BUSY);
+    assert!(monitor.still_awaited(&awaited).is_some());
+    monitor.core_output(NOW, NODE, &Output::Close { channel, flush: false });
+    assert_eq!(monitor.still_awaited(&awaited), None);
 }
 
 /// A pull brings messages, each of ten bytes that are none.

@@ -236,6 +236,54 @@ fn a_queue_that_is_said_to_be_empty_keeps_its_offset_and_is_asked_again_within_t
     assert_eq!(offsets(&world.take()), [0, 1], "it was made anew");
 }
 
+#[test]
+fn a_queue_that_outgrew_its_position_while_it_was_said_to_be_empty_is_consumed_from_its_first_message() {
+    for old in [false, true] {
+        let (mut world, _) = consumed(50, 40, 10);
+        world.old = old;
+        world.log(TOPIC, 0).lose(50);
+        world.serve_held();
+        world.pass(5_000);
+        assert!(matches!(world.queue(TOPIC, 0).fetch, Fetch::Pausing(_, Pause::QueueEmpty)));
+        world.stored_at = 90;
+        world.publish(0, &["n"; 60]);
+        world.pass(2_000);
+        assert_eq!(searches(&world), [51]);
+        let mut tokens = world.take();
+        assert_eq!(offsets(&tokens), (0..60).collect::<Vec<i64>>());
+        assert_eq!(world.log(TOPIC, 0).committed, Some(0), "a restart would begin there");
+        tokens.drain(..).for_each(|token| world.settle(token, Ack::Done));
+        world.pass(6_000);
+        assert_eq!(world.log(TOPIC, 0).committed, Some(60));
+    }
+}
+
+#[test]
+fn however_many_queues_are_said_to_be_empty_their_broker_is_asked_ten_times_a_second_at_most() {
+    for queues in [8, 16, 40] {
+        let mut world = World::with_queues(queues);
+        world.start();
+        (0..queues).for_each(|queue| world.publish(queue, &["a"]));
+        world.take().into_iter().for_each(|token| world.settle(token, Ack::Done));
+        (0..queues).for_each(|queue| world.log(TOPIC, queue).lose(1));
+        world.serve_held();
+        // The first answers are news.
+        world.pass(1_000);
+        for second in 0..20 {
+            let before = world.requests(RequestCode::PULL_MESSAGE).len();
+            world.pass(1_000);
+            let pulls = world.requests(RequestCode::PULL_MESSAGE).len() - before;
+            assert!(pulls <= 10, "{pulls} pulls of {queues} queues in second {second}");
+        }
+        if queues <= 16 {
+            world.stored_at = 90;
+            (0..queues).for_each(|queue| world.publish(queue, &["n"]));
+            world.pass(2_000);
+            assert_eq!(world.take().len(), usize::try_from(queues).expect("few"), "each within two seconds");
+        }
+    }
+}
+
 /// The pull of the topic's first queue that waits.
 fn held(world: &mut World) -> super::world::Arrived {
     let is_its = |pull: &super::world::Arrived| pull.header::<PullMessageRequestHeader<'_>>().topic == TOPIC;

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::world::{Arrived, BROKER_A, RETRY, TOPIC, World, at_commit_log_offset, records_at};
 use crate::message::Properties;
+use crate::message::sys_flag::pull as pull_flag;
 use crate::remoting::{
     BrokerData, ConsumerSendMsgBackRequestHeader, GetConsumerListByGroupResponseBody,
     GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, GetRouteInfoRequestHeader, HeartbeatData,
@@ -156,6 +157,7 @@ impl World {
         let (impatient, old) = (self.impatient, self.old);
         let suggested = i64::from(self.fickle) * (i64::from(arrived.command.opaque) % 2);
         let committing = first && header.sys_flag & 1 != 0;
+        let may_wait = header.sys_flag & pull_flag::SUSPEND != 0 && !impatient;
         let commit_offset = header.commit_offset;
         if committing {
             self.commit(&topic, queue_id, commit_offset);
@@ -171,7 +173,7 @@ impl World {
         };
         if let Some(reset) = self.log(&topic, queue_id).reset.take() {
             self.answer(&arrived, ResponseCode::PULL_OFFSET_MOVED, &answer(reset), &[]);
-        } else if offset == max && impatient {
+        } else if offset == max && !may_wait {
             self.answer(&arrived, ResponseCode::PULL_NOT_FOUND, &answer(max), &[]);
         } else if offset == max {
             self.held.push(arrived);

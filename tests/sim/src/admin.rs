@@ -1,0 +1,62 @@
+//! What an administrator does at the console: no network carries it, and no time passes.
+
+use bytes::BytesMut;
+use rocketmq_client_core::remoting::{
+    CreateTopicRequestHeader, DeleteTopicFromNamesrvRequestHeader, DeleteTopicRequestHeader, Encoder,
+    FRAME_BYTES_MAX, FrameDecoder, Head, RemotingCommand, RequestHeader,
+};
+
+use crate::executor::NodeId;
+use crate::world::World;
+
+/// A request as it arrives.
+pub(crate) fn request<'a, H: RequestHeader<'a>>(header: &H) -> RemotingCommand {
+    let mut out = BytesMut::new();
+    let head = Head { code: H::CODE.0, ..Head::default() };
+    Encoder::default().encode(&mut out, &head, header, &[], 0);
+    let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+    decoder.buffer_mut().extend_from_slice(&out);
+    decoder.next_frame().expect("our own frame").expect("a whole frame")
+}
+
+/// The request that creates a topic of so many queues.
+pub(crate) fn create_topic(topic: &str, queues: i32) -> RemotingCommand {
+    request(&CreateTopicRequestHeader {
+        topic: topic.into(),
+        default_topic: "TBW102".into(),
+        read_queue_nums: queues,
+        write_queue_nums: queues,
+        perm: 6,
+        topic_filter_type: "SINGLE_TAG".into(),
+        topic_sys_flag: Some(0),
+        order: false,
+        ..CreateTopicRequestHeader::default()
+    })
+}
+
+impl World {
+    /// Deletes a topic of a broker: its messages are gone, and what groups have committed. Name servers forget it, too,
+    /// until a broker that has it registers again.
+    pub(crate) fn delete_topic(&mut self, broker: NodeId, topic: &str) -> bool {
+        let Some(server) = self.servers.get(&broker).filter(|server| server.is_up()) else { return false };
+        let address = server.address;
+        self.ask(address, request(&DeleteTopicRequestHeader { topic: topic.into(), ..Default::default() }));
+        for name_server in self.name_servers() {
+            let address = self.servers[&name_server].address;
+            let forget = DeleteTopicFromNamesrvRequestHeader { topic: topic.into(), ..Default::default() };
+            self.ask(address, request(&forget));
+        }
+        let now = self.now;
+        if let Some(broker) = self.servers.get(&broker).and_then(|server| server.broker()) {
+            self.monitor.topic_deleted(now, broker, topic);
+        }
+        true
+    }
+
+    /// Creates a topic; false when the broker does not run.
+    pub(crate) fn create_topic(&mut self, broker: NodeId, topic: &str, queues: i32) -> bool {
+        let Some(server) = self.servers.get(&broker).filter(|server| server.is_up()) else { return false };
+        let address = server.address;
+        self.ask(address, create_topic(topic, queues)).is_some()
+    }
+}
