@@ -2,8 +2,8 @@
 
 mod again;
 mod answers;
-mod counts;
 mod breaks;
+mod counts;
 mod places;
 
 use alloc::string::{String, ToString};
