@@ -121,7 +121,7 @@ impl Lives {
         let Some(broker) = self.brokers.get(&request.peer) else { return };
         let queue =
             QueueName { broker: broker.clone(), topic: (&*asked.topic).into(), queue_id: asked.queue_id };
-        if !self.lives.get(&queue).is_some_and(|life| life.began <= request.at) {
+        if self.lives.get(&queue).is_none_or(|life| life.began > request.at) {
             return;
         }
         let key: Key = ((&*asked.consumer_group).into(), queue);

@@ -44,7 +44,7 @@ use self::once::Once;
 use self::owners::Owners;
 use self::pulls::Pulls;
 use self::rates::Rates;
-use self::wire::{Awaited, Wire};
+use self::wire::{Awaited, Wire, frames};
 
 macro_rules! properties {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -236,8 +236,9 @@ impl Monitor {
         if !self.has_peers {
             self.lives.output(node, self.given.group_of(node, output), output);
             self.cached.output(&mut self.verdicts, &mut self.bounds, now, node, output);
-            self.pulls.output(&mut self.verdicts, now, node, output);
-            for request in self.wire.output(now, node, output) {
+            let frames = frames(output);
+            self.pulls.output(&mut self.verdicts, now, node, output, &frames);
+            for request in self.wire.output(now, node, output, frames) {
                 self.rates.asked(&mut self.verdicts, now, &request);
                 self.commits.asked(&mut self.verdicts, now, &request, &self.wire);
             }

@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocketmq_client_core::client::{Chunks, Command, Input, Output};
+use rocketmq_client_core::client::{Command, Input, Output};
 use rocketmq_client_core::config::{ClientConfig, PushConsumerConfig};
 use rocketmq_client_core::id::{ChannelId, ConsumerId};
 use rocketmq_client_core::message::sys_flag::pull as pull_flag;
 use rocketmq_client_core::remoting::{
-    FRAME_BYTES_MAX, FrameDecoder, PullMessageRequestHeader, PullMessageResponseHeader, RemotingCommand,
-    RequestCode, ResponseCode,
+    PullMessageRequestHeader, PullMessageResponseHeader, RemotingCommand, RequestCode, ResponseCode,
 };
 use rocketmq_client_core::time::Instant;
 use rocketmq_dev_broker::Broker;
@@ -100,14 +99,21 @@ impl Pulls {
         }
     }
 
-    pub(super) fn output(&mut self, verdicts: &mut Verdicts, now: Instant, node: NodeId, output: &Output) {
+    pub(super) fn output(
+        &mut self,
+        verdicts: &mut Verdicts,
+        now: Instant,
+        node: NodeId,
+        output: &Output,
+        frames: &[RemotingCommand],
+    ) {
         match output {
             Output::Connect { channel, address, .. } => {
                 let known = self.brokers.get(address).cloned();
                 let broker = known.unwrap_or_else(|| address.to_string().into());
                 self.channels.insert((node, *channel), Channel { broker, wanted: Some(now) });
             }
-            Output::Transmit { channel, chunks } => self.transmit(verdicts, now, node, *channel, chunks),
+            Output::Transmit { channel, .. } => self.transmit(verdicts, now, node, *channel, frames),
             Output::Close { channel, .. } => self.closed(node, *channel),
             // A stay of a queue has ended, and the next one begins anew.
             Output::Revoke { consumer, .. } | Output::ConsumerClosed { consumer } => {
@@ -140,24 +146,20 @@ impl Pulls {
         self.under_way.retain(|(owner, of, _), _| (*owner, *of) != (node, channel));
     }
 
-    /// Whole frames: the core writes no part of one.
     fn transmit(
         &mut self,
         verdicts: &mut Verdicts,
         now: Instant,
         node: NodeId,
         channel: ChannelId,
-        chunks: &Chunks,
+        frames: &[RemotingCommand],
     ) {
         if self.consumers.range((node, ConsumerId(0))..=(node, ConsumerId(u32::MAX))).next().is_none() {
             return;
         }
-        let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
-        chunks.iter().for_each(|chunk| decoder.buffer_mut().extend_from_slice(chunk));
-        while let Ok(Some(command)) = decoder.next_frame() {
-            if !command.is_response() && command.request_code() == RequestCode::PULL_MESSAGE {
-                self.pull(verdicts, now, node, channel, &command);
-            }
+        let requests = frames.iter().filter(|command| !command.is_response());
+        for command in requests.filter(|command| command.request_code() == RequestCode::PULL_MESSAGE) {
+            self.pull(verdicts, now, node, channel, command);
         }
         if let Some(channel) = self.channels.get_mut(&(node, channel)) {
             channel.wanted = None;

@@ -84,12 +84,14 @@ impl Rates {
     /// That the offset of a queue has moved is new the first time, of each queue of its own: no other queue could
     /// have told. A refusal is not: a broker that refuses one queue refuses them all.
     fn is_news(&mut self, now: Instant, request: &Request, answer: &RemotingCommand) -> bool {
-        if request.command.request_code() != RequestCode::PULL_MESSAGE {
+        let code = ResponseCode(answer.code);
+        let may_matter = code == ResponseCode::PULL_OFFSET_MOVED || !self.moved.is_empty();
+        if !may_matter || request.command.request_code() != RequestCode::PULL_MESSAGE {
             return false;
         }
         let Ok(asked) = request.command.header::<PullMessageRequestHeader<'_>>() else { return false };
         let queue = (request.node, request.peer.clone(), (&*asked.topic).into(), asked.queue_id);
-        match ResponseCode(answer.code) {
+        match code {
             ResponseCode::PULL_OFFSET_MOVED if !self.moved.contains_key(&queue) => {
                 self.moved.insert(queue, now);
                 true

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rocketmq_client_core::client::{Chunks, Input, Output};
+use rocketmq_client_core::client::{Input, Output};
 use rocketmq_client_core::id::ChannelId;
 use rocketmq_client_core::remoting::{FRAME_BYTES_MAX, FrameDecoder, RemotingCommand, RequestCode};
 use rocketmq_client_core::time::Instant;
@@ -53,13 +53,19 @@ impl Wire {
         None
     }
 
-    /// The requests in this output.
-    pub(super) fn output(&mut self, now: Instant, node: NodeId, output: &Output) -> Vec<Request> {
+    /// The requests in this output, whose frames are these.
+    pub(super) fn output(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        output: &Output,
+        frames: Vec<RemotingCommand>,
+    ) -> Vec<Request> {
         match output {
             Output::Connect { channel, endpoint, .. } => {
                 self.channels.insert((node, *channel), endpoint.to_string().into());
             }
-            Output::Transmit { channel, chunks } => return self.transmit(now, node, *channel, chunks),
+            Output::Transmit { channel, .. } => return self.transmit(now, node, *channel, frames),
             Output::Close { channel, .. } => self.closed(node, *channel),
             _ => {}
         }
@@ -89,23 +95,35 @@ impl Wire {
         self.under_way.retain(|(owner, of, _), _| (*owner, *of) != (node, channel));
     }
 
-    /// Whole frames: the core writes no part of one.
-    fn transmit(&mut self, now: Instant, node: NodeId, channel: ChannelId, chunks: &Chunks) -> Vec<Request> {
-        let Some(known) = self.channels.get(&(node, channel)) else { return Vec::new() };
-        let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
-        chunks.iter().for_each(|chunk| decoder.buffer_mut().extend_from_slice(chunk));
-        let mut requests = Vec::new();
-        while let Ok(Some(command)) = decoder.next_frame() {
-            if command.is_response() {
-                continue;
-            }
-            let id = Awaited(node, channel, command.opaque);
-            let request = Request { id, node, peer: known.clone(), command, at: now };
-            if !request.command.is_oneway() {
-                self.under_way.insert((node, channel, request.command.opaque), request.clone());
-            }
-            requests.push(request);
+    fn transmit(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        channel: ChannelId,
+        frames: Vec<RemotingCommand>,
+    ) -> Vec<Request> {
+        let Some(peer) = self.channels.get(&(node, channel)) else { return Vec::new() };
+        let requests = frames.into_iter().filter(|command| !command.is_response());
+        let requests: Vec<Request> = requests
+            .map(|command| Request {
+                id: Awaited(node, channel, command.opaque),
+                node,
+                peer: peer.clone(),
+                command,
+                at: now,
+            })
+            .collect();
+        for request in requests.iter().filter(|request| !request.command.is_oneway()) {
+            self.under_way.insert((node, channel, request.command.opaque), request.clone());
         }
         requests
     }
+}
+
+/// The frames in an output, all of them whole: the core writes no part of one.
+pub(super) fn frames(output: &Output) -> Vec<RemotingCommand> {
+    let Output::Transmit { chunks, .. } = output else { return Vec::new() };
+    let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+    chunks.iter().for_each(|chunk| decoder.buffer_mut().extend_from_slice(chunk));
+    std::iter::from_fn(|| decoder.next_frame().ok().flatten()).collect()
 }
