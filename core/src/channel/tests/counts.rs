@@ -8,6 +8,8 @@ use crate::channel::Keep;
 use crate::remoting::{SendFields, SendMessageRequestHeaderV2, SendTemplate};
 
 type Door = fn(&mut World, &Arc<str>);
+/// Brings the world to where the address is as a row wants it, and names the address.
+type Way = fn(&mut World) -> &'static str;
 
 fn template(world: &World) -> SendTemplate {
     let header = SendMessageRequestHeaderV2 { topic: "T".into(), ..Default::default() };
@@ -41,7 +43,7 @@ const DOORS: [(&str, Door); 5] = [
 
 #[test]
 fn every_request_counts_once_at_every_door() {
-    let ways: [(&str, fn(&mut World) -> &'static str); 4] = [
+    let ways: [(&str, Way); 4] = [
         ("up", |world| {
             world.channels.connect(world.now, &A.into());
             world.connect();
