@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rocketmq_client_core::time::Instant;
+
 use crate::case::{Case, Phase};
 use crate::ledger::Ledger;
 use crate::log;
@@ -68,7 +70,7 @@ pub(crate) fn misses(
     }
     if !stopped {
         for (letter, bound) in [('a', true), ('b', case.holds.whole)] {
-            let missing = ledger.missing(letter);
+            let missing = ledger.missing(letter, measured.stopped.unwrap_or(Instant::FAR_FUTURE));
             // The last ones may have come while it closed.
             if bound && missing > 3 {
                 miss("lost", format!("{missing} messages of broker-{letter}"));

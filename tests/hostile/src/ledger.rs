@@ -92,9 +92,9 @@ impl Ledger {
         }
     }
 
-    /// How many messages of a broker have not arrived.
+    /// How many messages of a broker that were put until then have not arrived.
     #[must_use]
-    pub(crate) fn missing(&self, broker: char) -> usize {
+    pub(crate) fn missing(&self, broker: char, until: Instant) -> usize {
         let queues = self.put.iter().filter(|((letter, _), _)| *letter == broker);
         let missing = queues.map(|(queue, puts)| {
             let there = |offset: usize| {
@@ -102,7 +102,7 @@ impl Ledger {
                 self.handled.get(queue).is_some_and(|seen| seen.contains_key(&offset))
                     || self.excused.get(queue).is_some_and(|seen| seen.contains(&offset))
             };
-            (0..puts.len()).filter(|offset| !there(*offset)).count()
+            (0..puts.len()).filter(|offset| puts[*offset] <= until && !there(*offset)).count()
         });
         missing.sum()
     }
@@ -173,7 +173,8 @@ mod tests {
         assert!(ledger.bad_commits.is_empty());
         ledger.commit(('b', 0), 3);
         assert_eq!(ledger.bad_commits.len(), 1);
-        assert_eq!(ledger.missing('b'), 2);
+        assert_eq!(ledger.missing('b', at(9)), 2);
+        assert_eq!(ledger.missing('b', at(2)), 1, "the last one came later");
         ledger.handle(at(9), b"b 0 99");
         assert_eq!(ledger.foreign, 1, "nobody put it");
     }

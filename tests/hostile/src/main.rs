@@ -23,7 +23,7 @@ static HEAP: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRU
 /// A case's process has ended by then, or hangs.
 const CASE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Cases that mostly wait, side by side.
-const JOBS: usize = 16;
+const JOBS: usize = 24;
 /// Every so many cases of a table are the smoke test's.
 const SMOKE_EVERY: usize = 20;
 

@@ -54,8 +54,9 @@ pub(crate) struct Measured {
     pub heap: usize,
     /// The client's sockets, at most.
     pub sockets: usize,
-    /// When the servers' books were complete.
-    pub end: Option<Instant>,
+    /// When the consumer was told to stop. Servers put messages until the whole run has ended, which takes as long as
+    /// a look-up that is under way.
+    pub stopped: Option<Instant>,
 }
 
 /// What a run lends the program to look at.
@@ -142,7 +143,6 @@ pub(crate) async fn run(
     if let Err(error) = closed {
         measured.consumer_error.get_or_insert(format!("the client's close: {error}"));
     }
-    measured.end = Some(world.now());
     measured
 }
 
@@ -226,7 +226,8 @@ impl Stage<'_> {
     fn is_whole(&self) -> bool {
         let ledger = self.ledger.lock();
         // What is on its way doesn't count.
-        ledger.missing('a') <= 1 && (!self.case.holds.whole || ledger.missing('b') <= 1)
+        let now = self.world.now();
+        ledger.missing('a', now) <= 1 && (!self.case.holds.whole || ledger.missing('b', now) <= 1)
     }
 
     fn recovered_at(&self) -> Option<Instant> {
@@ -241,6 +242,7 @@ impl Stage<'_> {
 
     fn stop_now(&self) {
         self.stopped_at.set(self.world.now());
+        self.measured.borrow_mut().stopped = Some(self.world.now());
         self.stop.set();
     }
 
