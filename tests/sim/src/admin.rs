@@ -3,7 +3,8 @@
 use bytes::BytesMut;
 use rocketmq_client_core::remoting::{
     CreateTopicRequestHeader, DeleteTopicFromNamesrvRequestHeader, DeleteTopicRequestHeader, Encoder,
-    FRAME_BYTES_MAX, FrameDecoder, Head, RemotingCommand, RequestHeader,
+    FRAME_BYTES_MAX, FrameDecoder, GetRouteInfoRequestHeader, Head, RemotingCommand, RequestHeader,
+    ResponseCode,
 };
 
 use crate::executor::NodeId;
@@ -38,9 +39,10 @@ impl World {
     /// Deletes a topic of a broker: its messages are gone, and what groups have committed. Name servers forget it, too,
     /// until a broker that has it registers again.
     pub(crate) fn delete_topic(&mut self, broker: NodeId, topic: &str) -> bool {
-        let Some(server) = self.servers.get(&broker).filter(|server| server.is_up()) else { return false };
-        let address = server.address;
-        self.ask(address, request(&DeleteTopicRequestHeader { topic: topic.into(), ..Default::default() }));
+        let delete = DeleteTopicRequestHeader { topic: topic.into(), ..Default::default() };
+        if self.order(broker, request(&delete)).is_none() {
+            return false;
+        }
         for name_server in self.name_servers() {
             let address = self.servers[&name_server].address;
             let forget = DeleteTopicFromNamesrvRequestHeader { topic: topic.into(), ..Default::default() };
@@ -55,8 +57,32 @@ impl World {
 
     /// Creates a topic; false when the broker does not run.
     pub(crate) fn create_topic(&mut self, broker: NodeId, topic: &str, queues: i32) -> bool {
-        let Some(server) = self.servers.get(&broker).filter(|server| server.is_up()) else { return false };
+        self.order(broker, create_topic(topic, queues)).is_some()
+    }
+
+    /// Orders a broker to do something, which it does at once, whatever it refuses to others: `None` when it can't.
+    fn order(&mut self, broker: NodeId, request: RemotingCommand) -> Option<RemotingCommand> {
+        let server = self.servers.get_mut(&broker)?;
         let address = server.address;
-        self.ask(address, create_topic(topic, queues)).is_some()
+        let faults = server.running_broker()?.faults_mut();
+        if faults.is_frozen() {
+            // It would do it when it has thawed, and what was sent to it before that first.
+            return None;
+        }
+        let faults = std::mem::take(faults);
+        let answer = self.ask(address, request);
+        let broker = self.servers.get_mut(&broker).and_then(|server| server.running_broker());
+        *broker.expect("it runs").faults_mut() = faults;
+        answer
+    }
+
+    /// Whether a name server that runs knows a topic.
+    pub(crate) fn knows_topic(&mut self, name_server: NodeId, topic: &str) -> bool {
+        let Some(server) = self.servers.get(&name_server).filter(|server| server.is_up()) else {
+            return false;
+        };
+        let address = server.address;
+        let route = GetRouteInfoRequestHeader { topic: topic.into(), ..Default::default() };
+        self.ask(address, request(&route)).is_some_and(|answer| answer.code == ResponseCode::SUCCESS.0)
     }
 }
