@@ -105,7 +105,7 @@ properties! {
     P51,
     /// Who awaits something notices within 10 s that its peer is silent for ever.
     P56,
-    /// A broker at a new address is used soon after it has registered.
+    /// A broker at a new address is used soon after it has registered, by those who pulled from it.
     P57,
     /// A close overtakes no send before it, ends in time, and a second one with the first.
     P58,
@@ -234,7 +234,7 @@ impl Monitor {
         self.once.output(&mut self.verdicts, now, node, output);
         self.given.output(node, output);
         if !self.has_peers {
-            self.lives.output(node, self.given.group_of(node, output), output);
+            self.lives.output(now, node, self.given.group_of(node, output), output);
             self.cached.output(&mut self.verdicts, &mut self.bounds, now, node, output);
             let frames = frames(output);
             self.pulls.output(&mut self.verdicts, now, node, output, &frames);
