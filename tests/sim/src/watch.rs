@@ -61,7 +61,7 @@ impl Stage {
             // Who has no queue there has no use for it, and comes with its next heartbeat.
             let address = world.servers[&broker].address.to_string();
             let mut before = self.connected(&world, broker);
-            before.retain(|node| !world.monitor.awaited(*node, &address).is_empty());
+            before.retain(|node| world.monitor.pulls_from(*node, &address));
             (broker, before)
         };
         {

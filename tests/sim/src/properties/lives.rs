@@ -171,6 +171,11 @@ impl Lives {
         }
     }
 
+    /// When a stay of this client ended last.
+    pub(super) fn stay_ended(&self, node: NodeId) -> Instant {
+        self.stay_ended.get(&node).copied().unwrap_or(Instant::ZERO)
+    }
+
     pub(super) fn forget(&mut self, node: NodeId) {
         self.fetched.retain(|(owner, _), _| *owner != node);
         self.stays.retain(|(owner, _)| *owner != node);

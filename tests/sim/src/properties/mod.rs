@@ -197,6 +197,11 @@ impl Monitor {
         self.wire.awaited(node, peer)
     }
 
+    /// Whether a client waits for messages of a peer: by a pull of before a stay ended it perhaps does not.
+    pub(crate) fn pulls_from(&self, node: NodeId, peer: &str) -> bool {
+        self.wire.awaits_since(node, peer, self.lives.stay_ended(node))
+    }
+
     /// One of these that waits to this day.
     pub(crate) fn still_awaited(&self, awaited: &[Awaited]) -> Option<Awaited> {
         awaited.iter().copied().find(|request| self.wire.is_awaited(*request))
