@@ -58,7 +58,11 @@ impl Stage {
             if !world.servers[&broker].is_up() {
                 return;
             }
-            (broker, self.connected(&world, broker))
+            // Who has no queue there has no use for it, and comes with its next heartbeat.
+            let address = world.servers[&broker].address.to_string();
+            let mut before = self.connected(&world, broker);
+            before.retain(|node| world.monitor.pulls_from(*node, &address));
+            (broker, before)
         };
         {
             let mut world = self.ctx.world.lock();

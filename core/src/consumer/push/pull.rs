@@ -121,8 +121,11 @@ impl PushConsumer {
             Weighed::Again(bad) | Weighed::Nothing(bad) => return self.bad_pull(shared, now, id, bad),
         };
         owned.misfits = 0;
-        if core::mem::take(&mut owned.empty) && self.was_empty(shared, now, id, (header.min_offset, max)) {
-            return;
+        if core::mem::take(&mut owned.empty) {
+            self.offsets.let_go(&owned.queue);
+            if self.was_empty(shared, now, id, (header.min_offset, max)) {
+                return;
+            }
         }
         let Some(owned) = self.owned.get_mut(id) else { return };
         if core::mem::take(&mut owned.unproved) && at <= max {
@@ -178,6 +181,7 @@ impl PushConsumer {
                     tracing::warn!(queue = %owned.queue, at, "the broker says that the queue has no message and never had one; keeping the offset");
                 }
                 owned.empty = true;
+                self.offsets.hold(&owned.queue);
                 let delay = doubled(RETRY_DELAY_MIN, owned.failures, EMPTY_DELAY_MAX);
                 owned.failures = owned.failures.saturating_add(1);
                 let broker = owned.queue.broker_name.clone();

@@ -52,6 +52,8 @@ pub(crate) struct Lives {
     stays: BTreeSet<(NodeId, Key)>,
     /// Of these, who was told that they stand above the end of the life that is.
     told: BTreeSet<(NodeId, Key)>,
+    /// When a stay of each client's ended last: answers to what it had asked before may tell nobody anything.
+    stay_ended: BTreeMap<NodeId, Instant>,
     /// Members that were told of messages in the life that is.
     know: BTreeMap<(NodeId, Key), Instant>,
 }
@@ -121,7 +123,8 @@ impl Lives {
         let Some(broker) = self.brokers.get(&request.peer) else { return };
         let queue =
             QueueName { broker: broker.clone(), topic: (&*asked.topic).into(), queue_id: asked.queue_id };
-        if self.lives.get(&queue).is_none_or(|life| life.began > request.at) {
+        let stay_ended = self.stay_ended.get(&request.node).is_some_and(|ended| *ended >= request.at);
+        if stay_ended || self.lives.get(&queue).is_none_or(|life| life.began > request.at) {
             return;
         }
         let key: Key = ((&*asked.consumer_group).into(), queue);
@@ -134,8 +137,9 @@ impl Lives {
             self.is_told((request.node, key.clone()), place);
         }
         let Some(life) = self.lives.get(&key.1) else { return };
-        // A broker that has not built its queues yet says that one is empty, too: that is no news.
-        if header.max_offset > 0 {
+        // A broker that has not built its queues yet says that one is empty, too: that is no news. Nor are numbers
+        // that can't be.
+        if header.max_offset > 0 && (0..=header.max_offset).contains(&header.next_begin_offset) {
             self.know.entry((request.node, key.clone())).or_insert(now);
         }
         let fetched = self.fetched.entry((request.node, key)).or_insert(life.new_to_all);
@@ -153,7 +157,10 @@ impl Lives {
         }
     }
 
-    pub(super) fn output(&mut self, node: NodeId, group: Option<&Arc<str>>, output: &Output) {
+    pub(super) fn output(&mut self, now: Instant, node: NodeId, group: Option<&Arc<str>>, output: &Output) {
+        if matches!(output, Output::Revoke { .. } | Output::ConsumerClosed { .. }) {
+            self.stay_ended.insert(node, now);
+        }
         if let Output::Deliver { deliveries, .. } = output
             && let (Some(group), Some(first)) = (group, deliveries.first())
         {
@@ -164,11 +171,17 @@ impl Lives {
         }
     }
 
+    /// When a stay of this client ended last.
+    pub(super) fn stay_ended(&self, node: NodeId) -> Instant {
+        self.stay_ended.get(&node).copied().unwrap_or(Instant::ZERO)
+    }
+
     pub(super) fn forget(&mut self, node: NodeId) {
         self.fetched.retain(|(owner, _), _| *owner != node);
         self.stays.retain(|(owner, _)| *owner != node);
         self.told.retain(|(owner, _)| *owner != node);
         self.know.retain(|(owner, _), _| *owner != node);
+        self.stay_ended.remove(&node);
     }
 
     /// Whether nobody could tell the group of what is there.

@@ -105,7 +105,7 @@ properties! {
     P51,
     /// Who awaits something notices within 10 s that its peer is silent for ever.
     P56,
-    /// A broker at a new address is used soon after it has registered.
+    /// A broker at a new address is used soon after it has registered, by those who pulled from it.
     P57,
     /// A close overtakes no send before it, ends in time, and a second one with the first.
     P58,
@@ -197,6 +197,11 @@ impl Monitor {
         self.wire.awaited(node, peer)
     }
 
+    /// Whether a client waits for messages of a peer: by a pull of before a stay ended it perhaps does not.
+    pub(crate) fn pulls_from(&self, node: NodeId, peer: &str) -> bool {
+        self.wire.awaits_since(node, peer, self.lives.stay_ended(node))
+    }
+
     /// One of these that waits to this day.
     pub(crate) fn still_awaited(&self, awaited: &[Awaited]) -> Option<Awaited> {
         awaited.iter().copied().find(|request| self.wire.is_awaited(*request))
@@ -234,7 +239,7 @@ impl Monitor {
         self.once.output(&mut self.verdicts, now, node, output);
         self.given.output(node, output);
         if !self.has_peers {
-            self.lives.output(node, self.given.group_of(node, output), output);
+            self.lives.output(now, node, self.given.group_of(node, output), output);
             self.cached.output(&mut self.verdicts, &mut self.bounds, now, node, output);
             let frames = frames(output);
             self.pulls.output(&mut self.verdicts, now, node, output, &frames);

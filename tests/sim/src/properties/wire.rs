@@ -81,6 +81,15 @@ impl Wire {
         theirs.map(|((node, channel, opaque), _)| Awaited(*node, *channel, *opaque)).collect()
     }
 
+    /// Whether a pull that was written since then has no answer.
+    pub(super) fn awaits_since(&self, node: NodeId, peer: &str, since: Instant) -> bool {
+        let mut awaited = self.under_way.values().filter(|request| request.at >= since);
+        awaited.any(|request| {
+            let is_pull = request.command.request_code() == RequestCode::PULL_MESSAGE;
+            request.node == node && *request.peer == *peer && is_pull
+        })
+    }
+
     pub(super) fn is_awaited(&self, Awaited(node, channel, opaque): Awaited) -> bool {
         self.under_way.contains_key(&(node, channel, opaque))
     }

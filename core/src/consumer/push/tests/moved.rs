@@ -237,6 +237,30 @@ fn a_queue_that_is_said_to_be_empty_keeps_its_offset_and_is_asked_again_within_t
 }
 
 #[test]
+fn of_a_queue_that_is_said_to_be_empty_nothing_is_committed_also_by_a_new_connection() {
+    let (mut world, _) = consumed(50, 40, 10);
+    let pull = held(&mut world);
+    let zero = PullMessageResponseHeader::default();
+    world.silent.insert(RequestCode::PULL_MESSAGE.0);
+    world.answer(&pull, ResponseCode::PULL_OFFSET_MOVED, &zero, &[]);
+    world.pass(0);
+    let before = commits(&world);
+    world.cut(BROKER_A);
+    world.pass(8_000);
+    assert!(world.registered.contains(BROKER_A));
+    assert_eq!(commits(&world), before, "the broker may have lost what it knew, but not that");
+    world.silent.clear();
+    world.cut(BROKER_A);
+    world.pass(8_000);
+    world.publish(0, &["c"]);
+    let tokens = world.take();
+    assert_eq!(offsets(&tokens), [50]);
+    world.settle(tokens[0], Ack::Done);
+    world.pass(6_000);
+    assert_eq!(world.log(TOPIC, 0).committed, Some(51));
+}
+
+#[test]
 fn a_queue_that_outgrew_its_position_while_it_was_said_to_be_empty_is_consumed_from_its_first_message() {
     for old in [false, true] {
         let (mut world, _) = consumed(50, 40, 10);
