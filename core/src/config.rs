@@ -46,7 +46,7 @@ pub struct ClientConfig {
     pub request_timeout: Duration,
     /// A connection without a read or a write for this long is closed. Default 120 s.
     pub channel_idle_max: Duration,
-    /// After a failed connect, or when connections that answered were lost within 5 s twice or more in a row, how
+    /// After a failed connect, or when connections that answered were lost within 1 s three times or more in a row, how
     /// long requests to that address fail at once; doubles up to
     /// [`reconnect_delay_max`](Self::reconnect_delay_max). Default 100 ms. Java has none.
     pub reconnect_delay_min: Duration,

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //!   no connection, or none that answered ──▶ a pause, twice as long each time
-//!   answered, lost after less than 5 s   ──▶ made again at once; a pause as above from the second time on
+//!   answered, lost after less than 1 s   ──▶ made again at once; a pause as above from the third time on
 //!   an offence                           ──▶ a pause as above, whatever went before
-//!   answered, lived for 5 s or more      ──▶ all is forgiven
+//!   answered, lived for 1 s or more      ──▶ all is forgiven
 //! ```
 //! Java has no pauses.
 
@@ -19,8 +19,9 @@ use crate::time::Instant;
 
 use super::{BACK_OFFS_MAX, Channels};
 
-/// A connection that has answered and lived so long was of use, whatever its end.
-const OF_USE_AFTER: Duration = Duration::from_secs(5);
+/// A connection that has answered and lived so long was of use, whatever its end: made again at once it is made once a
+/// second at most.
+const OF_USE_AFTER: Duration = Duration::from_secs(1);
 
 /// The pause of one address, doubled with each failure since it was of use.
 #[derive(Clone, Debug)]
@@ -31,12 +32,14 @@ pub(super) struct BackOff {
     until: Instant,
     /// Whether it has answered since it failed last.
     answers: bool,
+    /// Another loss of a connection that had answered is no failure yet: what ends one by chance may end two.
+    spared: bool,
     failures: u32,
 }
 
 impl BackOff {
     fn new(cause: Cause) -> Self {
-        Self { cause, until: Instant::ZERO, answers: true, failures: 0 }
+        Self { cause, until: Instant::ZERO, answers: true, spared: true, failures: 0 }
     }
 
     fn failed(&mut self, now: Instant, cause: Cause, min: Duration, max: Duration) {
@@ -45,6 +48,7 @@ impl BackOff {
         self.failures = self.failures.saturating_add(1);
         self.until = now + delay;
         self.answers = false;
+        self.spared = false;
         self.cause = cause;
     }
 }
@@ -81,14 +85,16 @@ impl<P: Clone> Channels<P> {
         self.remembered(now, address, cause).failed(now, cause.clone(), min, max);
     }
 
-    /// A connection that had answered was lost: once is no failure.
+    /// A connection that had answered was lost: once or twice is no failure.
     pub(super) fn broke(&mut self, now: Instant, id: ChannelId, cause: &Cause) {
         let Some(channel) = self.arena.get(id) else { return };
         let (address, age) = (channel.address.clone(), now.saturating_since(channel.opened));
         if age >= OF_USE_AFTER {
             self.back_off.remove(&address);
-        } else if self.back_off.contains_key(&address) {
-            self.leave_alone(now, &address, cause);
+        } else if let Some(back_off) = self.back_off.get_mut(&address) {
+            if !core::mem::take(&mut back_off.spared) {
+                self.leave_alone(now, &address, cause);
+            }
         } else {
             self.remembered(now, &address, cause);
         }
