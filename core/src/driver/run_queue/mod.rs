@@ -116,6 +116,8 @@ impl RunQueue {
         let mut revoked = Vec::new();
         {
             let mut state = lock(&self.state);
+            let state = &mut *state;
+            state.workers.values().for_each(|hand| learn(&mut state.reached, hand));
             state.reached.remove(&queue);
             state.holders.values().for_each(|hand| hand.revoke(queue, &mut revoked));
             revoked.extend(state.turns.iter_mut().flat_map(|turns| turns.remove(queue)));

@@ -112,6 +112,17 @@ fn a_revocation_reaches_what_workers_have_taken() {
 }
 
 #[test]
+fn nothing_is_known_of_a_queue_that_was_revoked() {
+    let (queue, hands, taker) = shared_by_two();
+    assert_eq!(taker.turn(&hands), Some(1), "of the second queue, and not told yet");
+    for index in [0, 1] {
+        queue.revoke(ProcessQueueId::from_parts(index, 0), &mut Vec::new());
+    }
+    assert!(taker.poll(&queue, &hands, &cx(), want(1, 1)).is_pending());
+    assert!(lock(&queue.state).reached.is_empty());
+}
+
+#[test]
 fn nothing_is_begun_after_an_end_and_nothing_is_kept() {
     let (queue, hands, taker) = shared_by_two();
     let mut left = queue.end(&mut Vec::new());
