@@ -141,6 +141,11 @@ impl WallClock {
     }
 }
 
+/// `min` doubled `tries` times, at most `max`: a pause that grows.
+pub(crate) fn doubled(min: Duration, tries: u32, max: Duration) -> Duration {
+    min.saturating_mul(1u32.checked_shl(tries.min(31)).unwrap_or(u32::MAX)).min(max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

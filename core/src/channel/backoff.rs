@@ -15,7 +15,7 @@ use core::time::Duration;
 
 use crate::error::Cause;
 use crate::id::ChannelId;
-use crate::time::Instant;
+use crate::time::{Instant, doubled};
 
 use super::{BACK_OFFS_MAX, Channels};
 
@@ -43,10 +43,8 @@ impl BackOff {
     }
 
     fn failed(&mut self, now: Instant, cause: Cause, min: Duration, max: Duration) {
-        let doublings = self.failures.min(16);
-        let delay = min.saturating_mul(1 << doublings).min(max);
+        self.until = now + doubled(min, self.failures, max);
         self.failures = self.failures.saturating_add(1);
-        self.until = now + delay;
         self.answers = false;
         self.spared = false;
         self.cause = cause;

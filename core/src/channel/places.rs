@@ -56,11 +56,14 @@ impl Rank {
 
 impl<P: Clone> Channels<P> {
     fn rank(&self, address: &Arc<str>, background: bool) -> Rank {
-        match () {
-            () if self.limits.name_servers.contains(address) => Rank::NameServer,
-            () if background => Rank::Background,
-            () if self.last_failure(address).is_some() => Rank::Failed,
-            () => Rank::Request,
+        if self.limits.name_servers.contains(address) {
+            Rank::NameServer
+        } else if background {
+            Rank::Background
+        } else if self.last_failure(address).is_some() {
+            Rank::Failed
+        } else {
+            Rank::Request
         }
     }
 

@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use crate::config::split_address;
 use crate::route::{MASTER_ID, RouteOutcome};
-use crate::time::Instant;
+use crate::time::{Instant, doubled};
 use crate::timer::TimerId;
 
 use super::{Client, Shared, TimerKey};
@@ -233,7 +233,7 @@ impl Client {
         let first = doubts.topics.iter_mut().filter(|(_, doubt)| doubt.due <= now && doubt.is_open(lost));
         if let Some((topic, doubt)) = first.min_by_key(|(_, doubt)| doubt.due) {
             doubt.again = false;
-            let pause = PAUSE_MIN.saturating_mul(1 << doubt.tries.min(16)).min(PAUSE_MAX);
+            let pause = doubled(PAUSE_MIN, doubt.tries, PAUSE_MAX);
             doubt.tries = doubt.tries.saturating_add(1);
             doubt.due = now + pause;
             doubts.next_ask = now + ASK_INTERVAL;

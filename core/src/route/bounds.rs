@@ -16,7 +16,7 @@ const ADDRESSES_MAX: usize = 64;
 const NAME_BYTES_MAX: usize = 255;
 /// Queues of one topic that can be written, and as many that can be read. A consumer of all of them takes 1 to 2 KiB for
 /// each. Java's admin tools make topics of up to 65,536 queues on a broker.
-const QUEUES_MAX: u64 = 16_384;
+pub(crate) const QUEUES_MAX: u64 = 16_384;
 
 /// What a route has too much of, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

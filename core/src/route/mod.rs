@@ -14,6 +14,8 @@ use crate::rng::Rng;
 
 pub(crate) use bounds::weigh_body;
 
+#[cfg(test)]
+pub(crate) use bounds::QUEUES_MAX;
 pub use bounds::RouteTooLarge;
 pub use lookup::{Lookup, LookupStep, RouteOutcome};
 

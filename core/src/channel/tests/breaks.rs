@@ -3,12 +3,18 @@
 use super::*;
 
 impl World {
-    /// A connection comes up, answers once and is lost after so long; the pause that follows.
-    fn answers_and_breaks(&mut self, life_ms: u64) -> u64 {
+    /// A connection comes up and answers once.
+    fn answers(&mut self) -> ChannelId {
         self.ask(A, 1, 30_000);
         let id = self.connect();
         let request = self.written().remove(0);
         self.answer(id, &request, ResponseCode::SUCCESS);
+        id
+    }
+
+    /// As [`answers`](Self::answers), and is lost after so long; the pause that follows.
+    fn answers_and_breaks(&mut self, life_ms: u64) -> u64 {
+        let id = self.answers();
         self.pass(life_ms);
         self.channels.handle_closed(self.now, id, &"reset".into());
         self.replies();
@@ -48,10 +54,7 @@ fn connections_that_answer_and_break_again_and_again_get_a_pause_that_grows() {
 fn during_the_pause_after_breaks_requests_are_told_what_happened() {
     let mut world = World::new();
     for _ in 0..3 {
-        world.ask(A, 1, 3_000);
-        let id = world.connect();
-        let request = world.written().remove(0);
-        world.answer(id, &request, ResponseCode::SUCCESS);
+        let id = world.answers();
         world.channels.handle_closed(world.now, id, &"no frame".into());
         world.replies();
     }
@@ -106,10 +109,7 @@ fn a_connection_that_this_client_closes_for_idleness_has_been_a_good_one() {
     for _ in 0..5 {
         world.answers_and_breaks(10);
     }
-    world.ask(A, 1, 3_000);
-    let id = world.connect();
-    let request = world.written().remove(0);
-    world.answer(id, &request, ResponseCode::SUCCESS);
+    world.answers();
     world.pass(240_000);
     assert!(!world.channels.is_open(A));
     world.outputs();

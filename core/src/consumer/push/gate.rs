@@ -15,7 +15,6 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::queue::{Fetch, Pause};
-use super::start::doubled;
 use super::{PushConsumer, refused};
 use crate::client::Shared;
 use crate::consumer::{ConsumerTimer, Refusal};
@@ -23,7 +22,7 @@ use crate::error::Cause;
 use crate::id::ProcessQueueId;
 use crate::message::names;
 use crate::route::MASTER_ID;
-use crate::time::Instant;
+use crate::time::{Instant, doubled};
 use crate::timer::TimerId;
 
 /// A broker that refuses is asked at most so often for long, whatever the settings: ten times a second.

@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::pull::cause_of;
 use super::queue::{Fetch, Pause, RETRY_DELAY_MIN};
-use super::start::doubled;
 use super::{BadAnswer, PushConsumer};
 use crate::channel::Reply;
 use crate::client::Shared;
@@ -18,7 +17,7 @@ use crate::remoting::{
     GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, ResponseCode, SearchOffsetRequestHeader,
 };
 use crate::route::MASTER_ID;
-use crate::time::{Instant, Timestamp};
+use crate::time::{Instant, Timestamp, doubled};
 
 /// How often a broker may refuse to say where a queue goes on, or say what can't be, before the queue goes
 /// on at its end. About ten seconds with the pauses between at the defaults.

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use super::bad_answer::{Weighed, weigh};
 use super::offset_moved::{Facts, Verdict};
 use super::queue::{Fetch, OwnedQueue, Pause, RETRY_DELAY_MIN};
-use super::start::doubled;
 use super::take::Found;
 use super::{BadAnswer, PushConsumer};
 use crate::channel::Reply;
@@ -21,7 +20,7 @@ use crate::id::ProcessQueueId;
 use crate::message::property;
 use crate::message::sys_flag::pull as pull_flag;
 use crate::remoting::{PullMessageRequestHeader, PullMessageResponseHeader, ResponseCode};
-use crate::time::Instant;
+use crate::time::{Instant, doubled};
 
 /// A broker holds a pull that has nothing to bring; one that answers sooner without bringing anything
 /// is not asked again at once.

@@ -9,14 +9,13 @@ use core::time::Duration;
 use super::place::Question;
 use super::restart::Moved;
 use super::send_back::Refused;
-use super::start::doubled;
 use super::{BadAnswer, PushConsumer};
 use crate::client::{Output, Shared};
 use crate::consumer::{ConsumeToken, ConsumerTimer, Full, ProcessQueue, PulledMessage};
 use crate::id::ProcessQueueId;
 use crate::message::MessageQueue;
 use crate::route::MASTER_ID;
-use crate::time::{Instant, Timestamp};
+use crate::time::{Instant, Timestamp, doubled};
 use crate::timer::TimerId;
 
 /// The first pause after a broker could not be asked; doubles up to
@@ -397,12 +396,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_queues_that_a_route_may_have_cost_a_member_less_than_40_mib() {
-        let queues = 65_536;
+    fn the_most_queues_that_a_route_may_have_cost_a_member_less_than_10_mib() {
+        let queues = usize::try_from(crate::route::QUEUES_MAX).expect("few");
         // Its place in the table of queues, twice in trees that are half full, and in the store of offsets.
         let tables =
             2 * (size_of::<(Arc<MessageQueue>, ProcessQueueId)>() + size_of::<Arc<MessageQueue>>() + 64);
         let bytes = queues * (size_of::<OwnedQueue>() + 16 + tables);
-        assert!(bytes < 40 << 20, "{bytes} bytes, {} a queue", size_of::<OwnedQueue>());
+        assert!(bytes < 10 << 20, "{bytes} bytes, {} a queue", size_of::<OwnedQueue>());
     }
 }

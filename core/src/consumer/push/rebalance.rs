@@ -13,7 +13,6 @@ use bytes::Bytes;
 use super::PushConsumer;
 use super::pull::cause_of;
 use super::queue::Fetch;
-use super::start::doubled;
 use crate::channel::Reply;
 use crate::client::Shared;
 use crate::consumer::rebalance::{allocate, excludes, sort_members};
@@ -24,7 +23,7 @@ use crate::remoting::{
     GetConsumerListByGroupRequestHeader, GetConsumerListByGroupResponseBody, ResponseCode,
 };
 use crate::route::MASTER_ID;
-use crate::time::Instant;
+use crate::time::{Instant, doubled};
 use crate::timer::TimerId;
 
 /// Rounds don't begin more often than this, however many events ask for one.

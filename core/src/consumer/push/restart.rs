@@ -8,11 +8,10 @@ use core::time::Duration;
 use super::PushConsumer;
 use super::pull::delivery;
 use super::queue::{Cached, Fate, Fetch, Pause, RETRY_DELAY_MIN};
-use super::start::doubled;
 use crate::client::{Output, Shared};
 use crate::consumer::{ConsumeToken, Delivery, Full};
 use crate::id::ProcessQueueId;
-use crate::time::Instant;
+use crate::time::{Instant, doubled};
 
 /// Former stays whose handlers may still answer. Of more the oldest is forgotten; what its handlers have
 /// is then sent back after `consume_timeout`.

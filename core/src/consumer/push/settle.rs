@@ -8,12 +8,11 @@ use core::time::Duration;
 use super::PushConsumer;
 use super::pull::delivery;
 use super::queue::{Cached, Fate, Fetch, OwnedQueue};
-use super::start::doubled;
 use crate::client::{Output, Shared};
 use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, Full, PulledMessage, TopicStatistics};
 use crate::id::ProcessQueueId;
 use crate::message::DELAY_LEVELS;
-use crate::time::Instant;
+use crate::time::{Instant, doubled};
 
 /// The delay level by which brokers choose themselves: the more often, the longer.
 const LEVEL_BY_BROKER: i32 = 0;

@@ -12,7 +12,7 @@ use crate::consumer::ConsumerTimer;
 use crate::id::OperationId;
 use crate::message::names;
 use crate::route::RouteOutcome;
-use crate::time::Instant;
+use crate::time::{Instant, doubled};
 use crate::timer::TimerId;
 
 /// The first pause before a missing route is looked for again; doubles each time.
@@ -189,9 +189,4 @@ impl PushConsumer {
             shared.cancel(timer);
         }
     }
-}
-
-/// `min` doubled `tries` times, at most `max`.
-pub(super) fn doubled(min: Duration, tries: u32, max: Duration) -> Duration {
-    min.saturating_mul(1u32.checked_shl(tries.min(31)).unwrap_or(u32::MAX)).min(max)
 }
