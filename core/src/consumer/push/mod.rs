@@ -16,6 +16,7 @@ mod blame;
 mod close;
 mod gate;
 mod introspect;
+mod look_again;
 mod offset_moved;
 mod offsets;
 mod overdue;

@@ -66,6 +66,7 @@ impl PushConsumer {
     pub(super) fn note_progress(&mut self, id: ProcessQueueId) {
         if let Some(owned) = self.owned.get(id)
             && owned.question.is_none()
+            && owned.looks_again_until.is_none()
             && owned.misfits == 0
             && !owned.empty
             && let Some(offset) = owned.cache.committable()

@@ -89,7 +89,7 @@ impl PushConsumer {
     ) {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let at = owned.next_offset.unwrap_or_default();
-        let Some(time) = owned.newest.filter(|time| time.as_millis() > 0) else {
+        let Some(time) = owned.newest.map(|newest| newest.time).filter(|time| time.as_millis() > 0) else {
             if shared.lines.may(now) {
                 tracing::warn!(queue = %owned.queue, at, end = max, "the queue ends below the group's offset; going on at its end");
             }
@@ -116,7 +116,8 @@ impl PushConsumer {
     ) -> bool {
         let Some(owned) = self.owned.get_mut(id) else { return false };
         let at = owned.next_offset.unwrap_or_default();
-        let Some(time) = owned.newest.filter(|time| time.as_millis() > 0 && at <= max) else { return false };
+        let newest = owned.newest.map(|newest| newest.time);
+        let Some(time) = newest.filter(|time| time.as_millis() > 0 && at <= max) else { return false };
         if shared.lines.may(now) {
             tracing::info!(queue = %owned.queue, at, end = max, "the queue has messages again; asking by time whether it was made anew");
         }
@@ -251,6 +252,9 @@ impl PushConsumer {
             Ask::StoredSince { time, max, .. } => {
                 let (at, since) = (owned.next_offset.unwrap_or_default(), time.as_millis());
                 let place = place.min(at);
+                if place < at && owned.newest.is_some_and(|newest| newest.offset < place) {
+                    return self.look_again_from(shared, now, id, place);
+                }
                 if shared.lines.may(now) {
                     tracing::warn!(queue = %owned.queue, at, end = max, since, place, "the queue goes on here");
                 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::bad_answer::{Weighed, weigh};
 use super::offset_moved::{Facts, Verdict};
 use super::queue::{Fetch, OwnedQueue, Pause, RETRY_DELAY_MIN};
-use super::take::Found;
+use super::take::{Found, NotTaken};
 use super::{BadAnswer, PushConsumer};
 use crate::channel::Reply;
 use crate::client::Shared;
@@ -42,7 +42,9 @@ impl PushConsumer {
         let address = address.clone();
         owned.fetch = Fetch::Pulling(now);
         // Of a queue that was said to be empty it is soon to be known whether it ends right here now.
-        let sys_flag = if owned.empty { 0 } else { pull_flag::SUSPEND };
+        // Of one that is looked at again as well.
+        let waits = !owned.empty && owned.looks_again_until.is_none();
+        let sys_flag = if waits { pull_flag::SUSPEND } else { 0 };
         let version = self.subscriptions.get(&queue.topic).map_or(0, |subscription| subscription.sub_version);
         let header = PullMessageRequestHeader {
             consumer_group: (&*self.config.group).into(),
@@ -127,19 +129,25 @@ impl PushConsumer {
             }
         }
         let Some(owned) = self.owned.get_mut(id) else { return };
+        if owned.is_shorter_than_before(max) {
+            return self.is_another(shared, now, id);
+        }
         if core::mem::take(&mut owned.unproved) && at <= max {
             self.offsets.begin(owned.queue.clone(), at);
         }
         if found {
             let (body, delta) = (command.body.clone(), header.offset_delta);
             self.statistics[topic_index].pull_time.record(now.saturating_since(begun));
-            if let Err(bad) = self.take_messages(shared, now, id, Found { body, next, end, delta }) {
-                return self.bad_pull(shared, now, id, bad);
+            match self.take_messages(shared, now, id, Found { body, next, end, delta }) {
+                Ok(()) => {}
+                Err(NotTaken::Bad(bad)) => return self.bad_pull(shared, now, id, bad),
+                Err(NotTaken::OfAnotherQueue) => return self.is_another(shared, now, id),
             }
         } else {
             owned.next_offset = Some(next);
             owned.cache.see(next);
         }
+        self.end_look(id);
         let Some(owned) = self.owned.get_mut(id) else { return };
         if next == at && now.saturating_since(begun) < HELD_MIN {
             if !other_broker || owned.failures > 0 {
@@ -170,7 +178,19 @@ impl PushConsumer {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let at = owned.next_offset.unwrap_or_default();
         let (next, min, max) = (header.next_begin_offset, header.min_offset, header.max_offset);
-        match (Facts { at, next, min, max }).verdict() {
+        let verdict = (Facts { at, next, min, max }).verdict();
+        let until = owned.looks_again_until;
+        if let Verdict::Forward(place) = verdict
+            && until.is_some_and(|until| place < until)
+        {
+            // What it was to be looked for there has expired.
+            owned.next_offset = Some(place);
+            return self.go_on_paced(shared, now, id);
+        }
+        if verdict != Verdict::Nonsense {
+            owned.stop_looking_again();
+        }
+        match verdict {
             Verdict::Nonsense => {
                 self.count_bad_answer(shared, now, id, BadAnswer::Moved { at, next, min, max });
                 self.back_off(shared, now, id, Pause::BadAnswer);

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use super::look_again::Newest;
 use super::place::Question;
 use super::restart::Moved;
 use super::send_back::Refused;
@@ -15,7 +16,7 @@ use crate::consumer::{ConsumeToken, ConsumerTimer, Full, ProcessQueue, PulledMes
 use crate::id::ProcessQueueId;
 use crate::message::MessageQueue;
 use crate::route::MASTER_ID;
-use crate::time::{Instant, Timestamp, doubled};
+use crate::time::{Instant, doubled};
 use crate::timer::TimerId;
 
 /// The first pause after a broker could not be asked; doubles up to
@@ -129,8 +130,11 @@ pub(super) struct OwnedQueue {
     pub(super) topic_index: usize,
     /// Where the broker said that the queue ends.
     pub(super) max_offset: Option<i64>,
-    /// When the last message was stored that the last pull with messages brought.
-    pub(super) newest: Option<Timestamp>,
+    /// The last message that the last pull with messages brought.
+    pub(super) newest: Option<Newest>,
+    /// Pulls have gone back to look whether messages have come below this offset, where the queue stood. Meanwhile
+    /// nothing of it is committed.
+    pub(super) looks_again_until: Option<i64>,
     /// The broker is to be asked this before the queue goes on. Meanwhile nothing of it is committed.
     pub(super) question: Option<Question>,
     /// How often in a row the broker found a place beyond the end that it had told. Meanwhile nothing of it is
@@ -196,6 +200,7 @@ impl OwnedQueue {
             topic_index,
             max_offset: None,
             newest: None,
+            looks_again_until: None,
             question: None,
             misfits: 0,
             moved: Moved::default(),
@@ -219,6 +224,7 @@ impl OwnedQueue {
             next_offset: Some(place),
             broker_id: MASTER_ID,
             broken: 0,
+            looks_again_until: None,
             question: None,
             misfits: 0,
             empty: false,

@@ -90,6 +90,7 @@ impl PushConsumer {
     /// below that is not finished.
     pub(super) fn go_on_at(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, place: i64) {
         let Some(owned) = self.owned.get_mut(id) else { return };
+        owned.stop_looking_again();
         owned.question = None;
         owned.misfits = 0;
         let id = match owned.next_offset {
@@ -111,13 +112,18 @@ impl PushConsumer {
         };
         let Some(owned) = self.owned.get_mut(id) else { return };
         let queue = owned.queue.clone();
-        let delay = owned.moved.another(now, self.config.pull_delay_when_exception);
         self.commit(shared, now, &queue);
-        match delay {
+        self.go_on_paced(shared, now, id);
+        self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
+    }
+
+    /// Pulls from where the queue stands now, later each time when it is made to go elsewhere again and again.
+    pub(super) fn go_on_paced(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        match owned.moved.another(now, self.config.pull_delay_when_exception) {
             Some(delay) => self.pause(shared, now, id, delay, Pause::OffsetMoved),
             None => self.proceed(shared, now, id),
         }
-        self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
     }
 
     /// Begins a new stay at `place`, which is below where the old one stood.

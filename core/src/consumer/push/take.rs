@@ -7,6 +7,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
+use super::look_again::Newest;
 use super::pull::delivery;
 use super::queue::{Cached, Fate};
 use super::subscription::wants;
@@ -32,6 +33,14 @@ pub(super) struct Found {
     pub(super) end: i64,
     /// How much further in its queue each record is than it says. Only answers of static topics have one.
     pub(super) delta: Option<i64>,
+}
+
+/// Why nothing of an answer was taken, or not all.
+pub(super) enum NotTaken {
+    /// The rest is to be pulled again.
+    Bad(BadAnswer),
+    /// It has messages where the queue that was there before had none.
+    OfAnotherQueue,
 }
 
 /// Which records belong to a queue.
@@ -71,20 +80,20 @@ impl PushConsumer {
     /// Caches and delivers what a pull brought; what can't be true is left out.
     ///
     /// # Errors
-    /// What is to be pulled again.
+    /// Why there is more to do about it.
     pub(super) fn take_messages(
         &mut self,
         shared: &mut Shared,
         now: Instant,
         id: ProcessQueueId,
         found: Found,
-    ) -> Result<(), BadAnswer> {
+    ) -> Result<(), NotTaken> {
         let Some(owned) = self.owned.get_mut(id) else { return Ok(()) };
         let Found { body, next, end, delta } = found;
         let begin = owned.next_offset.unwrap_or_default();
         let no_records = BadAnswer::NoRecords { at: begin, next };
         if body.is_empty() {
-            return Err(no_records);
+            return Err(NotTaken::Bad(no_records));
         }
         let subscription = self.subscriptions.get(&owned.queue.topic);
         let statistics = &mut self.statistics[owned.topic_index];
@@ -153,7 +162,7 @@ impl PushConsumer {
             }
             if subscription.is_some_and(|subscription| !wants(subscription, &record, &body)) {
                 statistics.filtered += 1;
-                newest_filtered = record.stored();
+                newest_filtered = record.stored().map(|stored| (stored, offset));
                 continue;
             }
             let bytes = record.bytes();
@@ -167,8 +176,13 @@ impl PushConsumer {
             records.push(record);
             newest_filtered = None;
         }
-        if let Some(stored) = newest_filtered.or_else(|| records.iter().rev().find_map(Record::stored)) {
-            owned.newest = Some(stored.timestamp(&body));
+        if owned.had_none_of(&places) {
+            return Err(NotTaken::OfAnotherQueue);
+        }
+        let mut of_cached = records.iter().zip(&places).rev();
+        let newest_cached = || of_cached.find_map(|(record, (offset, _))| Some((record.stored()?, *offset)));
+        if let Some((stored, offset)) = newest_filtered.or_else(newest_cached) {
+            owned.newest = Some(Newest { time: stored.timestamp(&body), offset });
         }
         if !in_order {
             let mut both: Vec<_> = places.into_iter().zip(records).collect();
@@ -202,8 +216,8 @@ impl PushConsumer {
             self.count_bad_answer(shared, now, id, fault);
         }
         match broken {
-            Some(fault) => Err(fault),
-            None if seen == begin => Err(no_records),
+            Some(fault) => Err(NotTaken::Bad(fault)),
+            None if seen == begin => Err(NotTaken::Bad(no_records)),
             None => Ok(()),
         }
     }

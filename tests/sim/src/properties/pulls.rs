@@ -11,6 +11,7 @@ use rocketmq_client_core::id::{ChannelId, ConsumerId};
 use rocketmq_client_core::message::sys_flag::pull as pull_flag;
 use rocketmq_client_core::remoting::{
     PullMessageRequestHeader, PullMessageResponseHeader, RemotingCommand, RequestCode, ResponseCode,
+    SearchOffsetRequestHeader,
 };
 use rocketmq_client_core::time::Instant;
 use rocketmq_dev_broker::Broker;
@@ -158,8 +159,12 @@ impl Pulls {
             return;
         }
         let requests = frames.iter().filter(|command| !command.is_response());
-        for command in requests.filter(|command| command.request_code() == RequestCode::PULL_MESSAGE) {
-            self.pull(verdicts, now, node, channel, command);
+        for command in requests {
+            match command.request_code() {
+                RequestCode::PULL_MESSAGE => self.pull(verdicts, now, node, channel, command),
+                RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => self.search(node, channel, command),
+                _ => {}
+            }
         }
         if let Some(channel) = self.channels.get_mut(&(node, channel)) {
             channel.wanted = None;
@@ -214,6 +219,18 @@ impl Pulls {
         self.under_way.retain(|_, earlier| earlier.key != key);
         self.under_way.insert((node, channel_id, command.opaque), pull);
         self.next.insert(key, [offset; 2]);
+    }
+
+    /// A queue whose position is in doubt may be looked at again from below.
+    fn search(&mut self, node: NodeId, channel: ChannelId, command: &RemotingCommand) {
+        let Ok(header) = command.header::<SearchOffsetRequestHeader<'_>>() else { return };
+        let Some(channel) = self.channels.get(&(node, channel)) else { return };
+        self.next.retain(|(owner, _, queue), _| {
+            *owner != node
+                || queue.broker != channel.broker
+                || *queue.topic != *header.topic
+                || queue.queue_id != header.queue_id
+        });
     }
 
     fn answered(&mut self, bounds: &mut Bounds, now: Instant, pull: &Pull, command: &RemotingCommand) {

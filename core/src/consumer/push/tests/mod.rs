@@ -6,6 +6,7 @@ mod committing;
 mod consuming;
 mod ending;
 mod go_away;
+mod look_again;
 mod looking;
 mod membership;
 mod moved;

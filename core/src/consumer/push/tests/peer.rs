@@ -154,7 +154,7 @@ impl World {
         if let Some(refusal) = self.refuse_queues.get(&queue_id).copied().filter(|_| topic == TOPIC) {
             return self.answer(&arrived, refusal, &NoHeader, &[]);
         }
-        let (impatient, old) = (self.impatient, self.old);
+        let (impatient, old, leave_out) = (self.impatient, self.old, self.leave_out);
         let suggested = i64::from(self.fickle) * (i64::from(arrived.command.opaque) % 2);
         let committing = first && header.sys_flag & 1 != 0;
         let may_wait = header.sys_flag & pull_flag::SUSPEND != 0 && !impatient;
@@ -185,11 +185,14 @@ impl World {
         } else {
             let from = usize::try_from(offset - min).expect("not below");
             let log = self.log(&topic, queue_id);
-            let properties: Vec<String> = log.records.iter().skip(from).take(most).cloned().collect();
-            let times: Vec<i64> = (from..from + properties.len()).map(|index| log.time(index)).collect();
-            let next = offset + i64::try_from(properties.len()).expect("few");
-            let body = records_at(&topic, queue_id, offset, &properties, times.into_iter());
-            self.answer(&arrived, ResponseCode::SUCCESS, &answer(next), &body);
+            let looked_at = log.records.iter().zip(min..).skip(from).take(most);
+            let next = offset + i64::try_from(looked_at.clone().count()).expect("few");
+            let given = looked_at.filter(|(one, _)| leave_out.is_none_or(|tag| !one.contains(tag)));
+            let given = given.map(|(one, at)| (at, one, log.time(usize::try_from(at - min).expect("few"))));
+            let body = records_at(&topic, queue_id, given);
+            let code =
+                if body.is_empty() { ResponseCode::PULL_RETRY_IMMEDIATELY } else { ResponseCode::SUCCESS };
+            self.answer(&arrived, code, &answer(next), &body);
         }
     }
 }

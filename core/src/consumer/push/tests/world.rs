@@ -111,6 +111,8 @@ pub(super) struct World {
     pub(super) sent_away: Vec<Arrived>,
     /// Queues of the topic whose pulls are refused.
     pub(super) refuse_queues: BTreeMap<i32, ResponseCode>,
+    /// Brokers leave out messages with this tag.
+    pub(super) leave_out: Option<&'static str>,
     /// Brokers suggest another broker with each answer.
     pub(super) fickle: bool,
     /// How many queues of the topic can be read at a broker, if not all.
@@ -173,6 +175,7 @@ impl World {
             go_away: BTreeMap::new(),
             sent_away: Vec::new(),
             refuse_queues: BTreeMap::new(),
+            leave_out: None,
             fickle: false,
             read_queue_nums: None,
             perm: 6,
@@ -473,19 +476,17 @@ impl World {
 
 /// Records as a broker would send them.
 pub(super) fn records(topic: &str, queue_id: i32, begin: i64, properties: &[String]) -> BytesMut {
-    records_at(topic, queue_id, begin, properties, core::iter::repeat(STORED))
+    records_at(topic, queue_id, (begin..).zip(properties).map(|(offset, one)| (offset, one, STORED)))
 }
 
-/// As [`records`], stored at these times.
-pub(super) fn records_at(
+/// As [`records`], at these offsets and stored at these times.
+pub(super) fn records_at<'a>(
     topic: &str,
     queue_id: i32,
-    begin: i64,
-    properties: &[String],
-    times: impl Iterator<Item = i64>,
+    records: impl Iterator<Item = (i64, &'a String, i64)>,
 ) -> BytesMut {
     let mut out = BytesMut::new();
-    for ((offset, properties), time) in (begin..).zip(properties).zip(times) {
+    for (offset, properties, time) in records {
         encode_stored(&mut out, &record(topic, queue_id, offset, properties, time)).expect("small");
     }
     out
