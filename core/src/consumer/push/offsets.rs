@@ -68,7 +68,7 @@ impl PushConsumer {
             && owned.question.is_none()
             && owned.looks_again_until.is_none()
             && owned.misfits == 0
-            && !owned.empty
+            && owned.empty.is_none()
             && let Some(offset) = owned.cache.committable()
         {
             self.offsets.update(&owned.queue, offset);

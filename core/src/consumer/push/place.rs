@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::pull::cause_of;
-use super::queue::{Fetch, Pause, RETRY_DELAY_MIN};
+use super::queue::{Fetch, OwnedQueue, Pause, RETRY_DELAY_MIN};
 use super::{BadAnswer, PushConsumer};
 use crate::channel::Reply;
 use crate::client::Shared;
@@ -22,6 +22,10 @@ use crate::time::{Instant, Timestamp, doubled};
 /// How often a broker may refuse to say where a queue goes on, or say what can't be, before the queue goes
 /// on at its end. About ten seconds with the pauses between at the defaults.
 const REFUSALS_MAX: u32 = 12;
+
+/// The clocks of a client and its broker surely differ by less than this. A broker that has only not built its
+/// queues yet is longer in starting: of what it had before, nothing comes again.
+const CLOCKS_DIFFER_MAX: Duration = Duration::from_secs(2);
 
 /// What the broker is to be asked before a queue goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,18 +82,29 @@ fn is_beyond(question: Question, offset: i64) -> bool {
         && question.refusals + 1 < REFUSALS_MAX
 }
 
+impl OwnedQueue {
+    /// What was stored later is new: than the newest message that was fetched, or, where this stay has fetched
+    /// none, than the broker said that the queue is empty.
+    fn known_until(&self, empty_since: Option<Timestamp>) -> Option<Timestamp> {
+        let empty_since = empty_since.map(|since| since - CLOCKS_DIFFER_MAX);
+        let time = self.newest.map(|newest| newest.time).or(empty_since);
+        time.filter(|time| time.as_millis() > 0)
+    }
+}
+
 impl PushConsumer {
-    /// The queue ends below where it stood.
+    /// The queue ends below where it stood; before, it may have been said to be empty.
     pub(super) fn position_is_beyond(
         &mut self,
         shared: &mut Shared,
         now: Instant,
         id: ProcessQueueId,
+        empty_since: Option<Timestamp>,
         (min, max): (i64, i64),
     ) {
         let Some(owned) = self.owned.get_mut(id) else { return };
         let at = owned.next_offset.unwrap_or_default();
-        let Some(time) = owned.newest.map(|newest| newest.time).filter(|time| time.as_millis() > 0) else {
+        let Some(time) = owned.known_until(empty_since) else {
             if shared.lines.may(now) {
                 tracing::warn!(queue = %owned.queue, at, end = max, "the queue ends below the group's offset; going on at its end");
             }
@@ -112,12 +127,12 @@ impl PushConsumer {
         shared: &mut Shared,
         now: Instant,
         id: ProcessQueueId,
+        since: Timestamp,
         (min, max): (i64, i64),
     ) -> bool {
         let Some(owned) = self.owned.get_mut(id) else { return false };
         let at = owned.next_offset.unwrap_or_default();
-        let newest = owned.newest.map(|newest| newest.time);
-        let Some(time) = newest.filter(|time| time.as_millis() > 0 && at <= max) else { return false };
+        let Some(time) = owned.known_until(Some(since)).filter(|_| at <= max) else { return false };
         if shared.lines.may(now) {
             tracing::info!(queue = %owned.queue, at, end = max, "the queue has messages again; asking by time whether it was made anew");
         }

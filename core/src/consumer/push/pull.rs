@@ -43,7 +43,7 @@ impl PushConsumer {
         owned.fetch = Fetch::Pulling(now);
         // Of a queue that was said to be empty it is soon to be known whether it ends right here now.
         // Of one that is looked at again as well.
-        let waits = !owned.empty && owned.looks_again_until.is_none();
+        let waits = owned.empty.is_none() && owned.looks_again_until.is_none();
         let sys_flag = if waits { pull_flag::SUSPEND } else { 0 };
         let version = self.subscriptions.get(&queue.topic).map_or(0, |subscription| subscription.sub_version);
         let header = PullMessageRequestHeader {
@@ -122,9 +122,9 @@ impl PushConsumer {
             Weighed::Again(bad) | Weighed::Nothing(bad) => return self.bad_pull(shared, now, id, bad),
         };
         owned.misfits = 0;
-        if core::mem::take(&mut owned.empty) {
+        if let Some(since) = owned.empty.take() {
             self.offsets.let_go(&owned.queue);
-            if self.was_empty(shared, now, id, (header.min_offset, max)) {
+            if self.was_empty(shared, now, id, since, (header.min_offset, max)) {
                 return;
             }
         }
@@ -196,37 +196,38 @@ impl PushConsumer {
                 self.back_off(shared, now, id, Pause::BadAnswer);
             }
             Verdict::Empty => {
-                if !owned.empty && shared.lines.may(now) {
+                if owned.empty.is_none() && shared.lines.may(now) {
                     tracing::warn!(queue = %owned.queue, at, "the broker says that the queue has no message and never had one; keeping the offset");
                 }
-                owned.empty = true;
+                owned.empty.get_or_insert(shared.clock.timestamp(now));
                 self.offsets.hold(&owned.queue);
                 let delay = doubled(RETRY_DELAY_MIN, owned.failures, EMPTY_DELAY_MAX);
                 owned.failures = owned.failures.saturating_add(1);
                 let broker = owned.queue.broker_name.clone();
-                let is_as_empty =
-                    |(_, owned): &(_, &OwnedQueue)| owned.empty && owned.queue.broker_name == broker;
+                let is_as_empty = |(_, owned): &(_, &OwnedQueue)| {
+                    owned.empty.is_some() && owned.queue.broker_name == broker
+                };
                 let count = u32::try_from(self.owned.iter().filter(is_as_empty).count()).unwrap_or(u32::MAX);
                 let delay = delay.max(EMPTY_INTERVAL.saturating_mul(count));
                 self.pause(shared, now, id, delay, Pause::QueueEmpty);
             }
             Verdict::Forward(place) => {
-                owned.empty = false;
+                owned.empty = None;
                 if shared.lines.may(now) {
                     tracing::warn!(queue = %owned.queue, at, place, "the messages below have expired; going on behind them");
                 }
                 self.go_on_at(shared, now, id, place);
             }
             Verdict::Reset(place) => {
-                owned.empty = false;
+                owned.empty = None;
                 if shared.lines.may(now) {
                     tracing::warn!(queue = %owned.queue, at, place, "the group's offset was reset");
                 }
                 self.go_on_at(shared, now, id, place);
             }
             Verdict::Beyond { min, max } => {
-                owned.empty = false;
-                self.position_is_beyond(shared, now, id, (min, max));
+                let empty_since = owned.empty.take();
+                self.position_is_beyond(shared, now, id, empty_since, (min, max));
             }
         }
     }

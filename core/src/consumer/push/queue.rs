@@ -16,7 +16,7 @@ use crate::consumer::{ConsumeToken, ConsumerTimer, Full, ProcessQueue, PulledMes
 use crate::id::ProcessQueueId;
 use crate::message::MessageQueue;
 use crate::route::MASTER_ID;
-use crate::time::{Instant, doubled};
+use crate::time::{Instant, Timestamp, doubled};
 use crate::timer::TimerId;
 
 /// The first pause after a broker could not be asked; doubles up to
@@ -142,8 +142,8 @@ pub(super) struct OwnedQueue {
     pub(super) misfits: u32,
     /// How often a broker has made it go on elsewhere.
     pub(super) moved: Moved,
-    /// The broker said that the queue is empty, although it was not. Meanwhile nothing of it is committed.
-    pub(super) empty: bool,
+    /// Since when the broker says that the queue is empty, although it was not. Meanwhile nothing of it is committed.
+    pub(super) empty: Option<Timestamp>,
     /// Where the queue begins was said by a search, and no pull has shown yet that there is such an offset.
     pub(super) unproved: bool,
     /// Answers, and records of answers, that were not believed, and the last one.
@@ -204,7 +204,7 @@ impl OwnedQueue {
             question: None,
             misfits: 0,
             moved: Moved::default(),
-            empty: false,
+            empty: None,
             unproved: false,
             bad_answers: 0,
             bad_answer: None,
@@ -227,7 +227,7 @@ impl OwnedQueue {
             looks_again_until: None,
             question: None,
             misfits: 0,
-            empty: false,
+            empty: None,
             unproved: false,
             ..self
         }

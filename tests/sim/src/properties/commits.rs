@@ -43,20 +43,20 @@ impl Commits {
         });
     }
 
-    /// When a member wrote this commit, of its last ones.
+    /// When a member wrote this commit of a queue to a peer that is the queue's broker, of its last ones.
     pub(super) fn sent(
         &self,
         node: NodeId,
-        group: &str,
-        topic: &str,
-        queue_id: i32,
+        (group, topic, queue_id): (&str, &str, i32),
         offset: i64,
+        is_broker: impl Fn(&Arc<str>) -> bool,
     ) -> Option<Instant> {
         let from = (node, group.into(), topic.into(), queue_id, "".into());
         let of_queue = self.last.range(from..).take_while(|((by, of, about, id, _), _)| {
             (*by, &**of, &**about, *id) == (node, group, topic, queue_id)
         });
-        of_queue.filter(|(_, (_, _, sent))| *sent == offset).map(|(_, (_, at, _))| *at).max()
+        let of_broker = of_queue.filter(|((.., peer), _)| is_broker(peer));
+        of_broker.filter(|(_, (_, _, sent))| *sent == offset).map(|(_, (_, at, _))| *at).max()
     }
 
     pub(super) fn forget(&mut self, node: NodeId) {

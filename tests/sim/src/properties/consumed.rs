@@ -119,12 +119,14 @@ impl Group {
 
     fn missing(&self, history: &History, lives: &Lives, name: &str) -> Option<String> {
         let dead_letters = format!("%DLQ%{name}");
+        let is_skipped_retry = |stored: &Stored| {
+            is_for_group(&stored.for_topic, name) && lives.may_skip(name, &stored.queue, stored.queue_offset)
+        };
         let is_settled = |message: MessageNumber| {
             self.done.contains_key(&message)
-                || history
-                    .stored(message)
-                    .iter()
-                    .any(|stored| stored.lost || *stored.for_topic == *dead_letters)
+                || history.stored(message).iter().any(|stored| {
+                    stored.lost || *stored.for_topic == *dead_letters || is_skipped_retry(stored)
+                })
         };
         let mut queues = history.queues.iter().filter(|(queue, _)| self.topics.contains(&queue.topic));
         queues.find_map(|(queue, records)| {

@@ -33,8 +33,6 @@ type Key = (Arc<str>, QueueName);
 #[derive(Clone, Copy, Debug)]
 struct Life {
     began: Instant,
-    /// The first offset that is new.
-    since: i64,
     /// The first offset that is new to whoever has not asked since the queue's first life: it may have been cut
     /// below, have grown, and been cut above.
     new_to_all: i64,
@@ -64,10 +62,15 @@ impl Lives {
         self.brokers.insert(config.addr.to_string().into(), config.broker_name.clone());
     }
 
+    /// Whether this broker has ever been at this address.
+    pub(super) fn is_address_of(&self, address: &Arc<str>, broker: &Arc<str>) -> bool {
+        self.brokers.get(address) == Some(broker)
+    }
+
     /// A queue has another life, whose first offset is `since`.
     pub(super) fn begin(&mut self, now: Instant, queue: &QueueName, since: i64) {
         let before = self.lives.get(queue).map_or(since, |life| life.new_to_all);
-        self.lives.insert(queue.clone(), Life { began: now, since, new_to_all: before.min(since) });
+        self.lives.insert(queue.clone(), Life { began: now, new_to_all: before.min(since) });
         for (_, fetched) in self.fetched.iter_mut().filter(|((_, (_, of)), _)| of == queue) {
             *fetched = since.min(*fetched);
         }
@@ -150,10 +153,16 @@ impl Lives {
     }
 
     /// A member hears that the offset has moved. If its place is above the end it can go by the time of what it
-    /// has had, at once, or when the queue is not empty any more. Numbers that can't be tell nothing.
+    /// has had, at once, or when the queue is not empty any more; with nothing to go by it goes to the end that it
+    /// was told. Numbers that can't be tell nothing.
     fn is_told(&mut self, member: (NodeId, Key), (at, next, max): (i64, i64, i64)) {
-        if at > max && (0..=max).contains(&next) && self.stays.contains(&member) {
+        if at <= max || !(0..=max).contains(&next) {
+            return;
+        }
+        if self.stays.contains(&member) {
             self.told.insert(member);
+        } else if max > 0 {
+            self.stands(member.0, member.1, max, max);
         }
     }
 
@@ -199,9 +208,12 @@ impl Lives {
         !self.lives.contains_key(queue) || known().zip(sent).is_some_and(|(known, sent)| *known < sent)
     }
 
-    /// The first offset that is of this life of the queue.
-    pub(super) fn since(&self, queue: &QueueName) -> i64 {
-        self.lives.get(queue).map_or(0, |life| life.since)
+    /// Up to where a member knows the queue as it is, that does not [know](Self::knows) its life: what it has
+    /// fetched of it, and was not cut since.
+    pub(super) fn known_to(&self, node: NodeId, group: &str, queue: &QueueName) -> i64 {
+        let fetched = self.fetched.get(&(node, (group.into(), queue.clone()))).copied();
+        let new_to_all = || self.lives.get(queue).map(|life| life.new_to_all);
+        fetched.or_else(new_to_all).unwrap_or(0)
     }
 
     /// Whether the queue has had more than one life.

@@ -76,14 +76,16 @@ impl Offsets {
             }
             // Who has not been answered since the queue was made anew means the one that was.
             let knows = by.is_some_and(|(node, _)| {
-                let sent = books.commits.sent(node, group, topic, queue_id, offset);
+                let is_broker = |peer: &Arc<str>| books.lives.is_address_of(peer, name);
+                let sent = books.commits.sent(node, (group, topic, queue_id), offset, is_broker);
                 books.lives.knows(node, group, &key.1, sent)
             });
             let end = broker.queue_range(topic, queue_id).end;
             verdicts.check(Property::P49, now, offset <= end || !knows, || {
                 format!("{by:?} committed {offset} for {group} in {:?}, which ends at {end}", key.1)
             });
-            let until = if knows { offset } else { offset.min(books.lives.since(&key.1)) };
+            let known = || by.map_or(0, |(node, _)| books.lives.known_to(node, group, &key.1));
+            let until = if knows { offset } else { offset.min(known()) };
             check_covered(verdicts, now, group, &key.1, from..until, books);
             self.committed.insert(key, Committed { offset, by });
         }

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rocketmq_client_core::client::{Command, Input, Output};
 use rocketmq_client_core::config::{ClientConfig, PushConsumerConfig};
 use rocketmq_client_core::id::{ChannelId, ConsumerId};
+use rocketmq_client_core::message::StoredMessages;
 use rocketmq_client_core::message::sys_flag::pull as pull_flag;
 use rocketmq_client_core::remoting::{
     PullMessageRequestHeader, PullMessageResponseHeader, RemotingCommand, RequestCode, ResponseCode,
@@ -263,7 +265,9 @@ impl Pulls {
             return;
         };
         let next = header.next_begin_offset;
-        self.next.insert(pull.key.clone(), [next, if pull.probes { pull.offset } else { next }]);
+        let other =
+            if pull.probes { pull.offset } else { odd_from(pull, next, &command.body).unwrap_or(next) };
+        self.next.insert(pull.key.clone(), [next, other]);
         let looked_at = header.next_begin_offset - pull.offset;
         let is_cut = code == ResponseCode::SUCCESS
             && header.next_begin_offset < header.max_offset
@@ -272,4 +276,17 @@ impl Pulls {
             bounds.count(Bound::PullBatchBytes);
         }
     }
+}
+
+/// Where the messages of an answer are no longer those that were asked for: from there they are asked for again.
+fn odd_from(pull: &Pull, next: i64, body: &Bytes) -> Option<i64> {
+    let mut expected = pull.offset;
+    for message in StoredMessages::new(body.clone()) {
+        let message = message.ok()?;
+        if message.queue_id != pull.key.2.queue_id || !(pull.offset..next).contains(&message.queue_offset) {
+            return Some(expected);
+        }
+        expected = message.queue_offset + 1;
+    }
+    None
 }

@@ -3,8 +3,9 @@
 
 use alloc::vec::Vec;
 
-use super::world::{Arrived, STORED, TOPIC, World};
+use super::world::{Arrived, STORED, TOPIC, WALL, World};
 use crate::consumer::Ack;
+use crate::consumer::push::{Fetch, Pause};
 use crate::remoting::{
     PullMessageRequestHeader, PullMessageResponseHeader, RequestCode, ResponseCode,
     UpdateConsumerOffsetRequestHeader,
@@ -143,5 +144,24 @@ fn while_it_is_looked_at_again_nothing_is_committed_and_a_reset_or_a_second_doub
         world.pass(6_000);
         assert_eq!(world.log(TOPIC, 0).committed, Some(6), "{reset:?}");
         assert_eq!(world.queue(TOPIC, 0).next_offset, Some(6), "{reset:?}");
+    }
+}
+
+#[test]
+fn a_stay_that_has_fetched_nothing_goes_by_when_its_queue_was_first_said_to_be_empty() {
+    for anew in [true, false] {
+        let mut world = World::new();
+        world.log(TOPIC, 0).committed = Some(3);
+        world.start();
+        world.pass(3_000);
+        assert!(matches!(world.queue(TOPIC, 0).fetch, Fetch::Pausing(_, Pause::QueueEmpty)));
+        // The broker has built its queue at last, or there are others in it now.
+        world.stored_at = if anew { WALL + 2_000 } else { STORED };
+        world.publish(0, &["a"; 5]);
+        world.pass(3_000);
+        let expected = if anew { [0, 1, 2, 3, 4].to_vec() } else { [3, 4].to_vec() };
+        assert_eq!(finish_all(&mut world), expected);
+        world.pass(6_000);
+        assert_eq!(world.log(TOPIC, 0).committed, Some(5));
     }
 }

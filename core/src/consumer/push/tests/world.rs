@@ -27,6 +27,8 @@ pub(super) const BROKER_B: &str = "10.0.0.2:10911";
 pub(super) const TOPIC: &str = "T";
 pub(super) const RETRY: &str = "%RETRY%g";
 const START: u64 = 5_000;
+/// What the wall clock shows then.
+pub(super) const WALL: i64 = 1_700_000_000_000;
 /// When messages are stored, if nothing else is said.
 pub(super) const STORED: i64 = 2;
 
@@ -154,7 +156,7 @@ impl World {
         let mut config = ClientConfig::new([NAME_SERVER]);
         config.instance_name = Some(name.into());
         let now = Instant::from_millis(START);
-        let wall = Timestamp::from_millis(1_700_000_000_000);
+        let wall = Timestamp::from_millis(WALL);
         Self {
             client: Client::new(Arc::new(config), &facts, 7, now, wall),
             now,
