@@ -105,7 +105,7 @@ choose_ports() {
 pid_of() { # NAME -> its pid, if it is still the process that was started here
     local pid
     pid=$(cat "$run/$1.pid" 2>/dev/null) || return 1
-    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "-Duser.home=$run/$1 " || return 1
+    { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -- "-Duser.home=$run/$1 " || return 1
     echo "$pid"
 }
 
@@ -229,8 +229,20 @@ maxHashSlotNum=50000
 maxIndexNum=200000
 diskMaxUsedSpaceRatio=95
 CONF
-    local line
+    local line name
     for line in "$@"; do echo "$line" >>"$run/conf/broker.conf"; done
+    # Servers of 4.x do not start without.
+    for name in namesrv broker; do
+        cat >"$run/conf/logback_$name.xml" <<CONF
+<configuration>
+  <appender name="file" class="ch.qos.logback.core.FileAppender">
+    <file>$run/$name/$name.log</file>
+    <encoder><pattern>%d %p %t - %m%n</pattern></encoder>
+  </appender>
+  <root level="WARN"><appender-ref ref="file"/></root>
+</configuration>
+CONF
+    done
     printf '%s\n' "broker_port=$broker_port" "namesrv_port=$namesrv_port" >"$run/ports"
 }
 

@@ -10,7 +10,7 @@ use rocketmq_client_core::remoting::{
     CreateTopicRequestHeader, DeleteTopicFromNamesrvRequestHeader, DeleteTopicRequestHeader, Encoder,
     FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupRequestHeader, GetConsumerListByGroupResponseBody,
     GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, GetRouteInfoRequestHeader, Head, Header,
-    HeartbeatData, NoHeader, PullMessageRequestHeader, QueryConsumerOffsetRequestHeader,
+    HeartbeatData, LanguageCode, NoHeader, PullMessageRequestHeader, QueryConsumerOffsetRequestHeader,
     QueryConsumerOffsetResponseHeader, RemotingCommand, RequestCode, RequestHeader, ResetOffsetRequestHeader,
     ResponseCode, SendMessageRequestHeaderV2, TopicRouteData,
 };
@@ -293,7 +293,9 @@ fn ask_code<'a, H: Header<'a>>(
 ) -> Verdict<RemotingCommand> {
     let mut request = BytesMut::new();
     let head = Head { code: code.0, opaque: 1, flag: 0, remark: None };
-    Encoder::default().encode(&mut request, &head, header, &[], body.len());
+    // Brokers up to 4.9 know no Rust, and fall over a reset by somebody whose language they don't know.
+    let encoder = Encoder { language: LanguageCode::Other, ..Encoder::default() };
+    encoder.encode(&mut request, &head, header, &[], body.len());
     request.extend_from_slice(body);
     match simulated::world() {
         Some(world) => ask_in(&world, address, &request),
