@@ -18,6 +18,7 @@ usage: broker.sh COMMAND
   env                       prints shell lines: RMQ_NAMESRV, RMQ_BROKER, RMQ_APACHE_CLASSPATH
   stop-broker               stops the broker alone, as an operator would (SIGTERM; takes 15 to 20 s)
   kill-broker               kills the broker alone (SIGKILL)
+  keep-store, lose-tail         notes what the broker has stored; ends it, and takes from it what it has stored since
   pause-broker, resume-broker   freezes and thaws the broker (SIGSTOP, SIGCONT)
   start-broker              starts the broker again: same port, same store
   stop-namesrv, kill-namesrv, start-namesrv   the same for the name server
@@ -301,6 +302,21 @@ start() {
     exit 1
 }
 
+# What a power loss leaves of the messages: those of the time when the store was kept. Offsets are kept apart.
+keep_store() {
+    rm -rf "$run/store.kept"
+    cp -r "$run/store" "$run/store.kept"
+    rm -rf "$run/store.kept/config"
+}
+
+lose_tail() {
+    [[ -e $run/store.kept ]] || fail "no store was kept; 'broker.sh keep-store' does"
+    end broker KILL
+    mv "$run/store/config" "$run/store.kept/config"
+    rm -rf "$run/store"
+    mv "$run/store.kept" "$run/store"
+}
+
 start_one() { # NAME
     fetch
     read_ports
@@ -348,6 +364,8 @@ classpath) echo "$lib/*" ;;
 env) print_env ;;
 stop-broker) end broker TERM ;;
 kill-broker) end broker KILL ;;
+keep-store) keep_store ;;
+lose-tail) lose_tail ;;
 pause-broker) signal broker STOP ;;
 resume-broker) signal broker CONT ;;
 start-broker) start_one broker ;;

@@ -87,6 +87,7 @@ async fn measure() -> Verdict<bool> {
     ok &= row("eight resets in a row: longest stall of a queue", STALL_BAR, resets(&s).await?);
     if let Ok(control) = env::var("RMQ_APACHE_CONTROL") {
         ok &= row("broker killed, ready again: every queue consumed", STALL_BAR, kills(&s, &control).await?);
+        ok &= row("tail lost, ready again: its places consumed", STALL_BAR, lost_tails(&s, &control).await?);
     }
     s.close().await?;
     Ok(ok)
@@ -213,6 +214,53 @@ async fn kills(s: &Scenario, control: &str) -> Verdict<Vec<Duration>> {
         times.push(ready.elapsed());
         loading.abort();
         consumer.close().await?;
+        client.close().await?;
+    }
+    Ok(times)
+}
+
+/// From when a broker that lost its newest messages is ready again until those are consumed that took their places.
+/// What handlers had of the queue meanwhile is finished, and the commit goes where the queue ends.
+async fn lost_tails(s: &Scenario, control: &str) -> Verdict<Vec<Duration>> {
+    const KEPT: i64 = 10;
+    const LOST: usize = 5;
+    let mut times = Vec::new();
+    for in_hand in [false, true] {
+        let (topic, group) = (s.topic(1).await?, s.name("group"));
+        let producer = s.producer(&s.client().await?)?;
+        let client = s.client().await?;
+        let mut stream = s.group(&client, &group, &topic).stream().await?;
+        s.send(&producer, &topic, "kept", 10).await?;
+        for _ in 0..KEPT {
+            stream.next().await.ok_or("the stream ended")?.ack();
+        }
+        let committed = |offset| Ok(s.admin().committed_offset(&group, &topic, 0)? == Some(offset));
+        s.eventually("the first ones to be committed", || committed(KEPT)).await?;
+        broker_control(control, "keep-store").await?;
+        s.send(&producer, &topic, "lost", LOST).await?;
+        let mut lost = Vec::new();
+        for _ in 0..LOST {
+            lost.push(stream.next().await.ok_or("the stream ended")?);
+        }
+        if !in_hand {
+            lost.drain(..).for_each(|message| message.ack());
+            s.eventually("all to be committed", || committed(KEPT + 5)).await?;
+        }
+        broker_control(control, "lose-tail").await?;
+        broker_control(control, "start-broker").await?;
+        let ready = Instant::now();
+        s.send(&producer, &topic, "fresh", 3).await?;
+        for offset in KEPT..KEPT + 3 {
+            let message = tokio::time::timeout(PATIENCE, stream.next()).await?.ok_or("the stream ended")?;
+            if message.queue_offset() != offset {
+                return Err(format!("{} came where {offset} was to", message.queue_offset()).into());
+            }
+            message.ack();
+        }
+        times.push(ready.elapsed());
+        lost.into_iter().for_each(|message| message.ack());
+        s.eventually("the new end to be committed", || committed(KEPT + 3)).await?;
+        stream.close().await?;
         client.close().await?;
     }
     Ok(times)
