@@ -250,12 +250,17 @@ async fn lost_tails(s: &Scenario, control: &str) -> Verdict<Vec<Duration>> {
         broker_control(control, "start-broker").await?;
         let ready = Instant::now();
         s.send(&producer, &topic, "fresh", 3).await?;
-        for offset in KEPT..KEPT + 3 {
+        let (mut expected, mut again) = (KEPT, 0);
+        while expected < KEPT + 3 {
             let message = tokio::time::timeout(PATIENCE, stream.next()).await?.ok_or("the stream ended")?;
-            if message.queue_offset() != offset {
-                return Err(format!("{} came where {offset} was to", message.queue_offset()).into());
-            }
+            let offset = message.queue_offset();
             message.ack();
+            // Brokers of 4.x name the nearest message by time, so that one may come twice.
+            again += i32::from(offset == KEPT - 1);
+            if again > 1 || ![KEPT - 1, expected].contains(&offset) {
+                return Err(format!("{offset} came where {expected} was to").into());
+            }
+            expected = expected.max(offset + 1);
         }
         times.push(ready.elapsed());
         lost.into_iter().for_each(|message| message.ack());
