@@ -12,7 +12,7 @@ use super::super::shared::Alive;
 use super::control::{Concurrency, ConsumerControl};
 use super::decoding::{Decoding, UndecodableHook};
 use super::handler::Source;
-use crate::client::{Command, Input};
+use crate::client::Command;
 use crate::config::PushConsumerConfig;
 use crate::consumer::{Ack, CloseReport, ConsumeToken};
 use crate::error::Result;
@@ -78,17 +78,23 @@ impl Subscription {
     /// that has been begun.
     pub(super) fn close(&self, timeout: Duration) -> Operation<CloseReport> {
         self.closed.store(true, Ordering::Relaxed);
-        self.hand_back(self.queue.close());
+        // What no handler begins goes back ahead of the close.
+        let mut wakers = Vec::new();
+        let undone = self.queue.close(&mut wakers);
+        super::super::wake_all(&mut wakers);
+        self.alive.0.push_handed_back(undone);
         let consumer = self.id;
         let submitted =
             self.alive.0.submit_urgent(|operation| Command::CloseConsumer { operation, consumer, timeout });
         Operation::closing(&self.alive, submitted)
     }
 
-    /// What no handler begins goes back, ahead of the close that follows.
-    fn hand_back(&self, tokens: Vec<ConsumeToken>) {
-        let mut inputs: Vec<Input> = tokens.into_iter().map(|token| Input::HandedBack { token }).collect();
-        self.alive.0.push_inputs(&mut inputs);
+    /// From here on no handler is called at all.
+    pub(super) fn end(&self) {
+        let mut wakers = Vec::new();
+        let left = self.queue.end(&mut wakers);
+        super::super::wake_all(&mut wakers);
+        self.alive.0.push_handed_back(left);
     }
 }
 
@@ -96,10 +102,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         self.concurrency.forget();
         if !self.closed.load(Ordering::Relaxed) {
-            let mut wakers = Vec::new();
-            let left = self.queue.end(&mut wakers);
-            super::super::wake_all(&mut wakers);
-            self.hand_back(left);
+            self.end();
             let (consumer, timeout) = (self.id, Duration::ZERO);
             let close = |operation| Command::CloseConsumer { operation, consumer, timeout };
             self.alive.0.submit_detached(true, close);
