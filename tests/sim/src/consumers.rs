@@ -223,7 +223,7 @@ impl HandlerWorld {
         drop(stage);
         match consumption.one_is_slow_in {
             None => self.pause(Duration::ZERO, consumption.handler_takes).await,
-            Some(calls) if self.is_one_in(calls) => self.pause(Duration::ZERO, SLOW_CALL).await,
+            Some(calls) if self.is_one_in(calls) => self.pause(SLOW_CALL / 2, SLOW_CALL).await,
             Some(_) => {}
         }
         let behaviour = self.stage.upgrade().and_then(|stage| stage.behaviour(self.node));

@@ -16,9 +16,9 @@ const QUIET: u64 = 20;
 const SETTLING: Duration = Duration::from_secs(25);
 /// One quiet world in so many has members that close while they are busy.
 const RUSHED: u64 = 2;
-const RUSHES_MAX: u64 = 3;
 const RUSH_LASTS: Duration = Duration::from_millis(5);
-const RUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// When they do, at the latest.
+const RUSHED_LEAVES: Duration = Duration::from_secs(1);
 /// What closes have until another member may come.
 const LEAVING: Duration = Duration::from_secs(20);
 const FAULTS_MAX: u64 = 14;
@@ -181,24 +181,22 @@ fn sends(rng: &mut Rng, topology: &Topology, workload_ms: u64) -> Vec<Item> {
         .collect()
 }
 
-/// Messages come all at once, some of them keep handlers busy, and soon after a member of each group closes. Where
-/// two are left, they would take queues from each other while handlers have messages of them: two are all there are.
+/// Messages come all at once to few queues, some of them keep handlers busy, and soon after a member of each group
+/// closes. Where two are left, they would take queues from each other while handlers have messages of them: two are
+/// all there are.
 fn rush(rng: &mut Rng, topology: &mut Topology, settings: &mut Settings, items: &mut Vec<Item>) {
-    settings.workers = settings.workers.max(2);
+    topology.queues = topology.queues.min(2);
+    settings.workers = usize_of(rng.between(2, 3));
     settings.consumption.consume_batch = 1;
-    settings.consumption.one_is_slow_in = Some(rng.between(2, 8));
-    let rushes: Vec<Duration> = (0..)
-        .map(|rush| SETTLING + RUSH_INTERVAL * rush)
-        .take(usize_of(rng.between(1, RUSHES_MAX)))
-        .collect();
+    settings.consumption.one_is_slow_in = Some(rng.between(3, 8));
     for item in items.iter_mut() {
         if let Item::Send(send) = item {
-            send.at = *rng.pick(&rushes) + rng.up_to(RUSH_LASTS);
+            send.at = SETTLING + rng.up_to(RUSH_LASTS);
         }
     }
     for (group, members) in topology.groups.iter_mut().enumerate() {
         *members = (*members).min(2);
-        let at = *rng.pick(&rushes) + rng.up_to(RUSH_INTERVAL);
+        let at = SETTLING + rng.up_to(RUSHED_LEAVES);
         items.push(Item::Leave(LeaveItem { at, group }));
     }
 }
