@@ -250,7 +250,7 @@ impl Shared {
     }
 
     /// The client is being closed: from here on no handler is called, whatever the close waits for, but for what
-    /// lies before a message that has been begun.
+    /// lies before a message of its queue that has been begun.
     pub(crate) fn stop_handlers(&self) {
         let queues = lock(&self.run_queues).clone();
         let mut wakers = Vec::new();
@@ -369,7 +369,7 @@ impl Shared {
         {
             let mut state = lock(&self.state);
             if state.ended.is_none() {
-                state.mailbox.push_urgent_all(inputs.into_iter());
+                state.mailbox.push_urgent_all(inputs);
             }
         }
         self.signal.raise();

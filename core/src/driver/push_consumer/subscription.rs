@@ -74,8 +74,8 @@ impl Subscription {
         ConsumerControl::new(self.alive.clone(), self.id, self.concurrency.clone())
     }
 
-    /// From here on no handler is called, whatever the engine is busy with, but for what lies before a message
-    /// that has been begun.
+    /// From here on no handler is called, whatever the engine is busy with, but for what lies before a message of its
+    /// queue that has been begun, until the core says that handlers have had their time.
     pub(super) fn close(&self, timeout: Duration) -> Operation<CloseReport> {
         self.closed.store(true, Ordering::Relaxed);
         // What no handler begins goes back ahead of the close.
@@ -89,7 +89,7 @@ impl Subscription {
         Operation::closing(&self.alive, submitted)
     }
 
-    /// From here on no handler is called at all.
+    /// From here on no handler is called.
     pub(super) fn end(&self) {
         let mut wakers = Vec::new();
         let left = self.queue.end(&mut wakers);
