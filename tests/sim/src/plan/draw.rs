@@ -16,8 +16,9 @@ const QUIET: u64 = 20;
 const SETTLING: Duration = Duration::from_secs(25);
 /// One quiet world in so many has members that close while they are busy.
 const RUSHED: u64 = 2;
+/// How long all messages take to come there.
 const RUSH_LASTS: Duration = Duration::from_millis(5);
-/// When they do, at the latest.
+/// When members close then, at the latest.
 const RUSHED_LEAVES: Duration = Duration::from_secs(1);
 /// What closes have until another member may come.
 const LEAVING: Duration = Duration::from_secs(20);

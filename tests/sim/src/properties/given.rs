@@ -37,7 +37,10 @@ impl Given {
     pub(super) fn input(&mut self, now: Instant, node: NodeId, input: &Input, consumed: &mut Consumed) {
         match input {
             // What can't be decoded begins, too, although no handler sees it.
-            Input::Begun { tokens } => tokens.iter().for_each(|(token, _)| self.reach(node, *token)),
+            Input::Begun { tokens } => {
+                let begun = tokens.iter().filter(|(_, at)| at.is_some());
+                begun.for_each(|(token, _)| self.reach(node, *token));
+            }
             Input::Command(Command::StartConsumer { consumer, config, .. }) => {
                 self.groups.insert((node, *consumer), config.group.clone());
             }
