@@ -90,7 +90,17 @@ pub enum Output {
         /// Which.
         producer: ProducerId,
     },
-    /// A consumer takes no more deliveries: streams end once they are empty.
+    /// A consumer has begun to close, and gets no more deliveries: those that no handler has begun must not begin,
+    /// and are [handed back](super::Input::HandedBack), but for those that lie before one of their queue that has
+    /// been begun. These may begin until [`ConsumerClosed`](Self::ConsumerClosed): left undone, they hold the commit
+    /// before what is done, which then comes again. The close waits for what is neither settled nor handed back.
+    ConsumerClosing {
+        /// Which.
+        consumer: ConsumerId,
+    },
+    /// A consumer waits for its handlers no more: what has not begun must not begin, and is
+    /// [handed back](super::Input::HandedBack). Streams end. Comes once, after
+    /// [`ConsumerClosing`](Self::ConsumerClosing).
     ConsumerClosed {
         /// Which.
         consumer: ConsumerId,

@@ -109,7 +109,10 @@ impl World {
                 Output::Complete { operation, outcome } => self.outcomes.push((operation.index(), outcome)),
                 Output::Ask { token, owner, question } => self.asked.push((token, owner, question)),
                 Output::Wait(deadline) => return assert!(deadline > self.now, "a stale deadline"),
-                Output::ConsumerClosed { .. } | Output::ProducerClosed { .. } | Output::Revoke { .. } => {}
+                Output::ConsumerClosing { .. }
+                | Output::ConsumerClosed { .. }
+                | Output::ProducerClosed { .. }
+                | Output::Revoke { .. } => {}
                 other => panic!("unexpected {other:?}"),
             }
         }

@@ -117,8 +117,8 @@ impl Client {
         PushConsumerBuilder::new(self.alive.clone(), group.into())
     }
 
-    /// Ends everything in order, within 30 s: consumers finish what their handlers began and commit,
-    /// then producers finish their sends, then the connections go. Sends that were called for before it are
+    /// Ends everything in order, within 30 s: consumers finish what their handlers began and what lies before it,
+    /// and commit, then producers finish their sends, then the connections go. Sends that were called for before it are
     /// not overtaken, also those that still wait for room. A second close ends with the first, and shortens
     /// it when its own time is over sooner.
     ///

@@ -22,6 +22,7 @@ use super::slots::{Abandoned, Slots, Taken};
 use super::waiting::{Budget, Ticket};
 use super::{DetachedCounts, lock};
 use crate::client::{Command, Input, Outcome};
+use crate::consumer::ConsumeToken;
 use crate::error::{Cause, Error, Failure};
 use crate::id::OperationId;
 use crate::lines::LogLines;
@@ -249,11 +250,14 @@ impl Shared {
     }
 
     /// The client is being closed: from here on no handler is called, whatever the close waits for, but for what
-    /// lies before a message that has been begun.
+    /// lies before a message of its queue that has been begun.
     pub(crate) fn stop_handlers(&self) {
         let queues = lock(&self.run_queues).clone();
-        let tokens = queues.iter().filter_map(Weak::upgrade).flat_map(|queue| queue.close());
-        self.push_inputs(&mut tokens.map(|token| Input::HandedBack { token }).collect());
+        let mut wakers = Vec::new();
+        let undone = queues.iter().filter_map(Weak::upgrade).flat_map(|queue| queue.close(&mut wakers));
+        let undone: Vec<ConsumeToken> = undone.collect();
+        super::wake_all(&mut wakers);
+        self.push_handed_back(undone);
     }
 
     /// Puts in the client's close, behind the messages that came before it: what was sent first is not overtaken.
@@ -356,18 +360,18 @@ impl Shared {
         self.signal.raise();
     }
 
-    /// Puts many inputs into the lane that never refuses, under one lock.
-    pub(crate) fn push_inputs(&self, inputs: &mut Vec<Input>) {
+    /// Hands deliveries back that no handler begins, or whose handlers are gone, under one lock.
+    pub(crate) fn push_handed_back(&self, tokens: impl IntoIterator<Item = ConsumeToken>) {
+        let inputs: Vec<Input> = tokens.into_iter().map(|token| Input::HandedBack { token }).collect();
         if inputs.is_empty() {
             return;
         }
         {
             let mut state = lock(&self.state);
             if state.ended.is_none() {
-                state.mailbox.push_urgent_all(inputs.drain(..));
+                state.mailbox.push_urgent_all(inputs);
             }
         }
-        inputs.clear();
         self.signal.raise();
     }
 

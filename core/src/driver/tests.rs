@@ -2,6 +2,7 @@
 
 mod asking;
 mod cancel;
+mod closing;
 mod consumer;
 mod engine;
 mod lead;

@@ -22,7 +22,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(10);
 /// How often a client asks for routes that is to see a change of one soon.
 pub(crate) const ROUTE_INTERVAL: Duration = Duration::from_secs(1);
 /// Handlers at a time of a consumer that only looks.
-const WORKERS: usize = 4;
+pub(crate) const WORKERS: usize = 4;
 
 /// One run of a scenario: where, by which adapter, and names that nobody else uses.
 #[derive(Debug)]

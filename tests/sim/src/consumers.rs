@@ -12,6 +12,7 @@ use crate::bound::Bound;
 use crate::ctx::Ctx;
 use crate::executor::NodeId;
 use crate::fault::FaultKind;
+use crate::plan::LeaveItem;
 use crate::properties::Property;
 use crate::rngs::Draw;
 use crate::scenario::{Stage, TOPIC};
@@ -19,6 +20,9 @@ use crate::scenario::{Stage, TOPIC};
 /// How much longer than [`Consumption::hangs_at_least`](crate::plan::Consumption::hangs_at_least) a
 /// handler that hangs has a message at most.
 pub(crate) const HANGS_LONGER_MAX: Duration = Duration::from_secs(5);
+
+/// The longest that a handler takes that is slow among quick ones.
+const SLOW_CALL: Duration = Duration::from_secs(1);
 
 /// What a close may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -134,6 +138,15 @@ impl Stage {
         consumer_closed.is_ok() && closed.is_ok()
     }
 
+    /// A member of a group closes and goes, whatever its handlers are busy with.
+    pub(crate) async fn close_one(self: Arc<Self>, leave: LeaveItem) {
+        self.sleep_until(leave.at).await;
+        let Some(member) = self.take_member_where(|member| member.group == leave.group) else { return };
+        let (node, started) = (member.node, self.ctx.now());
+        let closed = self.leave(member).await;
+        self.check_closed(node, started, closed);
+    }
+
     /// A member's process ends here and now. Its machine says so, or is gone as well.
     pub(crate) fn kill(&self, member: Member, vanish: bool) {
         self.note(|| format!("node {} dies, vanish: {vanish}", member.node.0));
@@ -155,6 +168,13 @@ impl Stage {
             members.iter().filter_map(|member| member.consumer.as_ref()).collect();
         let index = target.checked_rem(started.len() as u64)?;
         started.get(usize::try_from(index).ok()?).map(|consumer| consumer.control())
+    }
+
+    /// Takes the first such member out of the table that has started.
+    fn take_member_where(&self, fits: impl Fn(&Member) -> bool) -> Option<Member> {
+        let mut members = self.members();
+        let at = members.iter().position(|member| member.consumer.is_some() && fits(member))?;
+        Some(members.remove(at))
     }
 
     /// Takes a member out of the table; one that has started, if asked for.
@@ -201,7 +221,11 @@ impl HandlerWorld {
         let Some(stage) = self.stage.upgrade() else { return Ack::Done };
         let consumption = stage.plan.settings.consumption.clone();
         drop(stage);
-        self.pause(Duration::ZERO, consumption.handler_takes).await;
+        match consumption.one_is_slow_in {
+            None => self.pause(Duration::ZERO, consumption.handler_takes).await,
+            Some(calls) if self.is_one_in(calls) => self.pause(SLOW_CALL / 2, SLOW_CALL).await,
+            Some(_) => {}
+        }
         let behaviour = self.stage.upgrade().and_then(|stage| stage.behaviour(self.node));
         let Some(kind) = behaviour.filter(|_| self.rng().chance(1, 3)) else { return Ack::Done };
         self.ctx.world.lock().network.effects.count(kind);
@@ -223,6 +247,10 @@ impl HandlerWorld {
             // As a panic, but without words on the terminal.
             _ => std::panic::resume_unwind(Box::new("the handler of a simulation panics")),
         }
+    }
+
+    fn is_one_in(&self, calls: u64) -> bool {
+        self.rng().chance(1, calls)
     }
 
     async fn pause(&self, least: Duration, most: Duration) {

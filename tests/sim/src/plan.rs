@@ -87,6 +87,8 @@ pub(crate) struct Consumption {
     pub(crate) consume_timeout: Option<Duration>,
     /// The longest that a handler takes when nothing is wrong.
     pub(crate) handler_takes: Duration,
+    /// One call in so many takes long, and the others answer at once: workers get ahead of each other.
+    pub(crate) one_is_slow_in: Option<u64>,
 }
 
 /// One thing that happens.
@@ -94,6 +96,7 @@ pub(crate) struct Consumption {
 pub(crate) enum Item {
     Send(SendItem),
     Fault(FaultItem),
+    Leave(LeaveItem),
 }
 
 /// A message to send.
@@ -115,6 +118,13 @@ pub(crate) enum SendWay {
     Oneway,
     /// The operation is dropped at once.
     Dropped,
+}
+
+/// A member of a group closes. That is no fault: nothing comes again for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LeaveItem {
+    pub(crate) at: Duration,
+    pub(crate) group: usize,
 }
 
 /// Something that goes wrong for a while.
@@ -198,6 +208,9 @@ impl fmt::Display for Plan {
                         "{at:>12.3?} producer {producer} sends m{message} {} {:?}",
                         send.tag, send.way
                     )?;
+                }
+                Item::Leave(LeaveItem { at, group }) => {
+                    writeln!(f, "{at:>12.3?} a member of group {group} leaves")?;
                 }
                 Item::Fault(fault) => {
                     let (at, lasts, kind) = (fault.at, fault.lasts, fault.kind);

@@ -1,5 +1,7 @@
 //! Randomness: one stream a concern, so that a change in one does not reshuffle the others.
 
+use std::time::Duration;
+
 use rocketmq_client_core::rng::Rng;
 
 /// The streams of one world.
@@ -53,6 +55,9 @@ pub(crate) trait Draw {
 
     /// One of `choices`, which isn't empty.
     fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T;
+
+    /// A time, at most this one, in whole microseconds.
+    fn up_to(&mut self, most: Duration) -> Duration;
 }
 
 impl Draw for Rng {
@@ -63,6 +68,10 @@ impl Draw for Rng {
     fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         let index = self.below(choices.len() as u64);
         &choices[usize::try_from(index).expect("an index into a slice fits")]
+    }
+
+    fn up_to(&mut self, most: Duration) -> Duration {
+        Duration::from_micros(self.between(0, u64::try_from(most.as_micros()).expect("a short time")))
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) async fn perform(ctx: Ctx, plan: Plan) {
                 stage.ctx.spawn(stage.clone().send(item));
             }
             Item::Fault(fault) => stage.ctx.spawn(stage.clone().inject(fault)),
+            Item::Leave(leave) => stage.ctx.spawn(stage.clone().close_one(leave)),
         }
     }
     stage.sleep_until(stage.plan.heal_at).await;
@@ -178,7 +179,7 @@ impl Stage {
         }
     }
 
-    fn check_closed(&self, node: NodeId, started: Instant, closed: bool) {
+    pub(crate) fn check_closed(&self, node: NodeId, started: Instant, closed: bool) {
         let took = self.ctx.now() - started;
         self.check(Property::P46, closed && took <= CLOSE_WITHIN, || {
             format!("node {} took {took:?} to close, in order: {closed}", node.0)

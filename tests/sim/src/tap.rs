@@ -96,6 +96,10 @@ fn hash_output(hash: &mut TraceHash, output: &Output) {
             hash_id(hash, 7, *queue);
             hash.word(u64::from(consumer.0));
         }
+        Output::ConsumerClosing { consumer } => {
+            hash.word(12);
+            hash.word(u64::from(consumer.0));
+        }
         Output::ConsumerClosed { consumer } => {
             hash.word(8);
             hash.word(u64::from(consumer.0));

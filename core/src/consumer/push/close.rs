@@ -70,11 +70,7 @@ impl PushConsumer {
         self.phase = Phase::Closing(Closing { operations, deadline, timers: [timer; 2], stage });
         shared.cancel(timer);
         self.arm_close(shared, now, deadline);
-        let ids: Vec<ProcessQueueId> = self.owned.iter().map(|(id, _)| id).collect();
-        for queue in ids {
-            shared.outputs.push_back(Output::Revoke { consumer: self.id, queue });
-        }
-        shared.outputs.push_back(Output::ConsumerClosed { consumer: self.id });
+        shared.outputs.push_back(Output::ConsumerClosing { consumer: self.id });
         self.closing_message_settled(shared, now);
     }
 
@@ -90,7 +86,7 @@ impl PushConsumer {
         }
     }
 
-    /// Nothing is begun from here on.
+    /// Nothing is fetched or offered from here on.
     fn stop(&mut self, shared: &mut Shared) {
         self.stop_rounds(shared);
         self.stop_looking_for_routes(shared);
@@ -154,17 +150,20 @@ impl PushConsumer {
     }
 
     fn commit_and_leave(&mut self, shared: &mut Shared, now: Instant) {
-        for (_, owned) in self.owned.iter() {
-            let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-            self.report.handed_back += count(owned.count(|fate| fate == Fate::HandedBack));
-            self.report.abandoned += count(owned.count(|fate| fate != Fate::HandedBack));
-        }
-        if let Phase::Closing(closing) = &mut self.phase {
-            closing.stage = Stage::Commits { failed: BTreeSet::new() };
-        }
+        self.end_handlers(shared);
         self.offsets.last_round();
         self.commit_all(shared, now);
         self.leave_when_committed(shared, now);
+    }
+
+    /// The host learns that handlers are waited for no more.
+    fn end_handlers(&mut self, shared: &mut Shared) {
+        if let Phase::Closing(closing) = &mut self.phase
+            && let Stage::Handlers { .. } = closing.stage
+        {
+            closing.stage = Stage::Commits { failed: BTreeSet::new() };
+            shared.outputs.push_back(Output::ConsumerClosed { consumer: self.id });
+        }
     }
 
     /// A commit of a closing consumer has ended; an older one may leave a newer to be made.
@@ -227,17 +226,28 @@ impl PushConsumer {
 
     /// The end: whoever waits hears the report.
     pub(super) fn finish_close(&mut self, shared: &mut Shared) {
+        self.end_handlers(shared);
         let Phase::Closing(closing) = core::mem::replace(&mut self.phase, Phase::Closed) else { return };
         closing
             .timers
             .into_iter()
             .chain(self.first_commit_timer.take())
             .for_each(|timer| shared.cancel(timer));
+        self.count_unsettled();
         (self.report.queues_committed, self.report.queues_uncommitted) =
             self.offsets.settled_count(|queue| queue.topic != self.retry_topic);
         tracing::debug!(group = %self.config.group, report = ?self.report, "consumer closed");
         for operation in closing.operations {
             shared.complete(operation, Outcome::ConsumerClosed(self.report.clone()));
+        }
+    }
+
+    /// Only now: until here the host may hand back what no handler has begun.
+    fn count_unsettled(&mut self) {
+        for (_, owned) in self.owned.iter() {
+            let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+            self.report.handed_back += count(owned.count(|fate| fate == Fate::HandedBack));
+            self.report.abandoned += count(owned.count(|fate| fate != Fate::HandedBack));
         }
     }
 }

@@ -55,6 +55,12 @@ impl<H: Host, M: Machine> Core<H, M> {
                 }
                 Output::Ask { token, owner, question } => self.questions.push((token, owner, question)),
                 Output::ProducerClosed { producer } => self.responders.remove(Owner::Producer(producer)),
+                Output::ConsumerClosing { consumer } => {
+                    self.deliver(wakers);
+                    if let Some(run_queue) = self.run_queues.get(&consumer) {
+                        self.refused.extend(run_queue.close(wakers));
+                    }
+                }
                 Output::ConsumerClosed { consumer } => {
                     self.deliver(wakers);
                     self.forget_consumer(consumer, wakers);

@@ -27,7 +27,6 @@ use super::control::{Concurrency, ConsumerControl};
 use super::handler::{Each, Handler, Several};
 use super::message::ReceivedMessage;
 use super::subscription::{CLOSE_TIMEOUT, Subscription};
-use crate::client::Input;
 use crate::consumer::{Ack, CloseReport, ConsumeToken, Delivery};
 use crate::error::Result;
 use crate::id::ConsumerId;
@@ -131,10 +130,9 @@ impl<F: Future<Output = Result<CloseReport>>> Run<F> {
         self
     }
 
-    /// Consumes until `stop` ends, then closes: nothing more is begun but what lies before a message
-    /// that another handler has begun, handlers that run may end,
-    /// offsets are committed. A stop that comes before the consumer has started is none the worse: there is
-    /// little to report then.
+    /// Consumes until `stop` ends, then closes: nothing more is begun but what lies before a message of its queue
+    /// that has been begun, handlers may end, offsets are committed. A stop that comes before the consumer has
+    /// started is none the worse: there is little to report then.
     ///
     /// Cancel safe: dropped, it ends as the run itself does, with deadline zero; messages whose handlers
     /// run then come again.
@@ -391,11 +389,12 @@ impl<H: Handler> Drop for Handlers<'_, H> {
     fn drop(&mut self) {
         self.concurrency.forget();
         self.subscription.queue.give_up();
-        // What was not begun goes back with the rest of the queue, when the subscription goes.
-        self.subscription.queue.leave_hand(self.waiter, &self.hand);
-        let begun = self.slots.iter_mut().filter_map(|slot| slot.token.take());
-        let mut handed_back = begun.map(|token| Input::HandedBack { token }).collect();
-        self.shared().signal().raise();
-        self.shared().push_inputs(&mut handed_back);
+        let left = self.subscription.queue.leave_hand(self.waiter, &self.hand);
+        self.shared().push_handed_back(left);
+        // Nobody else begins the rest of the queue, also where a close has kept it.
+        self.subscription.end();
+        let shared = self.shared();
+        shared.push_handed_back(self.slots.iter_mut().filter_map(|slot| slot.token.take()));
+        shared.signal().raise();
     }
 }

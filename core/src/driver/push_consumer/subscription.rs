@@ -12,7 +12,7 @@ use super::super::shared::Alive;
 use super::control::{Concurrency, ConsumerControl};
 use super::decoding::{Decoding, UndecodableHook};
 use super::handler::Source;
-use crate::client::{Command, Input};
+use crate::client::Command;
 use crate::config::PushConsumerConfig;
 use crate::consumer::{Ack, CloseReport, ConsumeToken};
 use crate::error::Result;
@@ -74,21 +74,27 @@ impl Subscription {
         ConsumerControl::new(self.alive.clone(), self.id, self.concurrency.clone())
     }
 
-    /// From here on no handler is called, whatever the engine is busy with, but for what lies before a message
-    /// that has been begun.
+    /// From here on no handler is called, whatever the engine is busy with, but for what lies before a message of its
+    /// queue that has been begun, until the core says that handlers have had their time.
     pub(super) fn close(&self, timeout: Duration) -> Operation<CloseReport> {
         self.closed.store(true, Ordering::Relaxed);
-        self.hand_back(self.queue.close());
+        // What no handler begins goes back ahead of the close.
+        let mut wakers = Vec::new();
+        let undone = self.queue.close(&mut wakers);
+        super::super::wake_all(&mut wakers);
+        self.alive.0.push_handed_back(undone);
         let consumer = self.id;
         let submitted =
             self.alive.0.submit_urgent(|operation| Command::CloseConsumer { operation, consumer, timeout });
         Operation::closing(&self.alive, submitted)
     }
 
-    /// What no handler begins goes back, ahead of the close that follows.
-    fn hand_back(&self, tokens: Vec<ConsumeToken>) {
-        let mut inputs: Vec<Input> = tokens.into_iter().map(|token| Input::HandedBack { token }).collect();
-        self.alive.0.push_inputs(&mut inputs);
+    /// From here on no handler is called.
+    pub(super) fn end(&self) {
+        let mut wakers = Vec::new();
+        let left = self.queue.end(&mut wakers);
+        super::super::wake_all(&mut wakers);
+        self.alive.0.push_handed_back(left);
     }
 }
 
@@ -96,10 +102,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         self.concurrency.forget();
         if !self.closed.load(Ordering::Relaxed) {
-            let mut wakers = Vec::new();
-            let left = self.queue.end(&mut wakers);
-            super::super::wake_all(&mut wakers);
-            self.hand_back(left);
+            self.end();
             let (consumer, timeout) = (self.id, Duration::ZERO);
             let close = |operation| Command::CloseConsumer { operation, consumer, timeout };
             self.alive.0.submit_detached(true, close);

@@ -74,8 +74,9 @@ impl PushConsumer {
         self.control().statistics()
     }
 
-    /// Closes the consumer within 30 s: nothing more is begun but what lies before a message that another handler
-    /// has begun, handlers that run may end, offsets are committed. Cancel safe: it begins at once, and dropping the operation does not stop it.
+    /// Closes the consumer within 30 s: nothing more is begun but what lies before a message of its queue that has
+    /// been begun, so that all that was done can be committed; handlers may end, offsets are committed. Cancel safe:
+    /// it begins at once, and dropping the operation does not stop it.
     pub fn close(&self) -> Operation<CloseReport> {
         self.close_within(CLOSE_TIMEOUT)
     }
@@ -314,7 +315,8 @@ impl Worker {
 impl Drop for Worker {
     /// The host dropped the task, perhaps with a message in hand.
     fn drop(&mut self) {
-        self.pool.queue.leave_hand(self.waiter, &self.hand);
+        let left = self.pool.queue.leave_hand(self.waiter, &self.hand);
+        self.pool.shared.push_handed_back(left);
         if self.token.is_some() {
             self.settle(Ack::Retry);
         }

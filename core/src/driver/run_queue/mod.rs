@@ -135,16 +135,14 @@ impl RunQueue {
 
     /// Nothing is begun any more, also of what workers have taken, but what lies before a message that has been
     /// begun: left undone, it would hold the commit before those that are done, and they would come again. Returns
-    /// the tokens of all else.
-    pub(crate) fn close(&self) -> Vec<ConsumeToken> {
-        let mut wakers = Vec::new();
+    /// the tokens of all else. Whoever waits learns it by way of `wakers`.
+    pub(crate) fn close(&self, wakers: &mut Vec<Waker>) -> Vec<ConsumeToken> {
         let returned = {
             let mut state = lock(&self.state);
             let known = core::mem::replace(&mut state.end, End::Closed);
             wakers.extend(state.waiters.drain(..).map(|(_, waker)| waker));
             if known == End::Closed { Vec::new() } else { state.take_undone() }
         };
-        super::wake_all(&mut wakers);
         returned.iter().map(|delivery| delivery.token).collect()
     }
 
@@ -286,9 +284,9 @@ impl RunQueue {
         }
     }
 
-    /// A worker goes; what it has not begun goes to others.
-    pub(crate) fn leave_hand(&self, waiter: WaiterId, hand: &Hand) {
-        {
+    /// A worker goes; what it has not begun goes to others. Returns the tokens of what no other will begin.
+    pub(crate) fn leave_hand(&self, waiter: WaiterId, hand: &Hand) -> Vec<ConsumeToken> {
+        let left = {
             let mut state = lock(&self.state);
             state.holders.remove(&waiter);
             learn(&mut state.reached, hand);
@@ -297,8 +295,12 @@ impl RunQueue {
             while let Some(delivery) = hand.with_taken(VecDeque::pop_back) {
                 state.put_back(delivery);
             }
-        }
+            // More workers may come only while more deliveries do.
+            let is_last = state.end == End::Closed && state.workers.is_empty();
+            if is_last { state.take_all() } else { Vec::new() }
+        };
         self.leave(waiter);
+        left.iter().map(|delivery| delivery.token).collect()
     }
 }
 

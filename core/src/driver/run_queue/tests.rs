@@ -145,10 +145,10 @@ fn what_lies_before_a_message_that_was_begun_is_begun_after_a_close() {
     assert_eq!(quick.poll(&queue, &hands, &cx(), want(2, 2)), Poll::Ready(Some(4)));
     assert_eq!(quick.turn(&hands), Some(5));
     assert_eq!(quick.turn(&hands), None);
-    let mut back = queue.close();
+    let mut back = queue.close(&mut Vec::new());
     back.sort();
     assert_eq!(offsets(&back), [6, 7]);
-    assert!(queue.close().is_empty(), "a second close has nothing to give");
+    assert!(queue.close(&mut Vec::new()).is_empty(), "a second close has nothing to give");
     assert_eq!(slow.turn(&hands), None, "nothing is in a hand any more");
     let mut begun = Vec::new();
     while let Poll::Ready(Some(offset)) = quick.poll(&queue, &hands, &cx(), want(1, 1)) {
@@ -158,14 +158,25 @@ fn what_lies_before_a_message_that_was_begun_is_begun_after_a_close() {
     assert_eq!(slow.poll(&queue, &hands, &cx(), want(1, 1)), Poll::Ready(None));
 }
 
+/// The close waits for what is kept: it is given back where nobody comes for it.
+#[test]
+fn the_last_worker_that_goes_after_a_close_gives_back_what_was_kept() {
+    let (queue, hands, slow) = shared_by_two();
+    let quick = Taker::new(&queue);
+    assert_eq!(quick.poll(&queue, &hands, &cx(), want(1, 1)), Poll::Ready(Some(4)));
+    queue.close(&mut Vec::new());
+    assert!(queue.leave_hand(quick.waiter, &quick.hand).is_empty(), "the other one may come for it");
+    assert_eq!(offsets(&queue.leave_hand(slow.waiter, &slow.hand)), [2]);
+}
+
 #[test]
 fn an_end_after_a_close_leaves_nothing() {
     let (queue, hands, slow) = shared_by_two();
     let quick = Taker::new(&queue);
     assert_eq!(quick.poll(&queue, &hands, &cx(), want(1, 1)), Poll::Ready(Some(4)));
     // The first worker goes, and is not forgotten.
-    queue.leave_hand(quick.waiter, &quick.hand);
-    assert_eq!(offsets(&queue.close()).len(), 5);
+    assert!(queue.leave_hand(quick.waiter, &quick.hand).is_empty());
+    assert_eq!(offsets(&queue.close(&mut Vec::new())).len(), 5);
     assert_eq!(offsets(&queue.end(&mut Vec::new())), [2]);
     assert_eq!(slow.poll(&queue, &hands, &cx(), want(1, 1)), Poll::Ready(None));
 }
@@ -175,7 +186,7 @@ fn a_worker_that_goes_leaves_what_it_took_to_others_in_its_order() {
     let (queue, hands, taker) = shared_by_two();
     let (counter, waker) = CountingWaker::pair();
     let other = Taker::new(&queue);
-    queue.leave_hand(taker.waiter, &taker.hand);
+    assert!(queue.leave_hand(taker.waiter, &taker.hand).is_empty());
     let order =
         core::iter::from_fn(|| match other.poll(&queue, &hands, &Context::from_waker(&waker), want(1, 1)) {
             Poll::Ready(offset) => offset,
@@ -281,5 +292,5 @@ fn a_revocation_and_a_close_reach_those_that_wait_for_their_turn() {
     let mut refused = Vec::new();
     queue.revoke(ProcessQueueId::from_parts(0, 0), &mut refused);
     assert_eq!(offsets(&refused), [0, 1, 2, 3]);
-    assert_eq!(offsets(&queue.close()), [100]);
+    assert_eq!(offsets(&queue.close(&mut Vec::new())), [100]);
 }

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rocketmq_client_core::consumer::Ack;
-use rocketmq_client_core::driver::ClientBuilder;
+use rocketmq_client_core::driver::{ClientBuilder, PushConsumer, PushConsumerBuilder};
 use rocketmq_client_core::error::Error;
 use rocketmq_client_core::message::Message;
 
 use crate::failure::{ensure, ensure_eq, ensure_matches};
-use crate::scenario::bodies;
-use crate::{Inbox, Scenario, Verdict};
+use crate::scenario::{WORKERS, bodies};
+use crate::{Inbox, Latch, Scenario, Verdict};
+
+/// A broker gives 32 messages at a time: in the middle of some, hands are full.
+const QUICK_CALLS: usize = 36;
 
 pub(super) async fn the_next_consumer_goes_on_where_the_last_one_ended(s: &Scenario) -> Verdict {
     let (topic, group, inbox) = (s.topic(4).await?, s.name("group"), Inbox::default());
@@ -50,6 +53,61 @@ pub(super) async fn closing_under_load_loses_nothing_and_adds_up(s: &Scenario) -
     s.all_seen(&inbox, bodies("m", 1_000)).await?;
     ensure_eq!(inbox.len(), 1_000, "calls by both");
     Ok(())
+}
+
+/// A handler that is ahead of another has done what comes later. What lies before it is done in the close, too, so that
+/// nothing that was done comes again.
+pub(super) async fn closing_while_handlers_are_slow_commits_all_that_was_done(s: &Scenario) -> Verdict {
+    for by_client in [false, true] {
+        let (topic, group, inbox) = (s.topic(1).await?, s.name("group"), Inbox::default());
+        let client = s.client().await?;
+        s.send(&s.producer(&client)?, &topic, "m", 200).await?;
+        let (consumer, latch) = slow_handlers(s, s.group(&client, &group, &topic), &inbox).await?;
+        let of_client = by_client.then(|| client.close());
+        let of_consumer = (!by_client).then(|| consumer.close());
+        // Once this is told, the close has begun everywhere.
+        s.end("the health", consumer.health()).await??;
+        latch.open();
+        if let Some(closing) = of_client {
+            s.end("the client to close", closing).await??;
+        }
+        if let Some(closing) = of_consumer {
+            let report = s.end("the consumer to close", closing).await??;
+            ensure_eq!(report.settled as usize, inbox.len(), "settled, against calls");
+            ensure_eq!((report.abandoned, report.sent_back), (0, 0), "abandoned and sent back");
+        }
+        let committed = s.admin().committed_offset(&group, &topic, 0)?;
+        ensure_eq!(committed, i64::try_from(inbox.len()).ok(), "committed, against calls");
+        let _second = s.consume(s.group(&s.client().await?, &group, &topic), "second", &inbox).await?;
+        s.all_seen(&inbox, bodies("m", 200)).await?;
+        ensure_eq!(inbox.len(), 200, "calls by both");
+    }
+    Ok(())
+}
+
+/// A consumer all of whose handlers wait for the latch: after quick calls, so that workers have taken several messages
+/// and each but the last has some that lie before another's.
+async fn slow_handlers(
+    s: &Scenario,
+    builder: PushConsumerBuilder,
+    inbox: &Inbox,
+) -> Verdict<(PushConsumer, Latch)> {
+    let (slow, latch) = (Inbox::default(), Latch::default());
+    let (seen, waiting, opened) = (inbox.clone(), slow.clone(), latch.clone());
+    let starting = builder.workers(WORKERS, move |message| {
+        let (seen, waiting, opened) = (seen.clone(), waiting.clone(), opened.clone());
+        async move {
+            seen.put("first", &message);
+            if seen.len() > QUICK_CALLS {
+                waiting.put("first", &message);
+                opened.opened().await;
+            }
+            Ack::Done
+        }
+    });
+    let consumer = s.end("the consumer to start", starting).await??;
+    s.within("every handler to be slow", slow.until(|seen| seen.len() >= WORKERS)).await?;
+    Ok((consumer, latch))
 }
 
 pub(super) async fn closing_lets_handlers_end(s: &Scenario) -> Verdict {

@@ -84,6 +84,7 @@ scenarios! {
     moved::what_handlers_have_below_a_lost_tail_is_finished,
     close::the_next_consumer_goes_on_where_the_last_one_ended,
     close::closing_under_load_loses_nothing_and_adds_up,
+    close::closing_while_handlers_are_slow_commits_all_that_was_done,
     close::closing_lets_handlers_end,
     close::an_unfinished_message_holds_the_offset,
     close::two_clients_have_nothing_to_do_with_each_other,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rocketmq_client_core::rng::Rng;
 
-use super::{Consumption, FaultItem, Item, Plan, SendItem, SendWay, Settings, Strategy, Topology};
+use super::{Consumption, FaultItem, Item, LeaveItem, Plan, SendItem, SendWay, Settings, Strategy, Topology};
 use crate::fault::FaultKind;
 use crate::history::MessageNumber;
 use crate::rngs::{Draw, Rngs};
@@ -14,6 +14,14 @@ const TAGS: [&str; 3] = ["TagA", "TagB", "TagC"];
 const QUIET: u64 = 20;
 /// How long a quiet world waits for its members to know of each other.
 const SETTLING: Duration = Duration::from_secs(25);
+/// One quiet world in so many has members that close while they are busy.
+const RUSHED: u64 = 2;
+/// How long all messages take to come there.
+const RUSH_LASTS: Duration = Duration::from_millis(5);
+/// When members close then, at the latest.
+const RUSHED_LEAVES: Duration = Duration::from_secs(1);
+/// What closes have until another member may come.
+const LEAVING: Duration = Duration::from_secs(20);
 const FAULTS_MAX: u64 = 14;
 const FAULT_LASTS_MAX_MS: u64 = 12_000;
 /// One seed in so many has no oddities.
@@ -32,7 +40,7 @@ impl Plan {
     #[must_use]
     pub fn draw(seed: u64) -> Self {
         let mut rngs = Rngs::new(seed);
-        let topology = topology(&mut rngs.topology);
+        let mut topology = topology(&mut rngs.topology);
         let mut settings = settings(&mut rngs.topology, &mut rngs.consumption);
         settings.strategy = strategy(&mut rngs.oddities);
         let workload_ms = rngs.workload.between(5_000, 30_000);
@@ -45,6 +53,10 @@ impl Plan {
                 if let Item::Send(send) = item {
                     send.at += SETTLING;
                 }
+            }
+            if rngs.faults.chance(1, RUSHED) {
+                heal_ms += u64::try_from(LEAVING.as_millis()).expect("a short time");
+                rush(&mut rngs.faults, &mut topology, &mut settings, &mut items);
             }
         } else {
             let is_odd = |kind: &FaultKind| FaultKind::ODDITIES.contains(kind);
@@ -61,7 +73,11 @@ impl Plan {
         }
         if settings.strategy == Strategy::Config {
             // Whose queues are written down is not replaced by others.
-            items.retain(|item| !matches!(item, Item::Fault(fault) if MEMBERSHIP.contains(&fault.kind)));
+            items.retain(|item| match item {
+                Item::Send(_) => true,
+                Item::Fault(fault) => !MEMBERSHIP.contains(&fault.kind),
+                Item::Leave(_) => false,
+            });
         }
         let heal_at = Duration::from_millis(heal_ms) + settings.send_timeout + Duration::from_secs(1);
         Self { seed, topology, settings, heal_at, items }
@@ -135,6 +151,7 @@ fn consumption(rng: &mut Rng) -> Consumption {
         // Longer than a handler of the largest batch takes when nothing is wrong.
         consume_timeout: rng.chance(1, 2).then(|| Duration::from_millis(rng.between(6_000, 15_000))),
         handler_takes: Duration::from_millis(small(rng, 300).unwrap_or(30)),
+        one_is_slow_in: None,
     }
 }
 
@@ -163,6 +180,26 @@ fn sends(rng: &mut Rng, topology: &Topology, workload_ms: u64) -> Vec<Item> {
             })
         })
         .collect()
+}
+
+/// Messages come all at once to few queues, some of them keep handlers busy, and soon after a member of each group
+/// closes. Where two are left, they would take queues from each other while handlers have messages of them: two are
+/// all there are.
+fn rush(rng: &mut Rng, topology: &mut Topology, settings: &mut Settings, items: &mut Vec<Item>) {
+    topology.queues = topology.queues.min(2);
+    settings.workers = usize_of(rng.between(2, 3));
+    settings.consumption.consume_batch = 1;
+    settings.consumption.one_is_slow_in = Some(rng.between(3, 8));
+    for item in items.iter_mut() {
+        if let Item::Send(send) = item {
+            send.at = SETTLING + rng.up_to(RUSH_LASTS);
+        }
+    }
+    for (group, members) in topology.groups.iter_mut().enumerate() {
+        *members = (*members).min(2);
+        let at = SETTLING + rng.up_to(RUSHED_LEAVES);
+        items.push(Item::Leave(LeaveItem { at, group }));
+    }
 }
 
 fn way(rng: &mut Rng) -> SendWay {
@@ -212,6 +249,14 @@ mod tests {
         assert_ne!(Plan::draw(11).items, Plan::draw(12).items);
         let quiet = (0..400).filter(|seed| Plan::draw(*seed).is_quiet()).count();
         assert!((5..60).contains(&quiet), "{quiet}");
+    }
+
+    #[test]
+    fn members_close_in_some_quiet_worlds_and_only_there() {
+        let leaves = |plan: &Plan| plan.items.iter().any(|item| matches!(item, Item::Leave(_)));
+        let plans: Vec<Plan> = (0..400).map(Plan::draw).filter(leaves).collect();
+        assert!(plans.len() > 3 && plans.iter().all(Plan::is_quiet), "{}", plans.len());
+        assert!(plans.iter().all(|plan| plan.topology.groups.iter().all(|members| *members <= 2)));
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl Monitor {
         self.verdicts.check(Property::P21, now, missing.is_none(), || missing.unwrap_or_default());
     }
 
-    /// In a world without faults nothing came twice.
+    /// In a world without faults nothing came twice, also where members closed.
     pub(crate) fn check_once(&mut self, now: Instant) {
         for (name, group) in &self.consumed.groups {
             for (place, count) in &group.begun {

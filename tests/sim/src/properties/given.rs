@@ -1,11 +1,11 @@
 //! P22 and P26: what handlers are given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rocketmq_client_core::client::{Command, Input, Output};
 use rocketmq_client_core::consumer::{Ack, ConsumeToken, Delivery};
-use rocketmq_client_core::id::ConsumerId;
+use rocketmq_client_core::id::{ConsumerId, ProcessQueueId};
 use rocketmq_client_core::message::MessageQueue;
 use rocketmq_client_core::time::Instant;
 
@@ -28,11 +28,19 @@ struct InHand {
 pub(crate) struct Given {
     groups: BTreeMap<(NodeId, ConsumerId), Arc<str>>,
     in_hand: BTreeMap<(NodeId, ConsumeToken), InHand>,
+    /// How far handlers have begun queues.
+    reached: BTreeMap<(NodeId, ConsumerId, ProcessQueueId), i64>,
+    closing: BTreeSet<(NodeId, ConsumerId)>,
 }
 
 impl Given {
     pub(super) fn input(&mut self, now: Instant, node: NodeId, input: &Input, consumed: &mut Consumed) {
         match input {
+            // What can't be decoded begins, too, although no handler sees it.
+            Input::Begun { tokens } => {
+                let begun = tokens.iter().filter(|(_, at)| at.is_some());
+                begun.for_each(|(token, _)| self.reach(node, *token));
+            }
             Input::Command(Command::StartConsumer { consumer, config, .. }) => {
                 self.groups.insert((node, *consumer), config.group.clone());
             }
@@ -61,14 +69,32 @@ impl Given {
                 }
             }
             Output::Revoke { queue, consumer } => {
-                for ((owner, token), given) in &mut self.in_hand {
-                    if *owner == node && token.queue == *queue && token.consumer == *consumer {
-                        given.revoked = true;
-                    }
-                }
+                self.take_back(node, |token| token.queue == *queue && token.consumer == *consumer);
             }
+            Output::ConsumerClosing { consumer } => {
+                self.closing.insert((node, *consumer));
+            }
+            Output::ConsumerClosed { consumer } => self.take_back(node, |token| token.consumer == *consumer),
             _ => {}
         }
+    }
+
+    fn take_back(&mut self, node: NodeId, is_gone: impl Fn(&ConsumeToken) -> bool) {
+        for ((owner, token), given) in &mut self.in_hand {
+            given.revoked |= *owner == node && is_gone(token);
+        }
+    }
+
+    fn reach(&mut self, node: NodeId, token: ConsumeToken) {
+        let reached = self.reached.entry((node, token.consumer, token.queue)).or_insert(i64::MIN);
+        *reached = token.queue_offset.max(*reached);
+    }
+
+    /// Whether a handler may begin this, as far as a close has to say.
+    fn may_begin(&self, node: NodeId, token: ConsumeToken) -> bool {
+        let reached = self.reached.get(&(node, token.consumer, token.queue));
+        !self.closing.contains(&(node, token.consumer))
+            || reached.is_some_and(|reached| token.queue_offset < *reached)
     }
 
     /// The group that a delivery is for.
@@ -79,7 +105,7 @@ impl Given {
 
     /// A handler begins. Whether the core has given it that message and not taken it back.
     fn start(&mut self, node: NodeId, group: &str, queue: &MessageQueue, queue_offset: i64) -> bool {
-        let fitting = self.in_hand.iter_mut().find(|((owner, token), given)| {
+        let fitting = self.in_hand.iter().find(|((owner, token), given)| {
             *owner == node
                 && token.queue_offset == queue_offset
                 && *given.group == *group
@@ -88,14 +114,14 @@ impl Given {
                 && given.queue.queue_id == queue.queue_id
                 && !given.started
                 && !given.revoked
+                && self.may_begin(node, *token)
         });
-        match fitting {
-            Some((_, given)) => {
-                given.started = true;
-                true
-            }
-            None => false,
+        let Some(key) = fitting.map(|(key, _)| *key) else { return false };
+        if let Some(given) = self.in_hand.get_mut(&key) {
+            given.started = true;
         }
+        self.reach(node, key.1);
+        true
     }
 }
 

@@ -167,7 +167,7 @@ impl Lives {
     }
 
     pub(super) fn output(&mut self, now: Instant, node: NodeId, group: Option<&Arc<str>>, output: &Output) {
-        if matches!(output, Output::Revoke { .. } | Output::ConsumerClosed { .. }) {
+        if matches!(output, Output::Revoke { .. } | Output::ConsumerClosing { .. }) {
             self.stay_ended.insert(node, now);
         }
         if let Output::Deliver { deliveries, .. } = output

@@ -79,7 +79,8 @@ properties! {
     P20,
     /// Every durable matching message is consumed, or in the dead letters, at the end.
     P21,
-    /// Nothing is given to a handler after its queue was revoked.
+    /// Nothing is given to a handler after its queue was revoked, or its consumer was closed; while a consumer is
+    /// closing, only what lies before a message of the queue that a handler has been given.
     P22,
     /// Without faults each message is consumed exactly once.
     P23,

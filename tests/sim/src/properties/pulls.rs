@@ -119,7 +119,7 @@ impl Pulls {
             Output::Transmit { channel, .. } => self.transmit(verdicts, now, node, *channel, frames),
             Output::Close { channel, .. } => self.closed(node, *channel),
             // A stay of a queue has ended, and the next one begins anew.
-            Output::Revoke { consumer, .. } | Output::ConsumerClosed { consumer } => {
+            Output::Revoke { consumer, .. } | Output::ConsumerClosing { consumer } => {
                 if let Some(consumer) = self.consumers.get(&(node, *consumer)) {
                     let is_its = |key: &Key| key.0 == node && key.1 == consumer.config.group;
                     self.under_way.retain(|_, pull| !is_its(&pull.key));

@@ -285,6 +285,34 @@ fn deliver(monitor: &mut Monitor, stay: u32, offsets: std::ops::Range<i64>) {
     monitor.core_output(NOW, NODE, &Output::Deliver { consumer: CONSUMER, deliveries });
 }
 
+/// A handler of the consumer has begun 2 of these, and the consumer closes.
+fn closing() -> Monitor {
+    let (mut monitor, _) = with_consumer(|_| {});
+    monitor.consumed.expect("g", "t", &[]);
+    deliver(&mut monitor, 1, 0..4);
+    handle(&mut monitor, 2);
+    monitor.core_output(NOW, NODE, &Output::ConsumerClosing { consumer: CONSUMER });
+    monitor
+}
+
+fn handle(monitor: &mut Monitor, offset: i64) {
+    let queue = MessageQueue { topic: "t".into(), broker_name: "b".into(), queue_id: 0 };
+    monitor.handler_started(NOW, NODE, "g", &queue, offset, "");
+}
+
+#[test]
+fn while_a_consumer_closes_only_what_lies_before_a_message_that_was_begun_is_to_be_handled() {
+    let (mut before, mut behind, mut late) = (closing(), closing(), closing());
+    handle(&mut before, 1);
+    handle(&mut before, 0);
+    assert_eq!(found(&before), None);
+    handle(&mut behind, 3);
+    assert_eq!(found(&behind), Some(Property::P22));
+    late.core_output(NOW, NODE, &Output::ConsumerClosed { consumer: CONSUMER });
+    handle(&mut late, 1);
+    assert_eq!(found(&late), Some(Property::P22));
+}
+
 fn token(stay: u32, queue_offset: i64) -> ConsumeToken {
     let queue = ProcessQueueId::from_parts(stay, 0);
     ConsumeToken { consumer: CONSUMER, queue, queue_offset, hand_out: 0 }

@@ -46,6 +46,58 @@ fn running_handlers_finish_the_rest_is_handed_back_and_both_are_committed() {
     assert_eq!(world.log(TOPIC, 0).committed, Some(2));
 }
 
+/// One worker may be ahead of another, whose messages hold the commit back until they are done, too.
+#[test]
+fn the_host_may_begin_what_it_kept_until_the_last_answer_and_all_is_committed() {
+    let mut world = World::new();
+    world.start();
+    world.publish(0, &["a", "b", "c", "d", "e"]);
+    let tokens = world.take();
+    world.settle(tokens[2], Ack::Done);
+    world.settle(tokens[3], Ack::Done);
+    world.close(10_000);
+    assert!(world.closing && !world.closed, "the host still has what lies before the third");
+    world.hand_back(tokens[4]);
+    world.settle(tokens[0], Ack::Done);
+    world.pass(5_000);
+    assert!(!world.closed);
+    world.settle(tokens[1], Ack::Done);
+    assert!(world.closed);
+    let report = world.report().expect("over");
+    assert_eq!((report.settled, report.handed_back, report.abandoned), (4, 1, 0));
+    assert_eq!(world.log(TOPIC, 0).committed, Some(4));
+}
+
+#[test]
+fn what_the_host_gives_back_once_handlers_have_had_their_time_was_not_abandoned() {
+    let mut world = World::new();
+    world.start();
+    world.publish(0, &["a", "b"]);
+    let tokens = world.take();
+    world.silent.insert(RequestCode::UNREGISTER_CLIENT.0);
+    world.close(8_000);
+    world.pass(7_000);
+    assert!(world.closed && world.report().is_none());
+    world.hand_back(tokens[1]);
+    world.pass(1_000);
+    let report = world.report().expect("over");
+    assert_eq!((report.handed_back, report.abandoned), (1, 1));
+}
+
+/// Whoever ends the close, the host learns it.
+#[test]
+fn a_client_whose_time_is_over_tells_of_its_consumers_end() {
+    let mut world = World::new();
+    world.start();
+    world.publish(0, &["a"]);
+    let token = world.take()[0];
+    let operation = OperationId::from_parts(3, 0);
+    world.input(Input::Command(Command::Close { operation, timeout: Duration::ZERO }));
+    world.pass(0);
+    assert!(world.closed && world.outcomes.contains_key(&3));
+    world.settle(token, Ack::Done);
+}
+
 #[test]
 fn a_handler_that_does_not_end_is_left_behind_in_time_to_commit() {
     let mut world = World::new();

@@ -134,6 +134,7 @@ pub(super) struct World {
     pub(super) registered: BTreeSet<String>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) revoked: Vec<ProcessQueueId>,
+    pub(super) closing: bool,
     pub(super) closed: bool,
     pub(super) outcomes: BTreeMap<u32, Outcome>,
     /// Messages that were dealt with, by their `ID`, if that is to be watched.
@@ -190,6 +191,7 @@ impl World {
             registered: BTreeSet::new(),
             deliveries: Vec::new(),
             revoked: Vec::new(),
+            closing: false,
             closed: false,
             outcomes: BTreeMap::new(),
             finished: None,
@@ -313,7 +315,7 @@ impl World {
                     assert!(before.is_none(), "completed twice");
                 }
                 Output::Deliver { deliveries, .. } => {
-                    assert!(!self.closed, "a delivery after the end");
+                    assert!(!self.closing, "a delivery after the end");
                     let gone = |delivery: &Delivery| self.revoked.contains(&delivery.token.queue);
                     assert!(!deliveries.iter().any(gone), "a delivery of a queue that was given up");
                     self.deliveries.extend(deliveries);
@@ -322,7 +324,15 @@ impl World {
                     self.deliveries.retain(|delivery| delivery.token.queue != queue);
                     self.revoked.push(queue);
                 }
-                Output::ConsumerClosed { .. } => self.closed = true,
+                Output::ConsumerClosing { .. } => {
+                    self.closing = true;
+                    let undone = self.deliveries.drain(..);
+                    self.inbox.extend(undone.map(|delivery| Input::HandedBack { token: delivery.token }));
+                }
+                Output::ConsumerClosed { .. } => {
+                    assert!(self.closing && !self.closed, "once, and in order");
+                    self.closed = true;
+                }
                 output @ (Output::Ask { .. } | Output::ProducerClosed { .. }) => {
                     panic!("unexpected {output:?}")
                 }
