@@ -132,11 +132,9 @@ impl Stage {
             let conn = pick(&conns, fault.target);
             world.network.swallow(conn);
             world.network.effects.count(fault.kind);
-            let Some((client, server)) = world.network.nodes(conn) else { return };
-            let Some(peer) = world.servers.get(&server).map(|server| server.address.to_string()) else {
-                return;
-            };
-            world.monitor.awaited(client, &peer)
+            let Some((client, _)) = world.network.nodes(conn) else { return };
+            let Some(channel) = world.network.channel(conn) else { return };
+            world.monitor.awaited(client, channel)
         };
         self.ctx.sleep(NOTICED_WITHIN).await;
         let left = self.ctx.world.lock().monitor.still_awaited(&awaited);

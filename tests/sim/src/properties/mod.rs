@@ -11,6 +11,7 @@ mod owners;
 mod pulls;
 mod rates;
 mod sends;
+mod silence;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -20,6 +21,7 @@ use std::fmt;
 
 use rocketmq_client_core::client::{Input, Output};
 use rocketmq_client_core::config::ClientConfig;
+use rocketmq_client_core::id::ChannelId;
 use rocketmq_client_core::producer::SendReceipt;
 use rocketmq_client_core::remoting::{FrameError, RemotingCommand};
 use rocketmq_client_core::time::Instant;
@@ -44,6 +46,7 @@ use self::once::Once;
 use self::owners::Owners;
 use self::pulls::Pulls;
 use self::rates::Rates;
+use self::silence::Silence;
 use self::wire::{Awaited, Wire, frames};
 
 macro_rules! properties {
@@ -103,7 +106,8 @@ properties! {
     /// it gets a heartbeat a second beside the periodic ones. What is new is an answer with messages, a place that
     /// lies further on, and the first word that a queue's offset has moved.
     P51,
-    /// Who awaits something notices within 10 s that its peer is silent for ever.
+    /// Who awaits something notices within 10 s that its peer is silent for ever; and no pull is awaited of a peer that
+    /// has said nothing for so long, for whatever reason.
     P56,
     /// A broker at a new address is used soon after it has registered, by those who pulled from it.
     P57,
@@ -183,6 +187,7 @@ pub(crate) struct Monitor {
     wire: Wire,
     lives: Lives,
     rates: Rates,
+    silence: Silence,
     commits: Commits,
 }
 
@@ -192,9 +197,9 @@ impl Monitor {
         self.consumed.missing(&self.history, &self.lives)
     }
 
-    /// The pulls of a client that a peer has not answered.
-    pub(crate) fn awaited(&self, node: NodeId, peer: &str) -> Vec<Awaited> {
-        self.wire.awaited(node, peer)
+    /// What a client awaits on a connection.
+    pub(crate) fn awaited(&self, node: NodeId, channel: ChannelId) -> Vec<Awaited> {
+        self.wire.awaited(node, channel).map(|request| request.id).collect()
     }
 
     /// Whether a client waits for messages of a peer: by a pull of before a stay ended it perhaps does not.
@@ -228,6 +233,7 @@ impl Monitor {
         if !self.has_peers {
             self.cached.input(&mut self.bounds, now, node, input);
             self.pulls.input(&mut self.bounds, now, node, input);
+            self.silence.input(&mut self.verdicts, now, node, (input, &self.wire));
             if let Some(answered) = self.wire.input(node, input) {
                 self.rates.answered(&mut self.verdicts, now, &answered);
                 self.lives.answered(now, &answered);
@@ -241,6 +247,7 @@ impl Monitor {
         if !self.has_peers {
             self.lives.output(now, node, self.given.group_of(node, output), output);
             self.cached.output(&mut self.verdicts, &mut self.bounds, now, node, output);
+            self.silence.output(now, node, output);
             let frames = frames(output);
             self.pulls.output(&mut self.verdicts, now, node, output, &frames);
             for request in self.wire.output(now, node, output, frames) {
@@ -258,6 +265,7 @@ impl Monitor {
         self.wire.forget(node);
         self.lives.forget(node);
         self.rates.forget(node);
+        self.silence.forget(node);
         self.commits.forget(node);
     }
 
