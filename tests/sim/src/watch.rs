@@ -134,7 +134,7 @@ impl Stage {
             world.network.effects.count(fault.kind);
             let Some((client, _)) = world.network.nodes(conn) else { return };
             let Some(channel) = world.network.channel(conn) else { return };
-            world.monitor.awaited(client, channel)
+            world.monitor.awaited(world.now, client, channel)
         };
         self.ctx.sleep(NOTICED_WITHIN).await;
         let left = self.ctx.world.lock().monitor.still_awaited(&awaited);

@@ -58,15 +58,27 @@ impl Silence {
         self.pull_timeouts.remove(&node);
     }
 
+    /// The pulls of a connection that have no answer and time left. When other requests are given up is not to be
+    /// seen from here.
+    pub(super) fn awaited<'a>(
+        &self,
+        now: Instant,
+        node: NodeId,
+        channel: ChannelId,
+        wire: &'a Wire,
+    ) -> impl Iterator<Item = &'a Request> + use<'a> {
+        let timeout = self.pull_timeouts.get(&node).copied().unwrap_or_default();
+        wire.awaited(node, channel).filter(move |request| {
+            let is_pull = request.command.request_code() == RequestCode::PULL_MESSAGE;
+            is_pull && now < request.at + timeout
+        })
+    }
+
     fn look(&self, verdicts: &mut Verdicts, now: Instant, node: NodeId, wire: &Wire) {
-        let Some(pull_timeout) = self.pull_timeouts.get(&node) else { return };
         let lines = (node, ChannelId::from_parts(0, 0))..=(node, ChannelId::from_parts(u32::MAX, u32::MAX));
         for ((_, channel), heard) in self.heard.range(lines).filter(|(_, heard)| is_long_ago(now, **heard)) {
-            let waits = |request: &&Request| {
-                let is_pull = request.command.request_code() == RequestCode::PULL_MESSAGE;
-                is_pull && is_long_ago(now, request.at) && now < request.at + *pull_timeout
-            };
-            let left = wire.awaited(node, *channel).find(waits);
+            let mut awaited = self.awaited(now, node, *channel, wire);
+            let left = awaited.find(|request| is_long_ago(now, request.at));
             verdicts.check(Property::P56, now, left.is_none(), || {
                 let quiet = now - *heard;
                 format!("{left:?} is awaited by node {} though nothing has come for {quiet:?}", node.0)

@@ -21,6 +21,13 @@ pub(super) struct Request {
     pub(super) at: Instant,
 }
 
+impl Request {
+    /// The connection that it is on.
+    pub(super) fn channel(&self) -> ChannelId {
+        self.id.1
+    }
+}
+
 /// A request that has no answer yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Awaited(NodeId, ChannelId, i32);
