@@ -1,10 +1,13 @@
 //! What an administrator does at the console: no network carries it, and no time passes.
 
-use bytes::BytesMut;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use bytes::{Bytes, BytesMut};
 use rocketmq_client_core::remoting::{
     CreateTopicRequestHeader, DeleteTopicFromNamesrvRequestHeader, DeleteTopicRequestHeader, Encoder,
     FRAME_BYTES_MAX, FrameDecoder, GetRouteInfoRequestHeader, Head, RemotingCommand, RequestHeader,
-    ResponseCode,
+    ResponseCode, TopicRouteData,
 };
 
 use crate::executor::NodeId;
@@ -78,11 +81,22 @@ impl World {
 
     /// Whether a name server that runs knows a topic.
     pub(crate) fn knows_topic(&mut self, name_server: NodeId, topic: &str) -> bool {
-        let Some(server) = self.servers.get(&name_server).filter(|server| server.is_up()) else {
-            return false;
-        };
+        self.route_of(name_server, topic).is_some()
+    }
+
+    /// The brokers that a name server names for a topic.
+    pub(crate) fn brokers_of(&mut self, name_server: NodeId, topic: &str) -> BTreeSet<SocketAddr> {
+        let route = self.route_of(name_server, topic).and_then(|body| TopicRouteData::decode(&body).ok());
+        let brokers = route.into_iter().flat_map(|route| route.broker_datas);
+        let addresses = brokers.flat_map(|broker| broker.broker_addrs);
+        addresses.filter_map(|(_, address)| address.parse().ok()).collect()
+    }
+
+    fn route_of(&mut self, name_server: NodeId, topic: &str) -> Option<Bytes> {
+        let server = self.servers.get(&name_server).filter(|server| server.is_up())?;
         let address = server.address;
         let route = GetRouteInfoRequestHeader { topic: topic.into(), ..Default::default() };
-        self.ask(address, request(&route)).is_some_and(|answer| answer.code == ResponseCode::SUCCESS.0)
+        let answer = self.ask(address, request(&route))?;
+        (answer.code == ResponseCode::SUCCESS.0).then_some(answer.body)
     }
 }

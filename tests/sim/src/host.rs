@@ -69,6 +69,7 @@ impl Host for SimHost {
         let mut world = self.world.lock();
         let (network, mut time) = world.network();
         let conn = network.connect(&mut time, self.node, address);
+        network.set_channel(conn, channel);
         self.conns.insert(channel, conn);
     }
 

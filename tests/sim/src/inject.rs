@@ -27,6 +27,7 @@ enum Heal {
     Behaviour(NodeId, FaultKind),
     Resume(ConsumerControl),
     Producers(Vec<Producer>, Box<Heal>),
+    SentBack(NodeId, Box<Heal>),
     Topic(NodeId),
     Tampering(NodeId),
 }
@@ -95,6 +96,13 @@ impl Stage {
                 self.behave(node, fault.kind);
                 Heal::Behaviour(node, fault.kind)
             }
+            F::SendBackRefused => {
+                let refused = self.refuse_send_backs(fault);
+                // Nobody would give anything back by chance just now.
+                let Some(node) = self.member_node(fault.amount) else { return refused };
+                self.behave(node, F::HandlerRetries);
+                Heal::SentBack(node, Box::new(refused))
+            }
             F::ConsumerSuspended => {
                 let Some(control) = self.started_member(fault.target) else { return Heal::Nothing };
                 let suspended = control.suspend().await;
@@ -158,6 +166,12 @@ impl Stage {
         }
     }
 
+    fn refuse_send_backs(&self, fault: &FaultItem) -> Heal {
+        let mut world = self.ctx.world.lock();
+        let broker = pick(&world.brokers(), fault.target);
+        answers(&mut world, broker, fault.kind, refusal(fault))
+    }
+
     fn refuse_heartbeats(&self, fault: &FaultItem) -> Heal {
         let mut world = self.ctx.world.lock();
         let broker = pick(&world.brokers(), fault.target);
@@ -170,10 +184,14 @@ impl Stage {
     }
 
     fn heal(&self, heal: Heal) {
-        if let Heal::Behaviour(node, kind) = heal {
-            return self.behave_again(node, kind);
+        match heal {
+            Heal::Behaviour(node, kind) => self.behave_again(node, kind),
+            Heal::SentBack(node, refused) => {
+                self.behave_again(node, FaultKind::HandlerRetries);
+                self.heal(*refused);
+            }
+            heal => heal_in(&mut self.ctx.world.lock(), heal),
         }
-        heal_in(&mut self.ctx.world.lock(), heal);
     }
 
     fn count(&self, kind: FaultKind) {
@@ -230,12 +248,9 @@ fn begin_in(world: &mut World, fault: &FaultItem, clients: &[NodeId]) -> Heal {
             let rule = FaultRule::from(Fault::DelayResponse(delay)).times(1 + fault.amount % 20);
             answers(world, broker, kind, rule)
         }
-        F::PullRefused
-        | F::HeartbeatRefused
-        | F::CommitRefused
-        | F::QuestionRefused
-        | F::SendBackRefused
-        | F::GoAway => answers(world, broker, kind, refusal(fault)),
+        F::PullRefused | F::HeartbeatRefused | F::CommitRefused | F::QuestionRefused | F::GoAway => {
+            answers(world, broker, kind, refusal(fault))
+        }
         F::OffsetMovedOddly | F::OddPullAnswer => {
             world.tampering.arm(broker, kind, fault.amount);
             Heal::Tampering(broker)
@@ -246,7 +261,12 @@ fn begin_in(world: &mut World, fault: &FaultItem, clients: &[NodeId]) -> Heal {
 
 fn heal_in(world: &mut World, heal: Heal) {
     match heal {
-        Heal::Nothing | Heal::Behaviour(..) | Heal::Resume(_) | Heal::Producers(..) | Heal::Topic(_) => {}
+        Heal::Nothing
+        | Heal::Behaviour(..)
+        | Heal::Resume(_)
+        | Heal::Producers(..)
+        | Heal::SentBack(..)
+        | Heal::Topic(_) => {}
         Heal::Condition(id) => {
             world.network.conditions.heal(id);
             let (network, mut time) = world.network();

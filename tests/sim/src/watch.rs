@@ -42,6 +42,15 @@ impl World {
         all_serve && self.network.is_undisturbed()
     }
 
+    /// Whether every name server names a broker where it is: one may have been started again, or have been told that
+    /// the topic is gone, and nobody can find the broker there before it registers again.
+    fn is_named(&mut self, broker: NodeId) -> bool {
+        let address = self.servers[&broker].address;
+        self.name_servers()
+            .into_iter()
+            .all(|name_server| self.brokers_of(name_server, TOPIC).contains(&address))
+    }
+
     /// Whether another name server knows the topic: it may have forgotten it, too, and no broker has registered since.
     fn is_known_beside(&mut self, forgetful: NodeId) -> bool {
         let others = self.name_servers().into_iter().filter(|other| *other != forgetful);
@@ -79,7 +88,7 @@ impl Stage {
         loop {
             let late = {
                 let mut world = self.ctx.world.lock();
-                if !world.is_calm() {
+                if !world.is_calm() || !world.is_named(broker) {
                     return;
                 }
                 let after = self.connected(&world, broker);
@@ -123,11 +132,9 @@ impl Stage {
             let conn = pick(&conns, fault.target);
             world.network.swallow(conn);
             world.network.effects.count(fault.kind);
-            let Some((client, server)) = world.network.nodes(conn) else { return };
-            let Some(peer) = world.servers.get(&server).map(|server| server.address.to_string()) else {
-                return;
-            };
-            world.monitor.awaited(client, &peer)
+            let Some((client, _)) = world.network.nodes(conn) else { return };
+            let Some(channel) = world.network.channel(conn) else { return };
+            world.monitor.awaited(world.now, client, channel)
         };
         self.ctx.sleep(NOTICED_WITHIN).await;
         let left = self.ctx.world.lock().monitor.still_awaited(&awaited);

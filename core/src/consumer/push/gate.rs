@@ -4,8 +4,9 @@
 //!
 //! ```text
 //!  refused ──► waiting ──(pause over)──► out ──(not refused for a while)──► served, the next group goes
-//!                 ▲                       │
-//!                 └─── a longer pause ◄───┘ refused
+//!                 ▲  ▲                    │     │
+//!                 │  └─── a longer pause ◄┘ refused
+//!                 └──(there is room)── no room ◄┘ too much is cached to ask
 //! ```
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -55,6 +56,8 @@ struct Gate {
     waiting: BTreeSet<(u32, ProcessQueueId)>,
     /// Those that ask now.
     out: BTreeSet<ProcessQueueId>,
+    /// Those whose turn came while too much was cached for them to ask: they wait for room, and then for a turn.
+    no_room: BTreeSet<ProcessQueueId>,
     /// How many go next.
     group: usize,
     /// Questions in a row that were refused.
@@ -97,6 +100,7 @@ impl PushConsumer {
         gate.why = why;
         gate.cause = cause.map_or_else(|| why.to_string(), ToString::to_string).into();
         gate.waiting.insert((failures, id));
+        gate.no_room.remove(&id);
         let asked = gate.out.remove(&id);
         // A pull that was held before it was refused tells nothing of how fast the broker refuses.
         let asked_at = if asked { Some(gate.opened) } else { begun.filter(|_| is_new) };
@@ -139,10 +143,15 @@ impl PushConsumer {
 
     fn open_gate(&mut self, shared: &mut Shared, now: Instant, broker: &Arc<str>) {
         let Some(gate) = self.gates.gates.get_mut(broker) else { return };
-        if !gate.refused {
+        // Where nobody asked, nobody was served.
+        if !gate.refused && !gate.out.is_empty() {
             gate.group = gate.group.saturating_mul(2);
         }
         gate.out.clear();
+        if gate.waiting.is_empty() && !gate.no_room.is_empty() {
+            gate.opens = Instant::FAR_FUTURE;
+            return;
+        }
         if gate.waiting.is_empty() {
             if gate.told && shared.lines.may(now) {
                 let after_ms = now.saturating_since(gate.since).as_millis();
@@ -160,13 +169,40 @@ impl PushConsumer {
             let Some((_, id)) = gate.waiting.pop_first() else { return };
             gate.out.insert(id);
             self.proceed(shared, now, id);
-            let asks = self.owned.get(id).is_some_and(|owned| owned.fetch.is_at_broker());
-            if asks {
+            let Some(owned) = self.owned.get(id) else { continue };
+            if owned.fetch.is_at_broker() {
                 left -= 1;
             } else if let Some(gate) = self.gates.gates.get_mut(broker) {
                 gate.out.remove(&id);
+                if matches!(owned.fetch, Fetch::Full(_)) {
+                    gate.no_room.insert(id);
+                }
             }
         }
+    }
+
+    /// Whether a queue for which there is room now waits for its turn again, having missed it.
+    pub(super) fn returns_to_gate(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) -> bool {
+        if !self.takes_missed_turn(id) {
+            return false;
+        }
+        let Some(owned) = self.owned.get_mut(id) else { return false };
+        let Some(gate) = self.gates.gates.get_mut(&owned.queue.broker_name) else { return false };
+        owned.fetch = Fetch::Gated(gate.why);
+        gate.waiting.insert((owned.failures, id));
+        // The pause is over, and nobody could ask.
+        if gate.opens == Instant::FAR_FUTURE {
+            gate.opens = now;
+        }
+        self.arm_gates(shared);
+        true
+    }
+
+    /// A queue does not wait for room any more. Whether it had missed its turn for want of it.
+    pub(super) fn takes_missed_turn(&mut self, id: ProcessQueueId) -> bool {
+        let Some(owned) = self.owned.get(id) else { return false };
+        let gate = self.gates.gates.get_mut(&owned.queue.broker_name);
+        gate.is_some_and(|gate| gate.no_room.remove(&id))
     }
 
     /// A broker has heard of the group: who waited for that asks at once, but only the first time, since
@@ -193,6 +229,7 @@ impl PushConsumer {
         if let Some(gate) = self.gates.gates.get_mut(broker) {
             gate.waiting.remove(&(failures, id));
             gate.out.remove(&id);
+            gate.no_room.remove(&id);
         }
     }
 
@@ -209,6 +246,14 @@ impl PushConsumer {
         }
     }
 
+    /// The queues that wait for their turn, and those that have missed it.
+    #[cfg(test)]
+    pub(super) fn in_line(&self) -> (Vec<ProcessQueueId>, Vec<ProcessQueueId>) {
+        let gates = self.gates.gates.values();
+        let waiting = gates.clone().flat_map(|gate| gate.waiting.iter().map(|(_, id)| *id)).collect();
+        (waiting, gates.flat_map(|gate| gate.no_room.iter().copied()).collect())
+    }
+
     /// What brokers refuse, for people.
     pub(super) fn refusals(&self, now: Instant) -> Vec<Refusal> {
         let told = |(broker, gate): (&Arc<str>, &Gate)| Refusal {
@@ -216,7 +261,7 @@ impl PushConsumer {
             why: gate.why,
             cause: gate.cause.clone(),
             since: now.saturating_since(gate.since),
-            queues: gate.waiting.len(),
+            queues: gate.waiting.len() + gate.no_room.len(),
             asked: gate.rounds,
         };
         self.gates.gates.iter().map(told).collect()
@@ -243,6 +288,7 @@ impl Gate {
             told: false,
             waiting: BTreeSet::new(),
             out: BTreeSet::new(),
+            no_room: BTreeSet::new(),
             group: 1,
             rounds: 0,
             refused: true,

@@ -311,6 +311,7 @@ impl PushConsumer {
         }
         // Nothing is fetched by a question.
         if let Some(question) = owned.question {
+            self.takes_missed_turn(id);
             return self.ask_place(shared, now, id, question);
         }
         if self.suspended {
@@ -321,6 +322,7 @@ impl PushConsumer {
         match (owned.next_offset, full) {
             (None, _) => self.ask_stored_offset(shared, now, id),
             (Some(_), Some(full)) => owned.fetch = Fetch::Full(full),
+            (Some(_), None) if self.returns_to_gate(shared, now, id) => {}
             (Some(offset), None) => self.pull(shared, now, id, offset),
         }
     }

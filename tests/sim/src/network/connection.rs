@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
+use rocketmq_client_core::id::ChannelId;
 use rocketmq_client_core::time::Instant;
 
 use super::Way;
@@ -76,6 +77,8 @@ pub(crate) enum ServerState {
 pub(crate) struct Connection {
     pub(crate) client: NodeId,
     pub(crate) server: NodeId,
+    /// What the client calls it.
+    pub(crate) channel: Option<ChannelId>,
     /// The gate that it goes through.
     pub(crate) via: Option<NodeId>,
     pub(crate) peer: SocketAddr,

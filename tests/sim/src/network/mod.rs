@@ -16,6 +16,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rocketmq_client_core::id::ChannelId;
 use rocketmq_client_core::rng::Rng;
 use rocketmq_client_core::time::Instant;
 
@@ -122,6 +123,18 @@ impl Network {
         for pipe in [&mut connection.up, &mut connection.down] {
             pipe.held.get_or_insert(Instant::FAR_FUTURE);
         }
+    }
+
+    /// The client has a name for a connection.
+    pub(crate) fn set_channel(&mut self, id: ConnId, channel: ChannelId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.channel = Some(channel);
+        }
+    }
+
+    /// What the client calls a connection.
+    pub(crate) fn channel(&self, id: ConnId) -> Option<ChannelId> {
+        self.connections.get(&id)?.channel
     }
 
     /// Whether both ends believe in a connection.
@@ -290,6 +303,7 @@ impl Network {
         let connection = Connection {
             client,
             server,
+            channel: None,
             via,
             peer: SocketAddr::new(Self::client_ip(client), port),
             local: address,

@@ -3,7 +3,9 @@
 mod cached;
 mod commits;
 mod consumed;
+mod ended;
 mod given;
+mod go_away;
 mod lives;
 mod offsets;
 mod once;
@@ -11,6 +13,7 @@ mod owners;
 mod pulls;
 mod rates;
 mod sends;
+mod silence;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -20,6 +23,7 @@ use std::fmt;
 
 use rocketmq_client_core::client::{Input, Output};
 use rocketmq_client_core::config::ClientConfig;
+use rocketmq_client_core::id::ChannelId;
 use rocketmq_client_core::producer::SendReceipt;
 use rocketmq_client_core::remoting::{FrameError, RemotingCommand};
 use rocketmq_client_core::time::Instant;
@@ -38,12 +42,15 @@ pub(crate) use self::sends::SendResult;
 
 use self::cached::Cached;
 use self::commits::Commits;
+use self::ended::Ended;
+use self::go_away::Leaving;
 use self::lives::Lives;
 use self::offsets::{Books, Offsets};
 use self::once::Once;
 use self::owners::Owners;
 use self::pulls::Pulls;
 use self::rates::Rates;
+use self::silence::Silence;
 use self::wire::{Awaited, Wire, frames};
 
 macro_rules! properties {
@@ -104,7 +111,11 @@ properties! {
     /// it gets a heartbeat a second beside the periodic ones. What is new is an answer with messages, a place that
     /// lies further on, and the first word that a queue's offset has moved.
     P51,
-    /// Who awaits something notices within 10 s that its peer is silent for ever.
+    /// Nothing begins after the end: a consumer that has closed gets no message and asks nothing as a member of its group,
+    /// and a client that has closed wants nothing.
+    P52,
+    /// Who awaits something notices within 10 s that its peer is silent for ever; and no pull is awaited of a peer that
+    /// has said nothing for so long, for whatever reason.
     P56,
     /// A broker at a new address is used soon after it has registered, by those who pulled from it.
     P57,
@@ -114,6 +125,8 @@ properties! {
     P59,
     /// One commit of a queue is on its way at a time.
     P60,
+    /// A peer that is about to leave is asked nothing new on the connection on which it has said so.
+    P61,
 }
 
 impl fmt::Display for Property {
@@ -184,6 +197,9 @@ pub(crate) struct Monitor {
     wire: Wire,
     lives: Lives,
     rates: Rates,
+    silence: Silence,
+    leaving: Leaving,
+    ended: Ended,
     commits: Commits,
 }
 
@@ -193,9 +209,9 @@ impl Monitor {
         self.consumed.missing(&self.history, &self.lives)
     }
 
-    /// The pulls of a client that a peer has not answered.
-    pub(crate) fn awaited(&self, node: NodeId, peer: &str) -> Vec<Awaited> {
-        self.wire.awaited(node, peer)
+    /// The pulls that a client awaits on a connection.
+    pub(crate) fn awaited(&self, now: Instant, node: NodeId, channel: ChannelId) -> Vec<Awaited> {
+        self.silence.awaited(now, node, channel, &self.wire).map(|request| request.id).collect()
     }
 
     /// Whether a client waits for messages of a peer: by a pull of before a stay ended it perhaps does not.
@@ -229,7 +245,11 @@ impl Monitor {
         if !self.has_peers {
             self.cached.input(&mut self.bounds, now, node, input);
             self.pulls.input(&mut self.bounds, now, node, input);
+            self.silence.input(&mut self.verdicts, now, node, (input, &self.wire));
+            self.leaving.input(node, input);
+            self.ended.input(node, input);
             if let Some(answered) = self.wire.input(node, input) {
+                self.leaving.answered(&answered);
                 self.rates.answered(&mut self.verdicts, now, &answered);
                 self.lives.answered(now, &answered);
             }
@@ -242,10 +262,15 @@ impl Monitor {
         if !self.has_peers {
             self.lives.output(now, node, self.given.group_of(node, output), output);
             self.cached.output(&mut self.verdicts, &mut self.bounds, now, node, output);
+            self.silence.output(now, node, output);
+            self.leaving.output(node, output);
+            self.ended.output(&mut self.verdicts, now, node, output);
             let frames = frames(output);
             self.pulls.output(&mut self.verdicts, now, node, output, &frames);
             for request in self.wire.output(now, node, output, frames) {
                 self.rates.asked(&mut self.verdicts, now, &request);
+                self.leaving.asked(&mut self.verdicts, now, &request);
+                self.ended.asked(&mut self.verdicts, now, &request);
                 self.commits.asked(&mut self.verdicts, now, &request, &self.wire);
             }
         }
@@ -259,12 +284,16 @@ impl Monitor {
         self.wire.forget(node);
         self.lives.forget(node);
         self.rates.forget(node);
+        self.silence.forget(node);
+        self.leaving.forget(node);
+        self.ended.forget(node);
         self.commits.forget(node);
     }
 
     /// A client has closed: nothing of it may be open any more.
     pub(crate) fn client_closed(&mut self, now: Instant, node: NodeId) {
         self.once.closed(&mut self.verdicts, now, node);
+        self.ended.client_closed(node);
     }
 
     pub(crate) fn broker_started(&mut self, broker: &Broker) {

@@ -263,12 +263,66 @@ fn a_commit_that_does_not_wait_for_the_one_before_is_told() {
 fn a_pull_is_awaited_until_it_is_answered_or_its_connection_is_gone() {
     let (mut monitor, channel) = with_consumer(|_| {});
     transmit(&mut monitor, channel, NOW + Duration::from_secs(1), "t", 0);
-    let awaited = monitor.awaited(NODE, "a:1");
+    let awaited = monitor.awaited(NOW, NODE, channel);
     assert_eq!(awaited.len(), 2);
+    assert!(monitor.awaited(NOW, NODE, ChannelId::from_parts(2, 0)).is_empty());
+    let late = NOW + Duration::from_secs(31);
+    assert!(monitor.awaited(late, NODE, channel).is_empty(), "it is given up by then");
     refused(&mut monitor, channel, NOW, ResponseCode::SYSTEM_BUSY);
     assert!(monitor.still_awaited(&awaited).is_some());
     monitor.core_output(NOW, NODE, &Output::Close { channel, flush: false });
     assert_eq!(monitor.still_awaited(&awaited), None);
+}
+
+#[test]
+fn a_pull_of_a_peer_that_has_said_nothing_for_long_is_told() {
+    let (mut monitor, channel) = with_consumer(|_| {});
+    transmit(&mut monitor, channel, NOW + Duration::from_secs(1), "t", 0);
+    refused(&mut monitor, channel, NOW, ResponseCode::SYSTEM_BUSY);
+    let look = |monitor: &mut Monitor, after| {
+        monitor.core_input(NOW + Duration::from_secs(after), NODE, &Input::Timeout);
+        found(monitor)
+    };
+    assert_eq!(look(&mut monitor, 11), None);
+    assert_eq!(look(&mut monitor, 12), Some(Property::P56));
+    let (mut heard, channel) = with_consumer(|_| {});
+    refused(&mut heard, channel, NOW + Duration::from_secs(5), ResponseCode::SUCCESS);
+    assert_eq!(look(&mut heard, 12), None);
+    assert_eq!(look(&mut heard, 40), None, "it has run out of time");
+}
+
+#[test]
+fn whoever_is_sent_away_and_asks_on_the_same_connection_is_told() {
+    let (mut monitor, channel) = with_consumer(|_| {});
+    refused(&mut monitor, channel, NOW, ResponseCode::GO_AWAY);
+    transmit(&mut monitor, channel, NOW + Duration::from_millis(1), "t", 0);
+    assert_eq!(found(&monitor), None, "it was made before");
+    monitor.core_output(NOW, NODE, &Output::Wait(NOW));
+    transmit(&mut monitor, channel, NOW + Duration::from_millis(2), "u", 0);
+    assert_eq!(found(&monitor), Some(Property::P61));
+}
+
+#[test]
+fn a_member_that_asks_after_its_end_is_told_and_so_is_a_client() {
+    let (mut monitor, channel) = with_consumer(|_| {});
+    let operation = OperationId::from_parts(2, 0);
+    let close = Command::CloseConsumer { operation, consumer: CONSUMER, timeout: Duration::ZERO };
+    monitor.core_input(NOW, NODE, &Input::Command(close));
+    monitor.core_output(NOW, NODE, &Output::ConsumerClosed { consumer: CONSUMER });
+    commit(&mut monitor, channel, NOW + Duration::from_millis(1), 0);
+    end(&mut monitor, operation);
+    commit(&mut monitor, channel, NOW + Duration::from_millis(2), 1);
+    assert_eq!(found(&monitor), None, "it was made before");
+    monitor.core_output(NOW, NODE, &Output::Wait(NOW));
+    commit(&mut monitor, channel, NOW + Duration::from_millis(3), 2);
+    assert_eq!(found(&monitor), Some(Property::P52));
+    let (mut closed, channel) = with_consumer(|_| {});
+    closed.core_output(NOW, NODE, &Output::Wait(NOW));
+    closed.ended.client_closed(NODE);
+    closed.core_output(NOW, NODE, &Output::Wait(NOW));
+    assert_eq!(found(&closed), None);
+    closed.core_output(NOW, NODE, &Output::Close { channel, flush: true });
+    assert_eq!(found(&closed), Some(Property::P52));
 }
 
 /// A pull brings messages, each of ten bytes that are none.

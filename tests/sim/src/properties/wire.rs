@@ -21,6 +21,13 @@ pub(super) struct Request {
     pub(super) at: Instant,
 }
 
+impl Request {
+    /// The connection that it is on.
+    pub(super) fn channel(&self) -> ChannelId {
+        self.id.1
+    }
+}
+
 /// A request that has no answer yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Awaited(NodeId, ChannelId, i32);
@@ -72,13 +79,10 @@ impl Wire {
         Vec::new()
     }
 
-    /// The pulls that a peer has not answered.
-    pub(super) fn awaited(&self, node: NodeId, peer: &str) -> Vec<Awaited> {
-        let theirs = self.under_way.iter().filter(|((owner, ..), request)| {
-            let is_pull = request.command.request_code() == RequestCode::PULL_MESSAGE;
-            *owner == node && *request.peer == *peer && is_pull
-        });
-        theirs.map(|((node, channel, opaque), _)| Awaited(*node, *channel, *opaque)).collect()
+    /// The requests of a connection that have no answer.
+    pub(super) fn awaited(&self, node: NodeId, channel: ChannelId) -> impl Iterator<Item = &Request> {
+        let all = (node, channel, i32::MIN)..=(node, channel, i32::MAX);
+        self.under_way.range(all).map(|(_, request)| request)
     }
 
     /// Whether a pull that was written since then has no answer.

@@ -189,10 +189,17 @@ impl Run {
         let bytes: usize = self.world.consumer().queues().map(|view| view.cached_bytes).sum();
         assert_eq!(bytes, self.world.consumer().cached_bytes());
         let told = health(&mut self.world);
-        let gated =
-            self.world.consumer().queues().filter(|view| matches!(view.fetch, Fetch::Gated(_))).count();
+        let views: Vec<_> = self.world.consumer().queues().collect();
+        let (mut waiting, missed) = self.world.consumer().in_line();
+        let gated = views.iter().filter(|view| matches!(view.fetch, Fetch::Gated(_))).map(|view| view.id);
+        let mut gated: Vec<_> = gated.collect();
+        gated.sort_unstable();
+        waiting.sort_unstable();
+        assert_eq!(gated, waiting, "each has its place in one line");
+        let full = |id| views.iter().any(|view| view.id == id && matches!(view.fetch, Fetch::Full(_)));
+        assert!(missed.iter().all(|id| full(*id)), "those that miss their turn wait for room: {missed:?}");
         let in_line: usize = told.refusals.iter().map(|refusal| refusal.queues).sum();
-        assert_eq!(gated, in_line, "each has its place in one line");
+        assert_eq!(in_line, waiting.len() + missed.len());
         for view in self.world.consumer().queues() {
             assert!(view.cached_count <= THRESHOLD + BATCH, "{view:?}");
             assert_eq!(view.cached_count == 0, view.cached_bytes == 0, "{view:?}");

@@ -7,10 +7,10 @@ use core::time::Duration;
 use super::looking::health;
 use super::world::{Arrived, BROKER_A, TOPIC, World};
 use crate::client::{Command, Input};
-use crate::consumer::Standing;
 use crate::consumer::push::{Fetch, Pause};
+use crate::consumer::{Ack, Standing};
 use crate::id::{ConsumerId, GenerationalId, OperationId};
-use crate::remoting::{RequestCode, ResponseCode};
+use crate::remoting::{PullMessageRequestHeader, RequestCode, ResponseCode};
 
 const QUEUES: i32 = 16;
 /// With the retry topic's.
@@ -114,6 +114,49 @@ fn queues_that_are_served_are_not_held_up_by_those_that_are_not() {
     world.refuse_queues.clear();
     world.pass(3_000);
     assert_eq!(world.held.len(), ALL);
+}
+
+/// Pulls of queues whose number is lower.
+fn pulls_below(world: &World, queue_id: i32) -> usize {
+    let pulls = world.requests(RequestCode::PULL_MESSAGE);
+    pulls.iter().filter(|pull| pull.header::<PullMessageRequestHeader<'_>>().queue_id < queue_id).count()
+}
+
+#[test]
+fn refused_queues_that_had_no_room_ask_one_by_one_when_there_is_room_again() {
+    let mut world = World::with_queues(QUEUES);
+    world.start_with("*", |config| config.cached_bytes_max = 1);
+    world.pass(1_000);
+    refuse_pulls(&mut world, ResponseCode::NO_PERMISSION.0);
+    // One queue is served from here on.
+    world.refuse.clear();
+    world.refuse_queues = (0..QUEUES - 1).map(|queue| (queue, ResponseCode::NO_PERMISSION)).collect();
+    world.pass(20_000);
+    for round in 0..10 {
+        world.publish(QUEUES - 1, &["a"]);
+        let full = world.take();
+        assert_eq!(full.len(), 1, "round {round}");
+        // The turn of each queue comes while there is no room for any.
+        world.pass(4_000);
+        let told = health(&mut world);
+        assert_eq!(
+            told.refusals[0].queues,
+            ALL - 2,
+            "none waits elsewhere, and the broker refuses on: {told}"
+        );
+        let before = pulls_below(&world, QUEUES - 1);
+        world.settle(full[0], Ack::Done);
+        world.pass(2_000);
+        let asked = pulls_below(&world, QUEUES - 1) - before;
+        assert!((1..=4).contains(&asked), "{asked} in round {round}");
+    }
+    world.refuse_queues.clear();
+    world.pass(2_000);
+    assert!(
+        world.consumer().queues().all(|view| matches!(view.fetch, Fetch::Pulling(_))),
+        "none was forgotten"
+    );
+    assert!(health(&mut world).refusals.is_empty());
 }
 
 #[test]
