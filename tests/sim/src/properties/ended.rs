@@ -83,7 +83,7 @@ impl Ended {
         if self.left.is_empty() || !OF_MEMBERS.contains(&request.command.request_code()) {
             return;
         }
-        let name = ["consumerGroup", "group"].iter().find_map(|name| request.command.ext.get(*name));
+        let name = ["consumerGroup", "group"].iter().find_map(|name| request.command.ext.get(name));
         let has_left = |name: &str| self.left.contains(&(request.node, name.into()));
         verdicts.check(Property::P52, now, !name.as_deref().is_some_and(has_left), || {
             let (node, code) = (request.node.0, request.command.request_code());
