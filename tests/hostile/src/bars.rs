@@ -23,6 +23,8 @@ const LINE_CHARS_MAX: usize = 2_000;
 const SOCKETS_MAX: usize = 80;
 /// By how much a real run may be later: the machine has other things to do.
 const REAL_SLACK: Duration = Duration::from_secs(6);
+/// By how much an engine may be called later than what else is due on its runtime.
+const OVERSLEEP_MAX: Duration = Duration::from_secs(3);
 /// By how many times the requests of a second may be more in a real run: seconds run together.
 const REAL_FACTOR: usize = 3;
 
@@ -33,6 +35,11 @@ pub struct Miss {
     pub bar: &'static str,
     /// What was measured.
     pub figure: String,
+}
+
+/// For how long of the recovery nothing ran at all.
+fn recovery_starved(ledger: &Ledger, hours: Hours, took: Duration) -> Duration {
+    ledger.starved(hours.ends, hours.ends + took)
 }
 
 /// Every bar that a run has missed.
@@ -52,7 +59,8 @@ pub(crate) fn misses(
 
     if !stopped {
         match measured.recovered {
-            Some(took) if took <= case.holds.recovers_within + slack => {}
+            Some(took)
+                if took <= case.holds.recovers_within + slack + recovery_starved(ledger, hours, took) => {}
             Some(took) => miss("recovery", format!("{took:.1?}")),
             None => miss("recovery", "never".into()),
         }
@@ -91,8 +99,14 @@ pub(crate) fn misses(
     if count > case.holds.asked_max * if real { REAL_FACTOR } else { 1 } {
         miss("asked", format!("{count} requests a second, by code {asked:?}"));
     }
-    for (_, took, _) in ledger.sends.iter().filter(|(_, took, _)| *took > SEND_TIMEOUT + slack).take(1) {
-        miss("send", format!("ended after {took:.1?}"));
+    let starved = |(began, took, _): &(Instant, Duration, bool)| ledger.starved(*began, *began + *took);
+    let mut sends = ledger.sends.iter().map(|send| (send.1, starved(send)));
+    if let Some((took, starved)) = sends.find(|(took, starved)| *took > SEND_TIMEOUT + slack + *starved) {
+        miss("send", format!("ended after {took:.1?}, for {starved:.1?} of which nothing ran"));
+    }
+    let overslept = ledger.longest_oversleep();
+    if overslept > OVERSLEEP_MAX {
+        miss("woken", format!("the engine was called {overslept:.1?} late by a runtime that was in time"));
     }
     for (bar, took) in [("close", measured.consumer_closed), ("close", measured.client_closed)] {
         match took {

@@ -1,10 +1,12 @@
 //! What happened in a run, as servers and handlers saw it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rocketmq_client_core::time::Instant;
+
+use crate::beat::Late;
 
 /// A queue of the topic that is consumed: the broker's letter and the queue's number.
 pub(crate) type Queue = (char, i32);
@@ -17,6 +19,22 @@ impl SharedLedger {
     /// The ledger.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Ledger> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For who writes to it only as long as others do.
+    pub(crate) fn downgrade(&self) -> WeakLedger {
+        WeakLedger(Arc::downgrade(&self.0))
+    }
+}
+
+/// A ledger that may be gone.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakLedger(Weak<Mutex<Ledger>>);
+
+impl WeakLedger {
+    /// The ledger, if a run still has it.
+    pub(crate) fn upgrade(&self) -> Option<SharedLedger> {
+        self.0.upgrade().map(SharedLedger)
     }
 }
 
@@ -39,6 +57,10 @@ pub(crate) struct Ledger {
     pub bad_frames: Vec<String>,
     /// Each send: when it began, how long it took, and whether it was stored.
     pub sends: Vec<(Instant, Duration, bool)>,
+    /// How late what takes no time was done on the client's runtime.
+    pub beats: Vec<Late>,
+    /// How late the client's engine was called.
+    pub oversleeps: Vec<Late>,
 }
 
 impl Ledger {

@@ -5,6 +5,7 @@
 //! machines run in the simulator, in virtual time, and over loopback, on each adapter.
 
 mod bars;
+mod beat;
 mod case;
 pub mod cases;
 mod frame;

@@ -11,6 +11,7 @@ use rocketmq_client_core::driver::{Client, ClientBuilder};
 use rocketmq_client_core::message::{Message, MessageQueue};
 use rocketmq_client_core::time::Instant;
 
+use crate::beat::{self, Calls};
 use crate::case::{Case, Phase, Role, Site};
 use crate::honest::{GROUP, QUEUES, SENT, TOPIC, broker_name};
 use crate::ledger::SharedLedger;
@@ -126,8 +127,12 @@ pub(crate) async fn run(
         measured: RefCell::default(),
     };
     let names: Vec<_> = site.name_servers.iter().map(ToString::to_string).collect();
-    let settings = ClientBuilder::new(&names.join(";"))
+    let mut settings = ClientBuilder::new(&names.join(";"))
         .configure(|config| config.persist_consumer_offset_interval = PERSIST);
+    if let World::Real(clock, adapter) = world {
+        beat::begin(clock, *adapter, ledger);
+        settings = settings.tap(Calls::new(clock.clone(), ledger.clone()));
+    }
     let client = world.start(settings).expect("the settings work");
     all(vec![
         Box::pin(stage.consume(&client)),
