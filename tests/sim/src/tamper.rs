@@ -16,7 +16,8 @@ use crate::scenario::TOPIC;
 
 /// Far from every offset of a simulated queue.
 const FAR: i64 = 1_000_000_000;
-/// Where a record's queue and offset are. Java: `MessageDecoder#QUEUE_ID_POSITION` and the next.
+/// Where a record's kind, queue and offset are. Java: `MessageDecoder#QUEUE_ID_POSITION` and the next.
+const MAGIC_AT: usize = 4;
 const QUEUE_ID_AT: usize = 12;
 const QUEUE_OFFSET_AT: usize = 20;
 
@@ -33,6 +34,8 @@ pub(crate) enum Oddity {
     RecordBefore,
     /// A record of another queue, beside the others.
     RecordOfAnother,
+    /// A record that nobody can read, in front of the others and with the offset of the first.
+    RecordUnreadable,
     /// Messages were found, and there are none.
     NoRecords,
     /// All others are right, but the next pull is to begin far beyond the end.
@@ -44,10 +47,11 @@ pub(crate) enum Oddity {
 }
 
 const MOVED: [Oddity; 2] = [Oddity::MovedToNothing, Oddity::MovedBeyond];
-const ODD: [Oddity; 7] = [
+const ODD: [Oddity; 8] = [
     Oddity::RecordAbove,
     Oddity::RecordBefore,
     Oddity::RecordOfAnother,
+    Oddity::RecordUnreadable,
     Oddity::NoRecords,
     Oddity::NextBeyond,
     Oddity::NothingAndNextBeyond,
@@ -145,6 +149,11 @@ fn odd_answer(oddity: Oddity, command: &RemotingCommand) -> Option<Bytes> {
         Oddity::RecordOfAnother if found => add_copy(&mut body, |record| {
             record[QUEUE_ID_AT..][..4].copy_from_slice(&77i32.to_be_bytes());
         })?,
+        Oddity::RecordUnreadable if found => {
+            let honest = body.split();
+            body.extend_from_slice(&copy_of_first(&honest, |record| record[MAGIC_AT..][..4].fill(0))?);
+            body.extend_from_slice(&honest);
+        }
         _ => return None,
     }
     if !matches!(code, ResponseCode::SUCCESS) {
@@ -161,11 +170,16 @@ fn odd_answer(oddity: Oddity, command: &RemotingCommand) -> Option<Bytes> {
 
 /// Adds the first record once more, changed.
 fn add_copy(body: &mut BytesMut, change: impl FnOnce(&mut [u8])) -> Option<()> {
+    let copy = copy_of_first(body, change)?;
+    body.extend_from_slice(&copy);
+    Some(())
+}
+
+fn copy_of_first(body: &[u8], change: impl FnOnce(&mut [u8])) -> Option<BytesMut> {
     let size = u32::from_be_bytes(body.get(..4)?.try_into().ok()?);
     let mut copy = BytesMut::from(body.get(..usize::try_from(size).ok()?)?);
     change(&mut copy);
-    body.extend_from_slice(&copy);
-    Some(())
+    Some(copy)
 }
 
 fn move_by(record: &mut [u8], by: i64) {
@@ -214,7 +228,7 @@ mod tests {
     #[test]
     fn an_answer_without_messages_has_no_record_to_add() {
         let nothing = answer(ResponseCode::PULL_NOT_FOUND, &[]);
-        for oddity in [Oddity::RecordAbove, Oddity::NoRecords, Oddity::NextBeyond] {
+        for oddity in [Oddity::RecordAbove, Oddity::RecordUnreadable, Oddity::NoRecords, Oddity::NextBeyond] {
             assert_eq!(odd_answer(oddity, &nothing), None, "{oddity:?}");
         }
     }

@@ -76,6 +76,21 @@ impl<'a> Belonging<'a> {
     }
 }
 
+/// Whether a record has this place before `record`. What can't be read leaves it to what can be.
+fn leave_place(
+    places: &mut Vec<(i64, usize)>,
+    records: &mut Vec<Record>,
+    (offset, record): (i64, &Record),
+) -> bool {
+    let Some(index) = places.iter().position(|(place, _)| *place == offset) else { return false };
+    let leaves = record.error().is_none() && records.get(index).is_some_and(|there| there.error().is_some());
+    if leaves {
+        places.remove(index);
+        records.remove(index);
+    }
+    !leaves
+}
+
 impl PushConsumer {
     /// Caches and delivers what a pull brought; what can't be true is left out.
     ///
@@ -139,7 +154,9 @@ impl PushConsumer {
                 if fault.is_none() && (end..next).contains(&offset) {
                     break;
                 }
-                let again = offset < expected && places.iter().any(|(place, _)| *place == offset);
+                let again = fault.is_none()
+                    && offset < expected
+                    && leave_place(&mut places, &mut records, (offset, &record));
                 let outside = again || !(begin..end).contains(&offset);
                 let outside = outside.then_some(BadAnswer::RecordOffset { offset, from: begin, to: end });
                 if let Some(fault) = fault.or(outside) {

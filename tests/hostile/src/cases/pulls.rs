@@ -154,6 +154,40 @@ const ADDED: &[(&str, bool, Add)] = &[
     ("size-only", false, |_, _| BytesMut::from(&[0, 0, 0, 100][..])),
 ];
 
+/// Records that nobody can read, in front of the honest ones, by the offset of the first of these.
+const IN_FRONT: &[(&str, Add)] = &[
+    ("magic-0", |q, first| spoiled(made(q, first, 0, b"extra", b""), |r| put_i32(r, at::MAGIC, 0))),
+    ("properties-length", |q, first| {
+        spoiled(made(q, first, 0, b"extra", b""), |r| {
+            let properties = topic_at(r) + 1 + usize::from(r[topic_at(r)]);
+            r[properties] = 0x7f;
+        })
+    }),
+    ("body-beyond-record", |q, first| {
+        spoiled(made(q, first, 0, b"extra", b""), |r| put_i32(r, at::BODY_LEN, 10_000))
+    }),
+];
+
+fn spoiled(mut record: BytesMut, spoil: Spoil) -> BytesMut {
+    spoil(&mut record);
+    record
+}
+
+fn in_front((what, add): &(&str, Add)) -> Case {
+    let add = *add;
+    case(format!("in-front/{what}"), Role::Broker, Phase::Live, Holds::LEARNING.may_add(), move |_| {
+        Script::change(PULL, move |request, answer| {
+            let mut records = split(&answer.body);
+            let Some(first) = records.first().map(|first| get_i64(first, at::QUEUE_OFFSET)) else {
+                return Vec::new();
+            };
+            records.insert(0, add(request, first));
+            answer.body = join(&records);
+            Vec::new()
+        })
+    })
+}
+
 fn queue_of(request: &RemotingCommand) -> i32 {
     number(request, "queueId").and_then(|id| i32::try_from(id).ok()).unwrap_or(0)
 }
@@ -321,6 +355,7 @@ fn empty((what, code, skips, fields): &(&str, i32, bool, Fields)) -> Vec<Case> {
 pub(super) fn all() -> Vec<Case> {
     let mut cases: Vec<Case> = SPOILT.iter().map(spoilt).collect();
     cases.extend(ADDED.iter().map(added));
+    cases.extend(IN_FRONT.iter().map(in_front));
     cases.extend(HEADERS.iter().map(headers));
     cases.extend(EMPTY.iter().flat_map(empty));
     cases

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rocketmq_client_core::client::{Input, Output};
 use rocketmq_client_core::id::ChannelId;
@@ -11,6 +12,10 @@ use rocketmq_client_core::time::Instant;
 use super::wire::{Answered, Request};
 use super::{Property, Verdicts};
 use crate::executor::NodeId;
+
+/// For so long whoever made a request surely waits for its answer. One that comes later tells nobody anything: a peer
+/// could end connections by answers that nobody asked for.
+const SURELY_WAITS: Duration = Duration::from_millis(100);
 
 /// How far a client has heard that a peer leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +31,9 @@ enum Heard {
 pub(super) struct Leaving(BTreeMap<(NodeId, ChannelId), (Arc<str>, Heard)>);
 
 impl Leaving {
-    pub(super) fn answered(&mut self, answered: &Answered<'_>) {
+    pub(super) fn answered(&mut self, now: Instant, answered: &Answered<'_>) {
         let Answered { request, answer } = answered;
-        if answer.code == ResponseCode::GO_AWAY.0 {
+        if answer.code == ResponseCode::GO_AWAY.0 && now <= request.at + SURELY_WAITS {
             let key = (request.node, request.channel());
             self.0.entry(key).or_insert_with(|| (request.peer.clone(), Heard::JustNow));
         }

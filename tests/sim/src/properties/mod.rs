@@ -249,7 +249,7 @@ impl Monitor {
             self.leaving.input(node, input);
             self.ended.input(node, input);
             if let Some(answered) = self.wire.input(node, input) {
-                self.leaving.answered(&answered);
+                self.leaving.answered(now, &answered);
                 self.rates.answered(&mut self.verdicts, now, &answered);
                 self.lives.answered(now, &answered);
             }

@@ -1,5 +1,6 @@
 //! Answers to pulls that can't be true, and such that only look like it.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -208,6 +209,57 @@ fn neighbours_of_a_record_that_stays_odd_arrive_and_the_queue_goes_on() {
             5,
             "{odd:?}: one with its neighbour, three alone, and then it is passed"
         );
+    }
+}
+
+/// A record that nobody can read: of an unknown kind, or of a known one that ends in the middle of a field.
+fn unreadable(magic: i32, queue_offset: i64) -> BytesMut {
+    let mut body = lie(&[(TOPIC, 0, queue_offset)]);
+    body[4..8].copy_from_slice(&magic.to_be_bytes());
+    let at = body.len() - 2;
+    body[at] = 0x7f;
+    body
+}
+
+#[test]
+fn a_record_that_nobody_can_read_takes_no_place_of_one_that_can_be() {
+    for magic in [0, 0xDAA3_20A7_u32.cast_signed()] {
+        for (index, offset) in (0..4).flat_map(|index| (4..10).map(move |offset| (index, offset))) {
+            for for_ever in [false, true] {
+                let what =
+                    format!("magic {magic}, offset {offset}, before record {index}, for ever: {for_ever}");
+                let (mut world, pull) = standing_at_five();
+                world.silent.insert(RequestCode::PULL_MESSAGE.0);
+                world.swallowed.push(pull);
+                let (mut seen, mut first) = (Vec::new(), true);
+                for _ in 0..40 {
+                    for pull in core::mem::take(&mut world.swallowed) {
+                        let asked = pull.header::<PullMessageRequestHeader<'_>>();
+                        if asked.topic != TOPIC || asked.queue_offset >= 8 {
+                            continue;
+                        }
+                        let honest = (asked.queue_offset..8).map(|offset| lie(&[(TOPIC, 0, offset)]));
+                        let mut parts: Vec<BytesMut> = honest.collect();
+                        if for_ever || first {
+                            parts.insert(index.min(parts.len()), unreadable(magic, offset));
+                        }
+                        first = false;
+                        let body = parts.concat();
+                        world.answer(&pull, ResponseCode::SUCCESS, &header(8, 8), &body);
+                    }
+                    world.pass(200);
+                    for delivery in core::mem::take(&mut world.deliveries) {
+                        seen.extend(
+                            delivery.message.error().is_none().then_some(delivery.token.queue_offset),
+                        );
+                        world.settle(delivery.token, Ack::Done);
+                    }
+                }
+                assert_eq!(seen, [5, 6, 7], "{what}");
+                world.pass(6_000);
+                assert_eq!(world.log(TOPIC, 0).committed, Some(8), "{what}");
+            }
+        }
     }
 }
 
