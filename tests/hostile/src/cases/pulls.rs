@@ -157,6 +157,7 @@ const ADDED: &[(&str, bool, Add)] = &[
 /// Records that nobody can read, in front of the honest ones, by the offset of the first of these.
 const IN_FRONT: &[(&str, Add)] = &[
     ("magic-0", |q, first| spoiled(made(q, first, 0, b"extra", b""), |r| put_i32(r, at::MAGIC, 0))),
+    ("crc", |q, first| spoiled(made(q, first, 0, b"extra", b""), |r| put_i32(r, at::CRC, 12_345))),
     ("properties-length", |q, first| {
         spoiled(made(q, first, 0, b"extra", b""), |r| {
             let properties = topic_at(r) + 1 + usize::from(r[topic_at(r)]);

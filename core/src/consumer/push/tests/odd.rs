@@ -212,22 +212,25 @@ fn neighbours_of_a_record_that_stays_odd_arrive_and_the_queue_goes_on() {
     }
 }
 
-/// A record that nobody can read: of an unknown kind, or of a known one that ends in the middle of a field.
-fn unreadable(magic: i32, queue_offset: i64) -> BytesMut {
+/// A record that nobody can read.
+fn unreadable(why: &str, queue_offset: i64) -> BytesMut {
     let mut body = lie(&[(TOPIC, 0, queue_offset)]);
-    body[4..8].copy_from_slice(&magic.to_be_bytes());
-    let at = body.len() - 2;
-    body[at] = 0x7f;
+    let properties = body.len() - 2;
+    match why {
+        "its kind is unknown" => body[4..8].fill(0),
+        "a field ends beyond it" => body[properties] = 0x7f,
+        "its checksum is another's" => body[8..12].fill(1),
+        other => panic!("{other}"),
+    }
     body
 }
 
 #[test]
 fn a_record_that_nobody_can_read_takes_no_place_of_one_that_can_be() {
-    for magic in [0, 0xDAA3_20A7_u32.cast_signed()] {
+    for why in ["its kind is unknown", "a field ends beyond it", "its checksum is another's"] {
         for (index, offset) in (0..4).flat_map(|index| (4..10).map(move |offset| (index, offset))) {
             for for_ever in [false, true] {
-                let what =
-                    format!("magic {magic}, offset {offset}, before record {index}, for ever: {for_ever}");
+                let what = format!("{why}, offset {offset}, before record {index}, for ever: {for_ever}");
                 let (mut world, pull) = standing_at_five();
                 world.silent.insert(RequestCode::PULL_MESSAGE.0);
                 world.swallowed.push(pull);
@@ -241,7 +244,7 @@ fn a_record_that_nobody_can_read_takes_no_place_of_one_that_can_be() {
                         let honest = (asked.queue_offset..8).map(|offset| lie(&[(TOPIC, 0, offset)]));
                         let mut parts: Vec<BytesMut> = honest.collect();
                         if for_ever || first {
-                            parts.insert(index.min(parts.len()), unreadable(magic, offset));
+                            parts.insert(index.min(parts.len()), unreadable(why, offset));
                         }
                         first = false;
                         let body = parts.concat();
