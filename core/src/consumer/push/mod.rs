@@ -34,6 +34,7 @@ mod start_offset;
 mod subscription;
 mod suspend;
 mod take;
+mod taken;
 #[cfg(test)]
 mod tests;
 

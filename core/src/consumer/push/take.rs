@@ -11,6 +11,7 @@ use super::look_again::Newest;
 use super::pull::delivery;
 use super::queue::{Cached, Fate};
 use super::subscription::wants;
+use super::taken::Taken;
 use super::{BadAnswer, PushConsumer};
 use crate::client::{Output, Shared};
 use crate::consumer::pulled::Record;
@@ -76,21 +77,6 @@ impl<'a> Belonging<'a> {
     }
 }
 
-/// Whether a record has this place before `record`. What can't be read leaves it to what can be.
-fn leave_place(
-    places: &mut Vec<(i64, usize)>,
-    records: &mut Vec<Record>,
-    (offset, record): (i64, &Record),
-) -> bool {
-    let Some(index) = places.iter().position(|(place, _)| *place == offset) else { return false };
-    let leaves = record.error().is_none() && records.get(index).is_some_and(|there| there.error().is_some());
-    if leaves {
-        places.remove(index);
-        records.remove(index);
-    }
-    !leaves
-}
-
 impl PushConsumer {
     /// Caches and delivers what a pull brought; what can't be true is left out.
     ///
@@ -117,8 +103,7 @@ impl PushConsumer {
         let mut belonging = Belonging::new(&queue, delta);
         let delta = delta.unwrap_or(0);
         let mut expected = begin;
-        let mut records = Vec::new();
-        let mut places = Vec::new();
+        let mut taken = Taken::default();
         let mut in_order = true;
         let mut newest_filtered = None;
         let mut broken = None;
@@ -154,10 +139,16 @@ impl PushConsumer {
                 if fault.is_none() && (end..next).contains(&offset) {
                     break;
                 }
-                let again = fault.is_none()
-                    && offset < expected
-                    && leave_place(&mut places, &mut records, (offset, &record));
-                let outside = again || !(begin..end).contains(&offset);
+                let there = (offset < expected && fault.is_none()).then(|| taken.find(offset)).flatten();
+                if let Some(index) = there.filter(|index| taken.is_unreadable(*index))
+                    && record.error().is_none()
+                {
+                    if subscription.is_none_or(|subscription| wants(subscription, &record, &body)) {
+                        taken.replace(index, record);
+                    }
+                    continue;
+                }
+                let outside = there.is_some() || !(begin..end).contains(&offset);
                 let outside = outside.then_some(BadAnswer::RecordOffset { offset, from: begin, to: end });
                 if let Some(fault) = fault.or(outside) {
                     if patient {
@@ -183,16 +174,16 @@ impl PushConsumer {
                 continue;
             }
             let bytes = record.bytes();
-            if records.is_empty() {
+            if taken.records.is_empty() {
                 // Messages of a topic are mostly about as large as each other.
                 let count = (body.len() / bytes.max(1)).clamp(1, count_max.max(1));
-                records.reserve(count);
-                places.reserve(count);
+                taken.records.reserve(count);
+                taken.places.reserve(count);
             }
-            places.push((offset, bytes));
-            records.push(record);
+            taken.push(offset, bytes, record);
             newest_filtered = None;
         }
+        let Taken { mut records, mut places, .. } = taken;
         if owned.had_none_of(&places) {
             return Err(NotTaken::OfAnotherQueue);
         }

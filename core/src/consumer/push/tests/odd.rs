@@ -361,3 +361,14 @@ fn records_in_another_order_are_all_taken() {
     assert_eq!(offsets(&world.take()), [5, 6, 7]);
     assert_eq!(bad_answers(&world), 0);
 }
+
+#[test]
+fn an_answer_of_many_records_from_the_last_to_the_first_arrives_whole() {
+    const COUNT: i64 = 60_000;
+    let (mut world, pull) = standing_at_five();
+    let backward: Vec<_> = (5..5 + COUNT).rev().map(|offset| (TOPIC, 0, offset)).collect();
+    world.answer(&pull, ResponseCode::SUCCESS, &header(5 + COUNT, 5 + COUNT), &lie(&backward));
+    world.pass(0);
+    assert_eq!(offsets(&world.take()), (5..5 + COUNT).collect::<Vec<i64>>());
+    assert_eq!(bad_answers(&world), 0);
+}

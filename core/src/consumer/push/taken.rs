@@ -1,0 +1,46 @@
+//! [`Taken`]: what is believed of an answer, while it is read.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::consumer::pulled::Record;
+
+/// The records of an answer that are taken, in the order in which they came.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) records: Vec<Record>,
+    /// Their offsets and bytes.
+    pub(super) places: Vec<(i64, usize)>,
+    /// Where in both an offset is: known from the first one on that came out of order, since looking through all for
+    /// each would take a broker's answer for ever.
+    by_offset: Option<BTreeMap<i64, usize>>,
+}
+
+impl Taken {
+    pub(super) fn push(&mut self, offset: i64, bytes: usize, record: Record) {
+        if let Some(by_offset) = &mut self.by_offset {
+            by_offset.insert(offset, self.places.len());
+        }
+        self.places.push((offset, bytes));
+        self.records.push(record);
+    }
+
+    /// Where this offset is.
+    pub(super) fn find(&mut self, offset: i64) -> Option<usize> {
+        let places = &self.places;
+        let all = || places.iter().enumerate().map(|(index, (offset, _))| (*offset, index)).collect();
+        self.by_offset.get_or_insert_with(all).get(&offset).copied()
+    }
+
+    /// Whether what can't be read is there: it leaves its place to what can be.
+    pub(super) fn is_unreadable(&self, index: usize) -> bool {
+        self.records.get(index).is_some_and(|record| record.error().is_some())
+    }
+
+    pub(super) fn replace(&mut self, index: usize, record: Record) {
+        if let (Some(place), Some(there)) = (self.places.get_mut(index), self.records.get_mut(index)) {
+            place.1 = record.bytes();
+            *there = record;
+        }
+    }
+}
