@@ -120,15 +120,6 @@ impl Add<Duration> for Timestamp {
     }
 }
 
-impl Sub<Duration> for Timestamp {
-    type Output = Self;
-
-    fn sub(self, rhs: Duration) -> Self {
-        let millis = i64::try_from(rhs.as_millis()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_sub(millis))
-    }
-}
-
 /// Wall time derived from the monotonic clock: one pair of readings that the host may correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WallClock {

@@ -70,6 +70,14 @@ impl Record {
         }
     }
 
+    /// Whether it can be decoded, and its body has the checksum that it says; reads all of the body.
+    pub(super) fn is_sound(&self, body: &Bytes) -> bool {
+        match self {
+            Self::Lies(place) => place.decode(body, None).is_ok_and(|message| message.check_crc().is_ok()),
+            Self::Read(read) => read.as_ref().as_ref().is_ok_and(|message| message.check_crc().is_ok()),
+        }
+    }
+
     /// What tells when it was stored, if it can be read.
     pub(super) fn stored(&self) -> Option<Stored> {
         match self {

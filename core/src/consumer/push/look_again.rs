@@ -4,8 +4,9 @@
 //! that it is another.
 
 use super::PushConsumer;
-use super::queue::OwnedQueue;
+use super::queue::{Fetch, OwnedQueue};
 use crate::client::Shared;
+use crate::consumer::Full;
 use crate::id::ProcessQueueId;
 use crate::time::{Instant, Timestamp};
 
@@ -60,7 +61,11 @@ impl PushConsumer {
         if shared.lines.may(now) {
             tracing::warn!(queue = %owned.queue, at, place, "the queue is not as it was; it goes on here");
         }
-        self.go_on_at(shared, now, id, place);
+        // It has waited before it looked.
+        if let Some(id) = self.move_to(shared, now, id, place) {
+            self.proceed(shared, now, id);
+            self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
+        }
     }
 
     /// Once the queue is as it was up to where it stood, it goes on as if nothing had been said of it.

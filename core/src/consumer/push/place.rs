@@ -23,10 +23,6 @@ use crate::time::{Instant, Timestamp, doubled};
 /// on at its end. About ten seconds with the pauses between at the defaults.
 const REFUSALS_MAX: u32 = 12;
 
-/// The clocks of a client and its broker surely differ by less than this. A broker that has only not built its
-/// queues yet is longer in starting: of what it had before, nothing comes again.
-const CLOCKS_DIFFER_MAX: Duration = Duration::from_secs(2);
-
 /// What the broker is to be asked before a queue goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Question {
@@ -84,9 +80,8 @@ fn is_beyond(question: Question, offset: i64) -> bool {
 
 impl OwnedQueue {
     /// What was stored later is new: than the newest message that was fetched, or, where this stay has fetched
-    /// none, than the broker said that the queue is empty.
+    /// none, than a pull was begun that was told that the queue is empty. The client's clock is believed there.
     fn known_until(&self, empty_since: Option<Timestamp>) -> Option<Timestamp> {
-        let empty_since = empty_since.map(|since| since - CLOCKS_DIFFER_MAX);
         let time = self.newest.map(|newest| newest.time).or(empty_since);
         time.filter(|time| time.as_millis() > 0)
     }

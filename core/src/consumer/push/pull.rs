@@ -106,7 +106,7 @@ impl PushConsumer {
         owned.broker_id = header.suggest_which_broker_id;
         self.statistics[topic_index].pulls += 1;
         if code == ResponseCode::PULL_OFFSET_MOVED {
-            return self.offset_moved(shared, now, id, &header);
+            return self.offset_moved(shared, now, id, begun, &header);
         }
         let Some(owned) = self.owned.get_mut(id) else { return };
         let at = owned.next_offset.unwrap_or_default();
@@ -173,6 +173,7 @@ impl PushConsumer {
         shared: &mut Shared,
         now: Instant,
         id: ProcessQueueId,
+        begun: Instant,
         header: &PullMessageResponseHeader,
     ) {
         let Some(owned) = self.owned.get_mut(id) else { return };
@@ -199,7 +200,7 @@ impl PushConsumer {
                 if owned.empty.is_none() && shared.lines.may(now) {
                     tracing::warn!(queue = %owned.queue, at, "the broker says that the queue has no message and never had one; keeping the offset");
                 }
-                owned.empty.get_or_insert(shared.clock.timestamp(now));
+                owned.empty.get_or_insert(shared.clock.timestamp(begun));
                 self.offsets.hold(&owned.queue);
                 let delay = doubled(RETRY_DELAY_MIN, owned.failures, EMPTY_DELAY_MAX);
                 owned.failures = owned.failures.saturating_add(1);

@@ -142,7 +142,7 @@ pub(super) struct OwnedQueue {
     pub(super) misfits: u32,
     /// How often a broker has made it go on elsewhere.
     pub(super) moved: Moved,
-    /// Since when the broker says that the queue is empty, although it was not. Meanwhile nothing of it is committed.
+    /// When the pull was begun that was the first to be told that the queue is empty, although it was not. Meanwhile nothing of it is committed.
     pub(super) empty: Option<Timestamp>,
     /// Where the queue begins was said by a search, and no pull has shown yet that there is such an offset.
     pub(super) unproved: bool,

@@ -89,15 +89,25 @@ impl PushConsumer {
     /// The queue goes on at `place`. The commit goes there as well, backward too, or to the first message
     /// below that is not finished.
     pub(super) fn go_on_at(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, place: i64) {
-        let Some(owned) = self.owned.get_mut(id) else { return };
+        let Some(id) = self.move_to(shared, now, id, place) else { return };
+        self.go_on_paced(shared, now, id);
+        self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
+    }
+
+    /// As [`go_on_at`](Self::go_on_at), but for going on: the stay that is to.
+    pub(super) fn move_to(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ProcessQueueId,
+        place: i64,
+    ) -> Option<ProcessQueueId> {
+        let owned = self.owned.get_mut(id)?;
         owned.stop_looking_again();
         owned.question = None;
         owned.misfits = 0;
         let id = match owned.next_offset {
-            Some(at) if place < at => match self.restart_at(shared, now, id, place) {
-                Some(id) => id,
-                None => return,
-            },
+            Some(at) if place < at => self.restart_at(shared, now, id, place)?,
             _ => {
                 owned.next_offset = Some(place);
                 owned.cache.see(place);
@@ -110,11 +120,9 @@ impl PushConsumer {
                 id
             }
         };
-        let Some(owned) = self.owned.get_mut(id) else { return };
-        let queue = owned.queue.clone();
+        let queue = self.owned.get(id)?.queue.clone();
         self.commit(shared, now, &queue);
-        self.go_on_paced(shared, now, id);
-        self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
+        Some(id)
     }
 
     /// Pulls from where the queue stands now, later each time when it is made to go elsewhere again and again.

@@ -140,7 +140,7 @@ impl PushConsumer {
                     break;
                 }
                 let there = (offset < expected && fault.is_none()).then(|| taken.find(offset)).flatten();
-                if let Some(index) = there.filter(|index| taken.is_unreadable(*index))
+                if let Some(index) = there.filter(|index| taken.is_unreadable(*index, &body))
                     && record.error().is_none()
                 {
                     if subscription.is_none_or(|subscription| wants(subscription, &record, &body)) {

@@ -3,6 +3,8 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use crate::consumer::pulled::Record;
 
 /// The records of an answer that are taken, in the order in which they came.
@@ -33,8 +35,8 @@ impl Taken {
     }
 
     /// Whether what can't be read is there: it leaves its place to what can be.
-    pub(super) fn is_unreadable(&self, index: usize) -> bool {
-        self.records.get(index).is_some_and(|record| record.error().is_some())
+    pub(super) fn is_unreadable(&self, index: usize, body: &Bytes) -> bool {
+        self.records.get(index).is_some_and(|record| !record.is_sound(body))
     }
 
     pub(super) fn replace(&mut self, index: usize, record: Record) {
