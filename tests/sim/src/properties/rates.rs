@@ -1,6 +1,6 @@
 //! P51: where nothing new can be learned, little is asked.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ struct Barren {
 pub(super) struct Rates {
     /// Queues whose offset has moved: who was told, by whom, of which topic and queue, and when first.
     moved: BTreeMap<(NodeId, Arc<str>, Box<str>, i32), Instant>,
+    /// Messages that were to go back and were refused: by whom, whose, and its place in the broker's log.
+    refused: BTreeSet<(NodeId, Arc<str>, Box<str>)>,
     barren: BTreeMap<Key, Barren>,
     heartbeats: BTreeMap<(NodeId, Arc<str>), VecDeque<Instant>>,
 }
@@ -61,7 +63,7 @@ impl Rates {
     /// An answer has come.
     pub(super) fn answered(&mut self, verdicts: &mut Verdicts, now: Instant, answered: &Answered<'_>) {
         let Answered { request, answer } = answered;
-        let is_news = self.is_news(now, request, answer);
+        let is_news = self.is_news(now, request, answer) || self.is_another_message(request);
         if is_news || !is_barren(request, answer) {
             return;
         }
@@ -107,7 +109,18 @@ impl Rates {
         }
     }
 
+    /// Handlers decide how many messages go back, and nobody knows before which of them a broker takes; but the
+    /// next time that one is refused tells nothing.
+    fn is_another_message(&mut self, request: &Request) -> bool {
+        if request.command.request_code() != RequestCode::CONSUMER_SEND_MSG_BACK {
+            return false;
+        }
+        let place = request.command.ext.get("offset");
+        place.is_some_and(|place| self.refused.insert((request.node, request.peer.clone(), place.into())))
+    }
+
     pub(super) fn forget(&mut self, node: NodeId) {
+        self.refused.retain(|(owner, ..)| *owner != node);
         self.moved.retain(|(owner, ..), _| *owner != node);
         self.barren.retain(|(owner, ..), _| *owner != node);
         self.heartbeats.retain(|(owner, _), _| *owner != node);
