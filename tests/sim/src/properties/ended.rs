@@ -64,7 +64,10 @@ impl Ended {
             Output::Complete { operation, .. } => {
                 let consumer = self.closes.remove(&(node, *operation));
                 let group = consumer.and_then(|consumer| self.groups.remove(&(node, consumer)));
-                self.leaving.extend(group.map(|group| (node, group)));
+                // Another consumer may have joined the group meanwhile.
+                let mut others = self.groups.iter().filter(|((owner, _), _)| *owner == node);
+                let gone = group.filter(|group| !others.any(|(_, of)| of == group));
+                self.leaving.extend(gone.map(|group| (node, group)));
             }
             Output::Wait(_) if !self.leaving.is_empty() => {
                 self.left.extend(self.leaving.extract_if(.., |(owner, _)| *owner == node));
