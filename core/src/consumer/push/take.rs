@@ -140,8 +140,9 @@ impl PushConsumer {
                     break;
                 }
                 let there = (offset < expected && fault.is_none()).then(|| taken.find(offset)).flatten();
-                if let Some(index) = there.filter(|index| taken.is_unreadable(*index, &body))
+                if let Some(index) = there
                     && record.error().is_none()
+                    && taken.is_unreadable(index, &body)
                 {
                     if subscription.is_none_or(|subscription| wants(subscription, &record, &body)) {
                         taken.replace(index, record);

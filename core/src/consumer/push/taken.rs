@@ -16,6 +16,9 @@ pub(super) struct Taken {
     /// Where in both an offset is: known from the first one on that came out of order, since looking through all for
     /// each would take a broker's answer for ever.
     by_offset: Option<BTreeMap<i64, usize>>,
+    /// Whether those can be read whose places were wanted by others: a large one is looked at once, however many want
+    /// its place.
+    readable: BTreeMap<usize, bool>,
 }
 
 impl Taken {
@@ -35,14 +38,17 @@ impl Taken {
     }
 
     /// Whether what can't be read is there: it leaves its place to what can be.
-    pub(super) fn is_unreadable(&self, index: usize, body: &Bytes) -> bool {
-        self.records.get(index).is_some_and(|record| !record.is_sound(body))
+    pub(super) fn is_unreadable(&mut self, index: usize, body: &Bytes) -> bool {
+        let records = &self.records;
+        let is_sound = || records.get(index).is_some_and(|record| record.is_sound(body));
+        !*self.readable.entry(index).or_insert_with(is_sound)
     }
 
     pub(super) fn replace(&mut self, index: usize, record: Record) {
         if let (Some(place), Some(there)) = (self.places.get_mut(index), self.records.get_mut(index)) {
             place.1 = record.bytes();
             *there = record;
+            self.readable.remove(&index);
         }
     }
 }
