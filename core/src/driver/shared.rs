@@ -253,11 +253,17 @@ impl Shared {
     /// lies before a message of its queue that has been begun.
     pub(crate) fn stop_handlers(&self) {
         let queues = lock(&self.run_queues).clone();
+        self.take_back(|wakers| {
+            queues.iter().filter_map(Weak::upgrade).flat_map(|queue| queue.close(wakers)).collect()
+        });
+    }
+
+    /// Hands back what `take` takes out of run queues, and wakes whom it names.
+    pub(crate) fn take_back(&self, take: impl FnOnce(&mut Vec<Waker>) -> Vec<ConsumeToken>) {
         let mut wakers = Vec::new();
-        let undone = queues.iter().filter_map(Weak::upgrade).flat_map(|queue| queue.close(&mut wakers));
-        let undone: Vec<ConsumeToken> = undone.collect();
+        let taken = take(&mut wakers);
         super::wake_all(&mut wakers);
-        self.push_handed_back(undone);
+        self.push_handed_back(taken);
     }
 
     /// Puts in the client's close, behind the messages that came before it: what was sent first is not overtaken.

@@ -4,9 +4,8 @@
 //! that it is another.
 
 use super::PushConsumer;
-use super::queue::{Fetch, OwnedQueue};
+use super::queue::OwnedQueue;
 use crate::client::Shared;
-use crate::consumer::Full;
 use crate::id::ProcessQueueId;
 use crate::time::{Instant, Timestamp};
 
@@ -64,7 +63,7 @@ impl PushConsumer {
         // It has waited before it looked.
         if let Some(id) = self.move_to(shared, now, id, place) {
             self.proceed(shared, now, id);
-            self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
+            self.proceed_with_room(shared, now);
         }
     }
 

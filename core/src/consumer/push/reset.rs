@@ -6,9 +6,8 @@ use alloc::sync::Arc;
 
 use super::PushConsumer;
 use super::place::Question;
-use super::queue::Fetch;
 use crate::client::Shared;
-use crate::consumer::{Full, ProcessQueue};
+use crate::consumer::ProcessQueue;
 use crate::id::ProcessQueueId;
 use crate::message::MessageQueue;
 use crate::time::Instant;
@@ -47,7 +46,7 @@ impl PushConsumer {
         }
         self.proceed(shared, now, new);
         // Bytes of what was cached are free.
-        self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
+        self.proceed_with_room(shared, now);
         true
     }
 

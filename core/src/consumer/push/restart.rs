@@ -7,9 +7,9 @@ use core::time::Duration;
 
 use super::PushConsumer;
 use super::pull::delivery;
-use super::queue::{Cached, Fate, Fetch, Pause, RETRY_DELAY_MIN};
+use super::queue::{Cached, Fate, Pause, RETRY_DELAY_MIN};
 use crate::client::{Output, Shared};
-use crate::consumer::{ConsumeToken, Delivery, Full};
+use crate::consumer::{ConsumeToken, Delivery};
 use crate::id::ProcessQueueId;
 use crate::time::{Instant, doubled};
 
@@ -91,7 +91,7 @@ impl PushConsumer {
     pub(super) fn go_on_at(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, place: i64) {
         let Some(id) = self.move_to(shared, now, id, place) else { return };
         self.go_on_paced(shared, now, id);
-        self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
+        self.proceed_with_room(shared, now);
     }
 
     /// As [`go_on_at`](Self::go_on_at), but for going on: the stay that is to.

@@ -9,7 +9,7 @@ use super::PushConsumer;
 use super::pull::delivery;
 use super::queue::{Cached, Fate, Fetch, OwnedQueue};
 use crate::client::{Output, Shared};
-use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, Full, PulledMessage, TopicStatistics};
+use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, PulledMessage, TopicStatistics};
 use crate::id::ProcessQueueId;
 use crate::message::DELAY_LEVELS;
 use crate::time::{Instant, doubled};
@@ -145,7 +145,7 @@ impl PushConsumer {
         let was_over = self.flow.is_over(self.cached_bytes);
         self.cached_bytes -= freed;
         if was_over && !self.flow.is_over(self.cached_bytes) {
-            self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
+            self.proceed_with_room(shared, now);
         }
     }
 

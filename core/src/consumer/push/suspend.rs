@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::PushConsumer;
 use super::queue::Fetch;
 use crate::client::Shared;
+use crate::consumer::Full;
 use crate::id::ProcessQueueId;
 use crate::time::Instant;
 
@@ -39,6 +40,11 @@ impl PushConsumer {
         tracing::debug!(group = %self.config.group, "resumed");
         self.proceed_where(shared, now, |fetch| fetch == Fetch::Suspended);
         self.rebalance_soon(shared, now);
+    }
+
+    /// Bytes of what was cached are free: queues go on that waited for them.
+    pub(super) fn proceed_with_room(&mut self, shared: &mut Shared, now: Instant) {
+        self.proceed_where(shared, now, |fetch| fetch == Fetch::Full(Full::TotalBytes));
     }
 
     /// Queues whose fetching waits for such a thing go on.

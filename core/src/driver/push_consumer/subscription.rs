@@ -1,7 +1,6 @@
 //! One consumer as the handles see it: its run queue, its answers, its end.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
@@ -79,10 +78,7 @@ impl Subscription {
     pub(super) fn close(&self, timeout: Duration) -> Operation<CloseReport> {
         self.closed.store(true, Ordering::Relaxed);
         // What no handler begins goes back ahead of the close.
-        let mut wakers = Vec::new();
-        let undone = self.queue.close(&mut wakers);
-        super::super::wake_all(&mut wakers);
-        self.alive.0.push_handed_back(undone);
+        self.alive.0.take_back(|wakers| self.queue.close(wakers));
         let consumer = self.id;
         let submitted =
             self.alive.0.submit_urgent(|operation| Command::CloseConsumer { operation, consumer, timeout });
@@ -91,10 +87,7 @@ impl Subscription {
 
     /// From here on no handler is called.
     pub(super) fn end(&self) {
-        let mut wakers = Vec::new();
-        let left = self.queue.end(&mut wakers);
-        super::super::wake_all(&mut wakers);
-        self.alive.0.push_handed_back(left);
+        self.alive.0.take_back(|wakers| self.queue.end(wakers));
     }
 }
 

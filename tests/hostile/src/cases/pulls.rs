@@ -154,35 +154,21 @@ const ADDED: &[(&str, bool, Add)] = &[
     ("size-only", false, |_, _| BytesMut::from(&[0, 0, 0, 100][..])),
 ];
 
-/// Records that nobody can read, in front of the honest ones, by the offset of the first of these.
-const IN_FRONT: &[(&str, Add)] = &[
-    ("magic-0", |q, first| spoiled(made(q, first, 0, b"extra", b""), |r| put_i32(r, at::MAGIC, 0))),
-    ("crc", |q, first| spoiled(made(q, first, 0, b"extra", b""), |r| put_i32(r, at::CRC, 12_345))),
-    ("properties-length", |q, first| {
-        spoiled(made(q, first, 0, b"extra", b""), |r| {
-            let properties = topic_at(r) + 1 + usize::from(r[topic_at(r)]);
-            r[properties] = 0x7f;
-        })
-    }),
-    ("body-beyond-record", |q, first| {
-        spoiled(made(q, first, 0, b"extra", b""), |r| put_i32(r, at::BODY_LEN, 10_000))
-    }),
-];
+/// Of what can be odd about a record, what keeps anybody from reading it: also in front of the honest ones, at the
+/// place of the first.
+const UNREADABLE: [&str; 4] = ["magic-0", "crc", "properties-length", "body-beyond-record"];
 
-fn spoiled(mut record: BytesMut, spoil: Spoil) -> BytesMut {
-    spoil(&mut record);
-    record
-}
-
-fn in_front((what, add): &(&str, Add)) -> Case {
-    let add = *add;
+fn in_front((what, spoil): &(&str, Spoil)) -> Case {
+    let spoil = *spoil;
     case(format!("in-front/{what}"), Role::Broker, Phase::Live, Holds::LEARNING.may_add(), move |_| {
         Script::change(PULL, move |request, answer| {
             let mut records = split(&answer.body);
             let Some(first) = records.first().map(|first| get_i64(first, at::QUEUE_OFFSET)) else {
                 return Vec::new();
             };
-            records.insert(0, add(request, first));
+            let mut extra = made(request, first, 0, b"extra", b"");
+            spoil(&mut extra);
+            records.insert(0, extra);
             answer.body = join(&records);
             Vec::new()
         })
@@ -356,7 +342,7 @@ fn empty((what, code, skips, fields): &(&str, i32, bool, Fields)) -> Vec<Case> {
 pub(super) fn all() -> Vec<Case> {
     let mut cases: Vec<Case> = SPOILT.iter().map(spoilt).collect();
     cases.extend(ADDED.iter().map(added));
-    cases.extend(IN_FRONT.iter().map(in_front));
+    cases.extend(SPOILT.iter().filter(|(what, _)| UNREADABLE.contains(what)).map(in_front));
     cases.extend(HEADERS.iter().map(headers));
     cases.extend(EMPTY.iter().flat_map(empty));
     cases
