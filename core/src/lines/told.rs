@@ -1,9 +1,13 @@
 //! What a scene writes to the log, for tests.
 
+extern crate std;
+
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::LazyLock;
 
-use tracing::{Event, Level, Metadata, Subscriber, span};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber, span};
 
 /// Counts lines at `warn`.
 #[derive(Clone, Default)]
@@ -32,9 +36,24 @@ impl Subscriber for Warnings {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// With a single subscriber alive, `tracing` takes a line that another thread reaches first for one that
+/// nobody wants, on all threads: it asks that thread alone.
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+
 /// How many warnings `scene` causes on this thread.
 pub(crate) fn warnings(scene: impl FnOnce()) -> usize {
+    LazyLock::force(&ANOTHER);
     let warnings = Warnings::default();
     tracing::subscriber::with_default(warnings.clone(), scene);
     warnings.0.load(Ordering::Relaxed)
+}
+
+#[test]
+fn a_warning_counts_that_another_thread_reached_first() {
+    let line = || tracing::warn!("a line of two threads");
+    let count = warnings(|| {
+        std::thread::spawn(line).join().expect("it only warns");
+        line();
+    });
+    assert_eq!(count, 1);
 }

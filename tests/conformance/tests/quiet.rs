@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use rocketmq_client_core::config::ConsumeFrom;
 use rocketmq_client_tokio::{Ack, Client, Message};
 use rocketmq_dev_broker::DevBroker;
+use tracing::Dispatch;
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::filter::EnvFilter;
 
 #[derive(Clone, Default)]
@@ -37,6 +39,8 @@ fn logged(level: &str, scene: impl AsyncFnOnce(&str) -> Result<(), Box<dyn std::
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
+    // Beside another one, so that `tracing` asks it too about lines that the broker's thread reaches first.
+    let _another = Dispatch::new(NoSubscriber::new());
     let broker = DevBroker::start().expect("a dev broker");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tracing::subscriber::with_default(subscriber, || runtime.block_on(scene(&broker.addr())))
