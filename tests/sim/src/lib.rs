@@ -24,6 +24,7 @@ mod ctx;
 mod detour;
 mod executor;
 mod fault;
+mod hashed;
 mod history;
 mod host;
 mod inject;
