@@ -15,8 +15,9 @@
 mod batch;
 mod publish_info;
 mod receipt;
+mod request;
+mod retry;
 mod send;
-mod verdict;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;

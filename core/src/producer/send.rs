@@ -2,7 +2,6 @@
 //! `DefaultMQProducerImpl#sendDefaultImpl` and `#sendKernelImpl`; unlike there, the async form retries
 //! just as the sync one, a retry is encoded anew for its queue, and an attempt leaves time for the next.
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -10,24 +9,21 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::channel::{Keep, Reply};
-use crate::client::{
-    Asker, OutboundMessage, Outcome, Owner, Purpose, Question, QueueChoice, Shared, TimerKey,
-};
+use crate::client::{Asker, OutboundMessage, Outcome, Owner, Question, QueueChoice, Shared, TimerKey};
 use crate::config::ProducerConfig;
 use crate::error::{Cause, Error, Failure, UsageError};
 use crate::id::{AskToken, OperationId, ProducerId, SendId};
 use crate::message::id::HexId;
 use crate::message::{MessageQueue, UNIQ_KEY_CHARS_MAX, property};
-use crate::remoting::{
-    Encoder, HeaderError, RequestCode, ResponseCode, SendFields, SendMessageRequestHeaderV2, SendTemplate,
-};
+use crate::remoting::HeaderError;
 use crate::route::RouteOutcome;
 use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
 
 use super::publish_info::TopicPublishInfo;
 use super::receipt::{BatchReceipt, SendReceipt, SendStatus};
-use super::verdict::{Verdict, judge};
+use super::request::{self, Letter};
+use super::retry::{self, Budget, Failed, Next, Reachable, Verdict, judge};
 use super::{Producer, Producers};
 
 /// Whether an answer is wanted.
@@ -91,9 +87,6 @@ pub(super) struct Send {
     state: State,
 }
 
-/// Pause before the name servers are asked again when none could be reached.
-const LOOKUP_PAUSE: Duration = Duration::from_millis(200);
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Routing(TimerId),
@@ -116,6 +109,19 @@ impl Send {
 
     fn is_batch(&self) -> bool {
         matches!(self.content, Content::Batch { .. })
+    }
+
+    fn letter(&self, id: SendId) -> Letter<'_> {
+        let SendOrder { kind, message, .. } = &self.order;
+        Letter { id, kind: *kind, message, born: self.born, batch: self.is_batch() }
+    }
+
+    fn budget(&self, now: Instant, config: &ProducerConfig) -> Budget {
+        Budget {
+            attempts: self.attempts,
+            attempts_max: retry::attempts_max(self.order.kind, &self.order.choice, config),
+            left: self.deadline.saturating_since(now),
+        }
     }
 
     /// An attempt is with a connection.
@@ -182,13 +188,8 @@ impl Producers {
             send.state = State::Sending;
             match outcome {
                 RouteOutcome::Known { .. } => self.attempt(shared, now, id),
-                RouteOutcome::NoRoute(cause @ Cause::NoRoute { unheard, .. }) if unheard.is_empty() => {
-                    self.give_up(shared, now, id, cause.clone());
-                }
-                // A server that was not heard may know it.
                 RouteOutcome::NoRoute(cause) | RouteOutcome::Failed(cause) => {
-                    send.last_cause = Some(Box::new(cause.clone()));
-                    self.pause(shared, now, id, LOOKUP_PAUSE);
+                    self.follow(shared, now, id, retry::after_no_route(cause), cause.clone());
                 }
             }
         }
@@ -218,9 +219,7 @@ impl Producers {
                     }
                 }
             }
-            Verdict::Failed { maybe_stored, retry, cause, .. } => {
-                self.failed(shared, now, id, (maybe_stored, retry), cause);
-            }
+            Verdict::Failed(failed) => self.failed(shared, now, id, failed),
         }
     }
 
@@ -312,21 +311,20 @@ impl Producers {
         let Some(address) = shared.routes.master(&queue.broker_name).cloned() else {
             send.queue = Some(queue);
             send.attempts += 1;
-            return self.failed(shared, now, id, (false, true), Cause::NoAddress);
+            return self.failed(shared, now, id, Failed::not_tried(Cause::NoAddress));
         };
         let another = info.has_broker_besides(&queue.broker_name);
-        let deadline = attempt_deadline(now, send, &producer.config, another);
+        let budget = send.budget(now, &producer.config);
+        let deadline = now + retry::attempt_time(budget, another, &producer.config);
         send.queue = Some(queue.clone());
         send.attempts += 1;
         send.attempt_started = now;
         if send.order.kind == SendKind::Oneway {
             send.state = State::Writing(shared.arm(send.deadline, TimerKey::Send(id)));
         }
-        let encoder = shared.channels.encoder();
-        let batch = send.is_batch();
-        let make = || template(encoder, &producer.config, &queue, batch);
-        let template = info.template(&queue.broker_name, batch, make);
-        transmit(shared, now, (id, send), template, &queue, &address, deadline);
+        let way = (&*queue, &address);
+        let from = (&*producer.config, info);
+        request::put(&mut shared.channels, now, send.letter(id), from, way, (deadline, Keep::Nothing));
     }
 
     /// The broker wants the attempt that is under way on another connection.
@@ -341,16 +339,10 @@ impl Producers {
         let Some(producer) = self.table.get_mut(&send.order.producer) else { return };
         let (Some(queue), Some(info)) = (&send.queue, producer.topics.get_mut(&send.order.message.topic))
         else {
-            return self.failed(shared, now, id, (false, true), Cause::NoQueue);
+            return self.failed(shared, now, id, Failed::not_tried(Cause::NoQueue));
         };
-        let encoder = shared.channels.encoder();
-        let batch = send.is_batch();
-        let make = || template(encoder, &producer.config, queue, batch);
-        let template = info.template(&queue.broker_name, batch, make);
-        let body = send.order.message.body.clone();
-        let purpose = Purpose::Send(id);
-        let fields = fields(send, queue);
-        shared.channels.send(now, address, (template, &fields, Keep::Again), body, deadline, purpose);
+        let (from, way) = ((&*producer.config, info), (&**queue, address));
+        request::put(&mut shared.channels, now, send.letter(id), from, way, (deadline, Keep::Again));
     }
 
     fn wait_for_route(&mut self, shared: &mut Shared, now: Instant, id: SendId) {
@@ -416,7 +408,7 @@ impl Producers {
             Ok(receipt) => self.stored(shared, now, id, status, receipt),
             Err(error) => {
                 let reason = alloc::format!("{error}").into();
-                self.failed(shared, now, id, (true, false), Cause::BadAnswer { reason });
+                self.failed(shared, now, id, Failed::unreadable(Cause::BadAnswer { reason }));
             }
         }
     }
@@ -437,57 +429,47 @@ impl Producers {
             let topic = topic.clone();
             shared.look_up_route(now, &topic, None);
         }
-        let may_retry =
-            producer.config.retry_when_not_store_ok && send.attempts < attempts_max(send, producer);
-        if status != SendStatus::SendOk && may_retry && now < send.deadline {
+        if retry::wants_better(status, &producer.config, send.budget(now, &producer.config)) {
             send.earlier = Some(Box::new(receipt.into()));
             return self.attempt(shared, now, id);
         }
         self.end(shared, now, id, receipt.into());
     }
 
-    fn failed(&mut self, shared: &mut Shared, now: Instant, id: SendId, verdict: (bool, bool), cause: Cause) {
-        let (maybe_stored, retry) = verdict;
+    /// An attempt has ended without success.
+    fn failed(&mut self, shared: &mut Shared, now: Instant, id: SendId, failed: Failed) {
         let Some(send) = self.sends.get_mut(id) else { return };
         let Some(producer) = self.table.get(&send.order.producer) else { return };
-        send.maybe_stored |= maybe_stored;
-        let attempts_max = attempts_max(send, producer);
-        if says_route_is_wrong(&cause) {
-            shared.doubt_route(now, &send.order.message.topic, None);
-        }
-        if !retry || send.attempts >= attempts_max || now >= send.deadline {
-            return self.give_up(shared, now, id, cause);
-        }
+        send.maybe_stored |= failed.maybe_stored;
         let topic = &send.order.message.topic;
-        if matches!(cause, Cause::Connect { .. } | Cause::Resolve { .. } | Cause::NoAddress) {
+        if failed.doubts_route() {
+            shared.doubt_route(now, topic, None);
+        }
+        let queues = producer.topics.get(topic).map_or(&[][..], |info| info.queues());
+        let reachable = reachable(shared, now, queues, send.queue.as_deref());
+        let next = retry::after_failure(&failed, send.budget(now, &producer.config), reachable);
+        if next != Next::GiveUp && failed.doubts_address() {
             shared.doubt_route(now, topic, Some(producer.config.default_topic_queue_nums));
         }
-        let broker = send.queue.as_ref().map_or("", |queue| &*queue.broker_name);
-        let reachable = |queue: &MessageQueue| {
-            let address = shared.routes.master(&queue.broker_name);
-            address.is_some_and(|address| shared.channels.paused_until(now, address).is_none())
-        };
-        let others = producer.topics.get(topic).map_or(&[][..], |info| info.queues());
-        if others.iter().any(|queue| &*queue.broker_name != broker && reachable(queue)) {
-            send.last_cause = Some(Box::new(cause));
-            return self.attempt(shared, now, id);
+        self.follow(shared, now, id, next, failed.cause);
+    }
+
+    /// Goes on as was decided, because of `cause`.
+    fn follow(&mut self, shared: &mut Shared, now: Instant, id: SendId, next: Next, cause: Cause) {
+        let Some(send) = self.sends.get_mut(id) else { return };
+        match next {
+            Next::GiveUp => self.give_up(shared, now, id, cause),
+            Next::Now => {
+                send.last_cause = Some(Box::new(cause));
+                self.attempt(shared, now, id);
+            }
+            Next::Pause(pause) => {
+                let topic = &send.order.message.topic;
+                tracing::debug!(%topic, %cause, pause_ms = pause.as_millis(), "trying again after a pause");
+                send.last_cause = Some(Box::new(cause));
+                self.pause(shared, now, id, pause);
+            }
         }
-        let open = send.queue.as_ref().and_then(|queue| shared.routes.master(&queue.broker_name));
-        let may_reconnect = open.is_some_and(|address| shared.channels.paused_until(now, address).is_none());
-        if matches!(cause, Cause::ConnectionLost { .. }) && may_reconnect {
-            send.last_cause = Some(Box::new(cause));
-            return self.attempt(shared, now, id);
-        }
-        if needs_another_broker(&cause) {
-            return self.give_up(shared, now, id, cause);
-        }
-        // There is no other broker, or none can be reached: what is left of the budget is spread over the
-        // attempts that are left, so that a broker that restarts is met by one of them.
-        let left = send.deadline.saturating_since(now);
-        let pause = left / (attempts_max - send.attempts + 1);
-        tracing::debug!(%topic, broker, %cause, pause_ms = pause.as_millis(), "trying again after a pause");
-        send.last_cause = Some(Box::new(cause));
-        self.pause(shared, now, id, pause);
     }
 
     fn pause(&mut self, shared: &mut Shared, now: Instant, id: SendId, pause: Duration) {
@@ -544,101 +526,6 @@ pub(super) fn push_unique_key(shared: &mut Shared, born: Timestamp, text: &mut S
     id
 }
 
-/// The broker has no such topic or queue, or takes no messages for it: the route may have another by now. An illegal
-/// queue is `SYSTEM_ERROR` to brokers before 5.0.
-fn says_route_is_wrong(cause: &Cause) -> bool {
-    let codes = [
-        ResponseCode::TOPIC_NOT_EXIST,
-        ResponseCode::NO_PERMISSION,
-        ResponseCode::INVALID_PARAMETER,
-        ResponseCode::NOT_LEADER_FOR_QUEUE,
-        ResponseCode::SYSTEM_ERROR,
-    ];
-    matches!(cause, Cause::Answered { code, .. } if codes.contains(code))
-}
-
-/// The same broker would say the same again.
-fn needs_another_broker(cause: &Cause) -> bool {
-    let codes = [
-        ResponseCode::TOPIC_NOT_EXIST,
-        ResponseCode::NO_PERMISSION,
-        ResponseCode::NO_BUYER_ID,
-        ResponseCode::NOT_IN_CURRENT_UNIT,
-    ];
-    matches!(cause, Cause::Answered { code, .. } if codes.contains(code))
-}
-
-/// Java: a fixed queue and a selector have one attempt, and so has a one-way send.
-fn attempts_max(send: &Send, producer: &Producer) -> u32 {
-    match (send.order.kind, &send.order.choice) {
-        (SendKind::Oneway, _) | (_, QueueChoice::Queue(_) | QueueChoice::Hash(_) | QueueChoice::Select) => 1,
-        (SendKind::Answered, QueueChoice::RoundRobin) => producer.config.retry_times.saturating_add(1),
-    }
-}
-
-/// With another broker to try, an attempt may use half of what is left; the last one, or the only
-/// one, may use all.
-fn attempt_deadline(now: Instant, send: &Send, config: &ProducerConfig, another: bool) -> Instant {
-    let left = send.deadline.saturating_since(now);
-    let last = send.attempts >= config.retry_times || send.order.choice != QueueChoice::RoundRobin;
-    let share = match config.send_attempt_timeout {
-        Some(limit) if !last => left.min(limit),
-        None if !last && another => left / 2,
-        _ => left,
-    };
-    now + share
-}
-
-/// What all sends of a producer to a broker's queues of a topic have in common.
-fn template(encoder: &Encoder, config: &ProducerConfig, queue: &MessageQueue, batch: bool) -> SendTemplate {
-    let header = SendMessageRequestHeaderV2 {
-        producer_group: Cow::Borrowed(&config.group),
-        topic: Cow::Borrowed(&queue.topic),
-        default_topic: Cow::Borrowed(&config.create_topic_key),
-        default_topic_queue_nums: config.default_topic_queue_nums,
-        unit_mode: Some(false),
-        batch: Some(batch),
-        broker_name: Some(Cow::Borrowed(&queue.broker_name)),
-        ..SendMessageRequestHeaderV2::default()
-    };
-    let code = if batch { RequestCode::SEND_BATCH_MESSAGE } else { RequestCode::SEND_MESSAGE_V2 };
-    SendTemplate::new(encoder, code, &header, &[])
-}
-
-/// What is this message's own.
-fn fields<'a>(send: &'a Send, queue: &MessageQueue) -> SendFields<'a> {
-    let message = &send.order.message;
-    SendFields {
-        queue_id: queue.queue_id,
-        sys_flag: message.sys_flag,
-        born_timestamp: send.born.as_millis(),
-        flag: message.flag,
-        properties: &message.properties,
-        reconsume_times: Some(0),
-        ..SendFields::default()
-    }
-}
-
-fn transmit(
-    shared: &mut Shared,
-    now: Instant,
-    (id, send): (SendId, &Send),
-    template: &SendTemplate,
-    queue: &MessageQueue,
-    address: &Arc<str>,
-    deadline: Instant,
-) {
-    let fields = fields(send, queue);
-    let body = send.order.message.body.clone();
-    let purpose = Purpose::Send(id);
-    match send.order.kind {
-        SendKind::Answered => {
-            shared.channels.send(now, address, (template, &fields, Keep::Nothing), body, deadline, purpose);
-        }
-        SendKind::Oneway => shared.channels.send_oneway(now, address, template, &fields, body, purpose),
-    }
-}
-
 /// Java: the table of reports to `MQFaultStrategy#updateFaultItem`.
 fn report_health(producer: &mut Producer, now: Instant, send: &Send, verdict: &Verdict) {
     if !producer.config.latency_fault_tolerance {
@@ -648,7 +535,25 @@ fn report_health(producer: &mut Producer, now: Instant, send: &Send, verdict: &V
     let latency = now.saturating_since(send.attempt_started);
     let (isolate, reachable) = match verdict {
         Verdict::Stored(..) => (false, true),
-        Verdict::Failed { answered, .. } => (true, !answered),
+        Verdict::Failed(failed) => (true, !failed.answered),
     };
     producer.faults.update(now, &queue.broker_name, latency, isolate, reachable);
+}
+
+/// Whom another attempt could reach, after one to `last`.
+fn reachable(
+    shared: &Shared,
+    now: Instant,
+    queues: &[Arc<MessageQueue>],
+    last: Option<&MessageQueue>,
+) -> Reachable {
+    let is_reachable = |queue: &MessageQueue| {
+        let address = shared.routes.master(&queue.broker_name);
+        address.is_some_and(|address| shared.channels.paused_until(now, address).is_none())
+    };
+    let broker = last.map_or("", |queue| &*queue.broker_name);
+    Reachable {
+        another: queues.iter().any(|queue| &*queue.broker_name != broker && is_reachable(queue)),
+        same: last.is_some_and(is_reachable),
+    }
 }
