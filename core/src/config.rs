@@ -263,7 +263,7 @@ pub struct PushConsumerConfig {
     pub pull_timeout: Duration,
     /// Pause after a failed pull. Default 1 s.
     pub pull_delay_when_exception: Duration,
-    /// Deliveries before a message goes to the dead letters. Default 16.
+    /// How often a message is tried again before it goes to the dead letters. Default 16.
     pub max_reconsume_times: i32,
     /// Pause before a message is offered again here when it could not be sent back. Default 5 s.
     pub send_back_retry_delay: Duration,

@@ -39,7 +39,8 @@
 //! ```
 //!
 //! Users don't write that loop: [`driver`] (feature `std`, on by default) has it, with the handles and
-//! futures that all adapters share; an adapter implements [`driver::Host`].
+//! futures that all adapters share; an adapter implements [`driver::Sockets`] and [`driver::Tasks`], or
+//! [`driver::BlockingHost`].
 //!
 //! # Where things live
 //! One folder a machine, one file a decision, in RocketMQ's own words.

@@ -33,7 +33,7 @@
 //! # Runtime
 //!
 //! async-std is discontinued ([RUSTSEC-2025-0052]): it gets no fixes any more, security fixes
-//! included. This crate is for programs that run on it already, and no other crate of the project
+//! included. This crate is for programs that run on it already, and no other crate that is published
 //! depends on it or on async-std. For a new program take the adapter for tokio, or the blocking one.
 //!
 //! The client's own work is one task of async-std's executor, which starts by itself and runs beside

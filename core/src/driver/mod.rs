@@ -13,8 +13,8 @@
 //! # Logging
 //! By [tracing](https://docs.rs/tracing), without a subscriber of its own. At `warn` is what an operator should see,
 //! at `info` that it is well again, at `debug` changes of state, at `trace` every frame by code and size, without
-//! fields and bodies. Targets are the modules of this crate: `rocketmq_client_core::channel=trace` shows frames
-//! alone. Lines that peers or senders can cause are at most ten a second, and their texts short and escaped.
+//! fields and bodies. Targets are the modules of this crate: `rocketmq_client_core::channel::frames=trace` shows
+//! frames alone. Lines that peers or senders can cause are at most ten a second, and their texts short and escaped.
 
 extern crate std;
 

@@ -23,7 +23,7 @@ pub(crate) const LOG_VARIABLE_RUST: &str = "RUST_LOG";
 /// Where a name server is looked for unless told otherwise; `rmq broker` listens there.
 pub(crate) const NAMESRV_DEFAULT: &str = "127.0.0.1:9876";
 
-/// Try, test and operate Apache RocketMQ from a terminal.
+/// Try and test Apache RocketMQ from a terminal.
 #[derive(Debug, Parser)]
 #[command(name = "rmq", version, arg_required_else_help = true, propagate_version = true)]
 pub(crate) struct Cli {
@@ -269,7 +269,8 @@ fn key(text: &str) -> Result<String, String> {
     }
 }
 
-/// A list of tags. What can only be an SQL expression would wait for ever for a tag of that name.
+/// A list of tags. What can only be an SQL expression would wait for ever for a tag of that name, and so would `*`
+/// beside others; nothing but blanks and separators selects nothing.
 fn filter(text: &str) -> Result<String, String> {
     let is_sql =
         |tag: &str| tag.contains(['=', '<', '>', '(', ')', '\'']) || tag.contains(char::is_whitespace);
@@ -277,6 +278,11 @@ fn filter(text: &str) -> Result<String, String> {
         return Err(
             "this is no list of tags such as \"TagA || TagB\"; SQL filters are not supported yet".to_owned()
         );
+    }
+    let mut tags = text.split("||").map(str::trim).filter(|tag| !tag.is_empty()).peekable();
+    let is_of_use = tags.peek().is_some() && tags.all(|tag| tag != "*");
+    if !is_of_use && !text.is_empty() && text != "*" {
+        return Err("write \"*\" alone for all messages, or tags as \"TagA || TagB\"".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -378,11 +384,14 @@ mod tests {
 
     #[test]
     fn a_filter_is_tags_and_nothing_else() {
-        for tags in ["*", "a", "a||b", " a || b "] {
+        for tags in ["*", "", "a", "a||b", " a || b "] {
             assert_eq!(filter(tags).as_deref(), Ok(tags));
         }
         for sql in ["a > 3", "a=3", "a IS NOT NULL", "a || b = 'c'", "TAGS in('a')"] {
             assert!(filter(sql).expect_err(sql).contains("SQL"));
+        }
+        for misleading in ["* || a", "a||*", " ", "||", " || "] {
+            assert!(filter(misleading).expect_err(misleading).contains("alone"));
         }
     }
 

@@ -1,4 +1,4 @@
-//! `rmq`: try, test and operate Apache RocketMQ from a terminal.
+//! `rmq`: try and test Apache RocketMQ from a terminal.
 #![allow(clippy::print_stdout, reason = "standard output is what this program is for")]
 
 mod admin;

@@ -67,7 +67,7 @@ impl PushConsumerBuilder {
         self
     }
 
-    /// Deliveries before a message goes to the dead letters. Default 16.
+    /// How often a message is tried again before it goes to the dead letters. Default 16.
     pub fn max_reconsume_times(mut self, times: i32) -> Self {
         self.config.max_reconsume_times = times;
         self
