@@ -127,7 +127,7 @@ impl Stage {
         let took = self.ctx.now() - started;
         let late = Duration::from_millis(1);
         self.check(
-            Property::P58,
+            Property::CloseOvertakesNoSend,
             consumer_took <= CLOSE_TIMEOUT + late && took <= CLOSE_TIMEOUT * 2 + late,
             || format!("closes of {CLOSE_TIMEOUT:?} each took {consumer_took:?} and {took:?} in all"),
         );

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use rocketmq_sim::{Outcome, Report, run_seed, shrink_seed};
 
-const USAGE: &str = "usage: sim run [--seeds A..B] [--jobs N] [--json] [--find PROPERTY]
+const USAGE: &str = "usage: sim run [--seeds A..B] [--jobs N] [--json] [--find P19]
        sim replay --seed N [--verbose]
        sim shrink --seed N [--tries N]";
 
@@ -109,7 +109,8 @@ fn run(seeds: &Range<u64>, jobs: usize, json: bool) -> io::Result<bool> {
 /// Runs seeds until one fails in this property; other failures are passed over.
 fn find(mut seeds: Range<u64>, property: &str) -> io::Result<bool> {
     let fails = |outcome: &Outcome| {
-        outcome.violation.as_ref().is_some_and(|violation| violation.property.to_string() == property)
+        let found = outcome.violation.as_ref().map(|violation| violation.property);
+        found.is_some_and(|found| found.number() == property || format!("{found:?}") == property)
     };
     let found = seeds.find_map(|seed| Some(run_seed(seed, false)).filter(fails));
     if let Some(outcome) = &found {

@@ -73,7 +73,8 @@ impl Report {
                 pairs.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
             format!("{{{}}}", members.join(","))
         };
-        let properties = Property::ALL.iter().map(|p| (p.to_string(), self.evaluations_of(*p))).collect();
+        let properties =
+            Property::ALL.iter().map(|p| (p.number().to_owned(), self.evaluations_of(*p))).collect();
         let faults = FaultKind::ALL.iter().map(|kind| (kind.to_string(), self.effects.of(*kind))).collect();
         let bounds = Bound::ALL.iter().map(|bound| (bound.to_string(), self.bounds.of(*bound))).collect();
         format!(

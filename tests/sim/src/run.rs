@@ -61,7 +61,11 @@ pub fn run_plan(plan: &Plan, keep_lines: bool) -> Outcome {
     let end = simulation.run(Instant::ZERO + TIME_MAX, perform(ctx, plan.clone()));
     let shared = simulation.world.clone();
     let mut world = shared.lock();
-    let stuck = |text: &str| Violation { property: Property::P46, at: world.now, text: text.to_owned() };
+    let stuck = |text: &str| Violation {
+        property: Property::EverythingGoesOnAfterHealing,
+        at: world.now,
+        text: text.to_owned(),
+    };
     let violation = match end {
         End::Finished(()) => world.monitor.violation(),
         End::Violated(violation) => Some(violation),

@@ -75,7 +75,7 @@ impl Stage {
     async fn recover(self: &Arc<Self>) {
         self.note(|| "everything has healed".to_owned());
         let open = *self.sends_open();
-        self.check(Property::P46, open == 0, || {
+        self.check(Property::EverythingGoesOnAfterHealing, open == 0, || {
             format!("{open} sends have not ended, long after their budget")
         });
         for group in 0..self.plan.topology.groups.len() {
@@ -87,7 +87,7 @@ impl Stage {
         self.note(|| "every lease has ended".to_owned());
         for (index, number) in (0..self.producers.len()).zip(PROBES..) {
             let sent = self.probe(index, MessageNumber(number), PROBE_WITHIN).await;
-            self.check(Property::P46, sent, || {
+            self.check(Property::EverythingGoesOnAfterHealing, sent, || {
                 format!("producer {index} could not send {PROBE_WITHIN:?} after healing")
             });
         }
@@ -117,7 +117,9 @@ impl Stage {
     fn left_over(&self) -> Option<(Property, String)> {
         let world = self.ctx.world.lock();
         let missing = world.monitor.missing();
-        missing.map(|text| (Property::P21, text)).or_else(|| Some((Property::P46, self.lag(&world)?)))
+        missing
+            .map(|text| (Property::EverythingIsConsumed, text))
+            .or_else(|| Some((Property::EverythingGoesOnAfterHealing, self.lag(&world)?)))
     }
 
     fn lag(&self, world: &World) -> Option<String> {
@@ -181,7 +183,7 @@ impl Stage {
 
     pub(crate) fn check_closed(&self, node: NodeId, started: Instant, closed: bool) {
         let took = self.ctx.now() - started;
-        self.check(Property::P46, closed && took <= CLOSE_WITHIN, || {
+        self.check(Property::EverythingGoesOnAfterHealing, closed && took <= CLOSE_WITHIN, || {
             format!("node {} took {took:?} to close, in order: {closed}", node.0)
         });
     }

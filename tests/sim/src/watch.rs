@@ -96,9 +96,11 @@ impl Stage {
                 let here = |node: &&NodeId| members.iter().any(|member| member.node == **node);
                 before.iter().filter(here).find(|node| !after.contains(node)).copied()
             };
-            let Some(node) = late else { return self.check(Property::P57, true, String::new) };
+            let Some(node) = late else {
+                return self.check(Property::NewAddressIsUsedSoon, true, String::new);
+            };
             if self.ctx.now() >= deadline {
-                return self.check(Property::P57, false, || {
+                return self.check(Property::NewAddressIsUsedSoon, false, || {
                     format!(
                         "node {} has no connection to {broker:?}, {FOUND_WITHIN:?} after it moved",
                         node.0
@@ -138,7 +140,7 @@ impl Stage {
         };
         self.ctx.sleep(NOTICED_WITHIN).await;
         let left = self.ctx.world.lock().monitor.still_awaited(&awaited);
-        self.check(Property::P56, left.is_none(), || {
+        self.check(Property::SilenceIsNoticed, left.is_none(), || {
             format!("{left:?} is awaited {NOTICED_WITHIN:?} after its connection fell silent")
         });
     }
@@ -170,7 +172,7 @@ impl Stage {
             let mut world = self.ctx.world.lock();
             world.is_calm() && world.is_known_beside(forgetful)
         };
-        self.check(Property::P59, !(calm && no_route), || {
+        self.check(Property::OneServersNoIsNotTheClusters, !(calm && no_route), || {
             format!("a new client was told {result:?}, but another name server knows the topic")
         });
         let closed = stranger.client.close().await;
@@ -196,7 +198,7 @@ impl Stage {
         self.ctx.world.lock().network.effects.count(fault.kind);
         for (number, operation) in sends {
             let result = self.finish_with(number, started, operation).await;
-            self.check(Property::P58, !matches!(result, Err(Error::Closed)), || {
+            self.check(Property::CloseOvertakesNoSend, !matches!(result, Err(Error::Closed)), || {
                 format!("the send of {number:?} was called for before its client's close, and is {result:?}")
             });
         }
@@ -208,12 +210,12 @@ impl Stage {
             self.ctx.sleep(LOOK).await;
         }
         let ends = ends.lock().expect("nobody panics with it").clone();
-        self.check(Property::P58, ends[0].0 == ends[1].0, || {
+        self.check(Property::CloseOvertakesNoSend, ends[0].0 == ends[1].0, || {
             format!("two closes of one client ended apart from each other: {ends:?}")
         });
         // What is under way ends with its time; then there are connections to say good-bye to.
         let (most, took) = (self.plan.settings.send_timeout + FAREWELLS_MAX, ends[1].0 - started);
-        self.check(Property::P58, took <= most, || {
+        self.check(Property::CloseOvertakesNoSend, took <= most, || {
             format!("a close behind sends of {:?} took {took:?}: {ends:?}", self.plan.settings.send_timeout)
         });
         let now = self.ctx.now();

@@ -125,7 +125,7 @@ impl Consumer {
             && queue.bytes <= bytes
             && queue.span() <= config.consume_concurrently_max_span
             && i32::try_from(brought).is_ok_and(|brought| brought <= config.pull_batch_size);
-        verdicts.check(Property::P24, now, fits, || {
+        verdicts.check(Property::CacheKeepsItsBounds, now, fits, || {
             format!(
                 "node {}: a pull brought {brought} messages to {} of {} bytes and span {}, where {count}, {bytes} \
                  and {} are allowed and a pull of {}",
@@ -138,7 +138,7 @@ impl Consumer {
             )
         });
         let first = !self.since_over.contains(&id);
-        verdicts.check(Property::P24, now, first, || {
+        verdicts.check(Property::CacheKeepsItsBounds, now, first, || {
             let (total, max) = (self.bytes(), config.cached_bytes_max);
             format!("node {}: {id:?} brought messages again while {total} of {max} bytes were cached", node.0)
         });

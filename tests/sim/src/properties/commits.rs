@@ -35,7 +35,7 @@ impl Commits {
         let key = (request.node, group, topic, header.queue_id, request.peer.clone());
         let before = self.last.insert(key, (request.id, now, header.commit_offset));
         let under_way = before.filter(|(id, at, _)| wire.is_awaited(*id) && *at + SURELY_WAITS > now);
-        verdicts.check(Property::P60, now, under_way.is_none(), || {
+        verdicts.check(Property::OneCommitAQueue, now, under_way.is_none(), || {
             format!(
                 "node {} commits {} for {} in {} {} while {under_way:?} is on its way",
                 request.node.0, header.commit_offset, header.consumer_group, header.topic, header.queue_id

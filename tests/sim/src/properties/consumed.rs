@@ -148,20 +148,22 @@ impl Monitor {
     pub(crate) fn check_consumed(&mut self, now: Instant) {
         let missing = self.missing();
         let durable = self.history.stored.len() as u64;
-        *self.verdicts.evaluations.entry(Property::P21).or_default() += durable.saturating_sub(1);
-        self.verdicts.check(Property::P21, now, missing.is_none(), || missing.unwrap_or_default());
+        *self.verdicts.evaluations.entry(Property::EverythingIsConsumed).or_default() +=
+            durable.saturating_sub(1);
+        self.verdicts
+            .check(Property::EverythingIsConsumed, now, missing.is_none(), || missing.unwrap_or_default());
     }
 
     /// In a world without faults nothing came twice, also where members closed.
     pub(crate) fn check_once(&mut self, now: Instant) {
         for (name, group) in &self.consumed.groups {
             for (place, count) in &group.begun {
-                self.verdicts.check(Property::P23, now, *count == 1, || {
+                self.verdicts.check(Property::ConsumedOnceWithoutFaults, now, *count == 1, || {
                     format!("{name} was given {place:?} {count} times in a world without faults")
                 });
             }
             for (message, count) in &group.done {
-                self.verdicts.check(Property::P23, now, *count == 1, || {
+                self.verdicts.check(Property::ConsumedOnceWithoutFaults, now, *count == 1, || {
                     format!("{name} has consumed {message:?} {count} times in a world without faults")
                 });
             }

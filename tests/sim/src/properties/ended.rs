@@ -55,7 +55,7 @@ impl Ended {
     pub(super) fn output(&mut self, verdicts: &mut Verdicts, now: Instant, node: NodeId, output: &Output) {
         if self.clients.contains(&node) {
             let is_none = matches!(output, Output::Wait(_) | Output::Complete { .. });
-            verdicts.check(Property::P52, now, is_none, || {
+            verdicts.check(Property::NothingBeginsAfterTheEnd, now, is_none, || {
                 format!("node {} has closed, and wants {output:?}", node.0)
             });
         }
@@ -73,9 +73,12 @@ impl Ended {
                 self.left.extend(self.leaving.extract_if(.., |(owner, _)| *owner == node));
             }
             Output::Deliver { consumer, .. } => {
-                verdicts.check(Property::P52, now, !self.consumers.contains(&(node, *consumer)), || {
-                    format!("{consumer:?} of node {} has closed, and gets messages", node.0)
-                });
+                verdicts.check(
+                    Property::NothingBeginsAfterTheEnd,
+                    now,
+                    !self.consumers.contains(&(node, *consumer)),
+                    || format!("{consumer:?} of node {} has closed, and gets messages", node.0),
+                );
             }
             _ => {}
         }
@@ -88,10 +91,15 @@ impl Ended {
         }
         let name = ["consumerGroup", "group"].iter().find_map(|name| request.command.ext.get(name));
         let has_left = |name: &str| self.left.contains(&(request.node, name.into()));
-        verdicts.check(Property::P52, now, !name.as_deref().is_some_and(has_left), || {
-            let (node, code) = (request.node.0, request.command.request_code());
-            format!("node {node} has left {name:?}, and asks {} for {code}", request.peer)
-        });
+        verdicts.check(
+            Property::NothingBeginsAfterTheEnd,
+            now,
+            !name.as_deref().is_some_and(has_left),
+            || {
+                let (node, code) = (request.node.0, request.command.request_code());
+                format!("node {node} has left {name:?}, and asks {} for {code}", request.peer)
+            },
+        );
     }
 
     /// A client has closed.

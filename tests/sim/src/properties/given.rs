@@ -152,14 +152,14 @@ impl Monitor {
         tag: &str,
     ) {
         let given = self.given.start(node, group, queue, queue_offset);
-        self.verdicts.check(Property::P22, now, given, || {
+        self.verdicts.check(Property::NothingIsGivenAfterARevoke, now, given, || {
             format!(
                 "node {}: a handler of {group} began {queue} offset {queue_offset}, which was taken back",
                 node.0
             )
         });
         let wanted = self.consumed.wants(group, tag);
-        self.verdicts.check(Property::P26, now, wanted, || {
+        self.verdicts.check(Property::OnlyTagsAskedFor, now, wanted, || {
             format!("{group} got tag {tag:?} at {queue} offset {queue_offset}, which it did not ask for")
         });
         self.consumed.began(group, queue, queue_offset);

@@ -63,7 +63,7 @@ impl Leaving {
         }
         let left = self.0.get(&(request.node, request.channel()));
         let may_be = left.is_none_or(|(_, heard)| *heard == Heard::JustNow);
-        verdicts.check(Property::P61, now, may_be, || {
+        verdicts.check(Property::LeavingPeerIsAskedNothing, now, may_be, || {
             let (code, node) = (request.command.request_code(), request.node.0);
             format!("node {node} asks {left:?} for {code} on the connection that it was sent away from")
         });

@@ -54,8 +54,8 @@ use self::silence::Silence;
 use self::wire::{Awaited, Wire, frames};
 
 macro_rules! properties {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// A property.
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        /// A property, called by what it says; [`number`](Self::number) is what failures and rules to break go by.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Property {
@@ -65,73 +65,81 @@ macro_rules! properties {
         impl Property {
             /// All properties.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Its number, a `P` before it.
+            #[must_use]
+            pub const fn number(self) -> &'static str {
+                match self {
+                    $(Self::$name => $number,)*
+                }
+            }
         }
     };
 }
 
 properties! {
     /// Each operation ends exactly once.
-    P01,
+    EachOperationEndsOnce = "P01",
     /// Driving makes progress or is idle: a task is not polled without end at one time.
-    P06,
+    DrivingMakesProgress = "P06",
     /// What a send reports as stored is in the broker's log, at the queue and offset reported.
-    P07,
+    StoredIsInTheLog = "P07",
     /// What a send reports as surely not stored is in no log.
-    P08,
+    NotSentIsInNoLog = "P08",
     /// A send ends within its budget.
-    P09,
+    SendEndsWithinItsBudget = "P09",
     /// A committed offset is never past a message that the group has not settled.
-    P19,
+    CommittedNeverPassesUnfinished = "P19",
     /// One client never commits less than it has committed.
-    P20,
+    ClientNeverCommitsLess = "P20",
     /// Every durable matching message is consumed, or in the dead letters, at the end.
-    P21,
+    EverythingIsConsumed = "P21",
     /// Nothing is given to a handler after its queue was revoked, or its consumer was closed; while a consumer is
     /// closing, only what lies before a message of the queue that a handler has been given.
-    P22,
+    NothingIsGivenAfterARevoke = "P22",
     /// Without faults each message is consumed exactly once.
-    P23,
+    ConsumedOnceWithoutFaults = "P23",
     /// No more is cached than a bound allows and one pull of each queue brings.
-    P24,
+    CacheKeepsItsBounds = "P24",
     /// No handler gets a message whose tag its group did not ask for.
-    P26,
+    OnlyTagsAskedFor = "P26",
     /// A pull begins where the last answer ended.
-    P27,
+    PullBeginsWhereTheLastEnded = "P27",
     /// When everything is stable each queue has exactly one owner.
-    P34,
+    EachQueueHasOneOwner = "P34",
     /// After healing everything goes on and comes to an end.
-    P46,
+    EverythingGoesOnAfterHealing = "P46",
     /// A queue is pulled from once at a time.
-    P47,
+    OnePullAQueue = "P47",
     /// A consumer that is suspended begins no pull.
-    P48,
+    SuspendedBeginsNoPull = "P48",
     /// What is committed is not past the end of the queue, which the broker has shown.
-    P49,
+    CommittedNeverPassesTheEnd = "P49",
     /// Where nothing new can be learned, a peer is asked ten times a second at most, after the first second; and
     /// it gets a heartbeat a second beside the periodic ones. What is new is an answer with messages, a place that
     /// lies further on, and the first word that a queue's offset has moved.
-    P51,
+    AsksAtABoundedRate = "P51",
     /// Nothing begins after the end: a consumer that has closed gets no message and asks nothing as a member of its group,
     /// and a client that has closed wants nothing.
-    P52,
+    NothingBeginsAfterTheEnd = "P52",
     /// Who awaits something notices within 10 s that its peer is silent for ever; and no pull is awaited of a peer that
     /// has said nothing for so long, for whatever reason.
-    P56,
+    SilenceIsNoticed = "P56",
     /// A broker at a new address is used soon after it has registered, by those who pulled from it.
-    P57,
+    NewAddressIsUsedSoon = "P57",
     /// A close overtakes no send before it, ends in time, and a second one with the first.
-    P58,
+    CloseOvertakesNoSend = "P58",
     /// What one name server in reach knows is found, though another does not know it.
-    P59,
+    OneServersNoIsNotTheClusters = "P59",
     /// One commit of a queue is on its way at a time.
-    P60,
+    OneCommitAQueue = "P60",
     /// A peer that is about to leave is asked nothing new on the connection on which it has said so.
-    P61,
+    LeavingPeerIsAskedNothing = "P61",
 }
 
 impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        write!(f, "{} {self:?}", self.number())
     }
 }
 
@@ -231,7 +239,7 @@ impl Monitor {
     /// A task was polled.
     pub(crate) fn turned(&mut self, now: Instant, turn: &Turn) {
         let polls_max = if self.has_peers { POLLS_MAX * PEERS_FACTOR } else { POLLS_MAX };
-        self.verdicts.check(Property::P06, now, turn.polls_now <= polls_max, || {
+        self.verdicts.check(Property::DrivingMakesProgress, now, turn.polls_now <= polls_max, || {
             format!(
                 "task {} of node {} was polled {} times at one time (does it try again without a sleep?)",
                 turn.task.0, turn.node.0, turn.polls_now
@@ -352,7 +360,8 @@ impl Monitor {
 
     /// Bytes that are no frame arrived at a server: a client wrote them.
     pub(crate) fn bad_frame(&mut self, now: Instant, error: &FrameError) {
-        self.verdicts
-            .check(Property::P01, now, false, || format!("a client wrote bytes that are no frame: {error}"));
+        self.verdicts.check(Property::EachOperationEndsOnce, now, false, || {
+            format!("a client wrote bytes that are no frame: {error}")
+        });
     }
 }

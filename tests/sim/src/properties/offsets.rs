@@ -70,7 +70,7 @@ impl Offsets {
                 && !corrected
             {
                 // Another member may know less, and another connection may be slower.
-                verdicts.check(Property::P20, now, offset >= from, || {
+                verdicts.check(Property::ClientNeverCommitsLess, now, offset >= from, || {
                     format!("{by:?} committed {offset} for {group} in {:?} after {from}", key.1)
                 });
             }
@@ -81,7 +81,7 @@ impl Offsets {
                 books.lives.knows(node, group, &key.1, sent)
             });
             let end = broker.queue_range(topic, queue_id).end;
-            verdicts.check(Property::P49, now, offset <= end || !knows, || {
+            verdicts.check(Property::CommittedNeverPassesTheEnd, now, offset <= end || !knows, || {
                 format!("{by:?} committed {offset} for {group} in {:?}, which ends at {end}", key.1)
             });
             let known = || by.map_or(0, |(node, _)| books.lives.known_to(node, group, &key.1));
@@ -114,7 +114,7 @@ fn check_covered(
             continue;
         }
         let settled = consumed.settled(history, group, &(name.clone(), offset), record);
-        verdicts.check(Property::P19, now, settled.is_ok(), || {
+        verdicts.check(Property::CommittedNeverPassesUnfinished, now, settled.is_ok(), || {
             let why = settled.err().unwrap_or_default();
             format!(
                 "{group} has committed {} in {name:?}, past {:?} at {offset}, {why}",

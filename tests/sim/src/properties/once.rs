@@ -21,7 +21,7 @@ impl Once {
             && let Some(operation) = command.operation()
         {
             let fresh = self.open.insert((node, operation));
-            verdicts.check(Property::P01, now, fresh, || {
+            verdicts.check(Property::EachOperationEndsOnce, now, fresh, || {
                 format!("node {}: {operation:?} began while another of this name was under way", node.0)
             });
         }
@@ -30,7 +30,7 @@ impl Once {
     pub(super) fn output(&mut self, verdicts: &mut Verdicts, now: Instant, node: NodeId, output: &Output) {
         if let Output::Complete { operation, outcome } = output {
             let open = self.open.remove(&(node, *operation));
-            verdicts.check(Property::P01, now, open, || {
+            verdicts.check(Property::EachOperationEndsOnce, now, open, || {
                 format!("node {}: {operation:?} ended but was not under way, with {outcome:?}", node.0)
             });
         }
@@ -38,7 +38,7 @@ impl Once {
 
     pub(super) fn closed(&mut self, verdicts: &mut Verdicts, now: Instant, node: NodeId) {
         let left = self.open.iter().find(|(owner, _)| *owner == node).copied();
-        verdicts.check(Property::P01, now, left.is_none(), || {
+        verdicts.check(Property::EachOperationEndsOnce, now, left.is_none(), || {
             format!("node {}: the client has closed and {left:?} has not ended", node.0)
         });
     }

@@ -47,7 +47,7 @@ impl Monitor {
         for key in queues {
             let owners = pulls.get(key);
             let count = owners.map_or(0, BTreeSet::len);
-            self.verdicts.check(Property::P34, now, count == 1, || {
+            self.verdicts.check(Property::EachQueueHasOneOwner, now, count == 1, || {
                 format!("{} has {count} owners of {:?}: {owners:?}", key.0, key.1)
             });
         }

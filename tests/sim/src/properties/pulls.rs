@@ -201,14 +201,20 @@ impl Pulls {
         let key = (node, consumer.config.group.clone(), queue);
         let offset = header.queue_offset;
         let earlier = self.under_way.iter().find(|(_, pull)| pull.key == key);
-        verdicts.check(Property::P47, now, earlier.is_none_or(|(_, pull)| pull.waits[0] <= now), || {
-            format!("{key:?} is pulled from at {offset} while {earlier:?} is under way")
-        });
+        verdicts.check(
+            Property::OnePullAQueue,
+            now,
+            earlier.is_none_or(|(_, pull)| pull.waits[0] <= now),
+            || format!("{key:?} is pulled from at {offset} while {earlier:?} is under way"),
+        );
         let next = self.next.get(&key).copied();
-        verdicts.check(Property::P27, now, next.is_none_or(|next| next.contains(&offset)), || {
-            format!("{key:?} is pulled from at {offset}, but the last answer ended at {next:?}")
-        });
-        verdicts.check(Property::P48, now, !consumer.suspended || may_have_waited, || {
+        verdicts.check(
+            Property::PullBeginsWhereTheLastEnded,
+            now,
+            next.is_none_or(|next| next.contains(&offset)),
+            || format!("{key:?} is pulled from at {offset}, but the last answer ended at {next:?}"),
+        );
+        verdicts.check(Property::SuspendedBeginsNoPull, now, !consumer.suspended || may_have_waited, || {
             format!("{key:?} is pulled from at {offset}, but its consumer is suspended")
         });
         let waited = if may_have_waited { self.connect_timeouts.get(&node) } else { None };

@@ -54,7 +54,7 @@ impl Rates {
         }
         let times = self.heartbeats.entry((request.node, request.peer.clone())).or_default();
         let count = count_within(times, now, HEARTBEATS_WITHIN);
-        verdicts.check(Property::P51, now, count <= HEARTBEATS_MAX, || {
+        verdicts.check(Property::AsksAtABoundedRate, now, count <= HEARTBEATS_MAX, || {
             let (node, peer) = (request.node.0, &request.peer);
             format!("node {node} has sent {peer} {count} heartbeats in {HEARTBEATS_WITHIN:?}")
         });
@@ -74,7 +74,7 @@ impl Rates {
         }
         let count = count_within(&mut known.last, now, BARREN_WITHIN);
         let may_be = now < known.since + FREE + BARREN_WITHIN || count <= BARREN_MAX;
-        verdicts.check(Property::P51, now, may_be, || {
+        verdicts.check(Property::AsksAtABoundedRate, now, may_be, || {
             let (node, peer, code) = (request.node.0, &request.peer, request.command.request_code());
             let answer = ResponseCode(answer.code);
             format!(

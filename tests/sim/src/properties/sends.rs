@@ -27,13 +27,13 @@ impl Monitor {
     pub(crate) fn send_ended(&mut self, now: Instant, sent: &SendResult) {
         let SendResult { message, elapsed, budget, result } = sent;
         let Self { verdicts, history, reported, .. } = self;
-        verdicts.check(Property::P09, now, *elapsed <= *budget + LATE_MAX, || {
+        verdicts.check(Property::SendEndsWithinItsBudget, now, *elapsed <= *budget + LATE_MAX, || {
             format!("send of {message:?} took {elapsed:?} of {budget:?}: {result:?}")
         });
         match result {
             Ok(receipt) => {
                 let there = history.stored(*message).iter().any(|stored| is_at(stored, receipt));
-                verdicts.check(Property::P07, now, there, || {
+                verdicts.check(Property::StoredIsInTheLog, now, there, || {
                     format!("{message:?} is reported at {receipt} but is at {:?}", history.stored(*message))
                 });
                 reported.push((*message, receipt.clone()));
@@ -52,7 +52,7 @@ impl Monitor {
         for (message, receipt) in reported {
             let mut stored = history.stored(*message).iter();
             let kept = stored.any(|stored| is_at(stored, receipt) && !stored.lost);
-            verdicts.check(Property::P07, now, kept, || {
+            verdicts.check(Property::StoredIsInTheLog, now, kept, || {
                 format!("{message:?} was reported at {receipt} and flushed, but a loss of power took it")
             });
         }
@@ -63,7 +63,7 @@ impl Monitor {
         let Self { verdicts, history, not_stored, .. } = self;
         for (message, error) in not_stored {
             let stored = history.stored(*message);
-            verdicts.check(Property::P08, now, stored.is_empty(), || {
+            verdicts.check(Property::NotSentIsInNoLog, now, stored.is_empty(), || {
                 format!("the send of {message:?} ended with \"{error}\" but it is at {stored:?}")
             });
         }

@@ -79,7 +79,7 @@ impl Silence {
         for ((_, channel), heard) in self.heard.range(lines).filter(|(_, heard)| is_long_ago(now, **heard)) {
             let mut awaited = self.awaited(now, node, *channel, wire);
             let left = awaited.find(|request| is_long_ago(now, request.at));
-            verdicts.check(Property::P56, now, left.is_none(), || {
+            verdicts.check(Property::SilenceIsNoticed, now, left.is_none(), || {
                 let quiet = now - *heard;
                 format!("{left:?} is awaited by node {} though nothing has come for {quiet:?}", node.0)
             });

@@ -49,7 +49,7 @@ fn an_operation_that_ends_twice_or_never_is_told() {
     never.client_closed(NOW, NODE);
     assert_eq!(
         [found(&right), found(&twice), found(&never)],
-        [None, Some(Property::P01), Some(Property::P01)]
+        [None, Some(Property::EachOperationEndsOnce), Some(Property::EachOperationEndsOnce)]
     );
 }
 
@@ -60,7 +60,7 @@ fn a_task_that_spins_is_told() {
     monitor.turned(NOW, &turn(POLLS_MAX));
     assert_eq!(found(&monitor), None);
     monitor.turned(NOW, &turn(POLLS_MAX + 1));
-    assert_eq!(found(&monitor), Some(Property::P06));
+    assert_eq!(found(&monitor), Some(Property::DrivingMakesProgress));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn what_no_queue_gave_is_not_to_be_handled() {
     monitor.consumed.expect("g", "t", &[]);
     let queue = MessageQueue { topic: "t".into(), broker_name: "b".into(), queue_id: 0 };
     monitor.handler_started(NOW, NODE, "g", &queue, 0, "");
-    assert_eq!(found(&monitor), Some(Property::P22));
+    assert_eq!(found(&monitor), Some(Property::NothingIsGivenAfterARevoke));
 }
 
 fn with_record(tag: &str) -> (Monitor, Arc<QueueName>) {
@@ -85,7 +85,7 @@ fn with_record(tag: &str) -> (Monitor, Arc<QueueName>) {
 fn a_message_that_nobody_consumed_is_told_unless_nobody_wants_it() {
     let (mut lost, _) = with_record("A");
     lost.check_consumed(NOW);
-    assert_eq!(found(&lost), Some(Property::P21));
+    assert_eq!(found(&lost), Some(Property::EverythingIsConsumed));
     let (mut unwanted, _) = with_record("B");
     unwanted.check_consumed(NOW);
     assert_eq!(found(&unwanted), None);
@@ -103,7 +103,7 @@ fn a_message_that_was_consumed_twice_is_told_in_a_quiet_world() {
     assert_eq!(found(&monitor), None);
     monitor.consumed.done(&"g".into(), (queue, 1), Some(MessageNumber(1)));
     monitor.check_once(NOW);
-    assert_eq!(found(&monitor), Some(Property::P23));
+    assert_eq!(found(&monitor), Some(Property::ConsumedOnceWithoutFaults));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_queue_that_nobody_pulls_is_told() {
     let (mut monitor, queue) = with_record("A");
     monitor.owners.begin();
     monitor.check_owners(NOW, &[("g".into(), (*queue).clone())]);
-    assert_eq!(found(&monitor), Some(Property::P34));
+    assert_eq!(found(&monitor), Some(Property::EachQueueHasOneOwner));
 }
 
 const CONSUMER: ConsumerId = ConsumerId(1);
@@ -155,7 +155,7 @@ fn a_second_pull_of_a_queue_is_told_unless_the_first_is_over() {
     transmit(&mut twice, channel, NOW, "t", 0);
     assert_eq!(found(&twice), None);
     transmit(&mut twice, channel, soon, "t", 0);
-    assert_eq!(found(&twice), Some(Property::P47));
+    assert_eq!(found(&twice), Some(Property::OnePullAQueue));
 
     let (mut timed_out, channel) = with_consumer(|_| {});
     transmit(&mut timed_out, channel, NOW, "t", 0);
@@ -175,7 +175,7 @@ fn a_pull_that_begins_elsewhere_than_the_one_before_that_failed_is_told() {
     let (mut monitor, channel) = with_consumer(|_| {});
     transmit(&mut monitor, channel, NOW, "t", 7);
     transmit(&mut monitor, channel, NOW + Duration::from_secs(30), "t", 8);
-    assert_eq!(found(&monitor), Some(Property::P27));
+    assert_eq!(found(&monitor), Some(Property::PullBeginsWhereTheLastEnded));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_pull_of_a_suspended_consumer_is_told() {
     let suspend = Command::SuspendConsumer { operation, consumer: CONSUMER };
     monitor.core_input(NOW, NODE, &Input::Command(suspend));
     transmit(&mut monitor, channel, NOW, "t", 0);
-    assert_eq!(found(&monitor), Some(Property::P48));
+    assert_eq!(found(&monitor), Some(Property::SuspendedBeginsNoPull));
 }
 
 /// An answer to what [`transmit`] wrote then.
@@ -202,7 +202,7 @@ fn refused(monitor: &mut Monitor, channel: ChannelId, at: Instant, code: Respons
 
 #[test]
 fn a_peer_that_is_asked_in_vain_all_the_time_is_told_but_not_for_its_first_second() {
-    for (pause_ms, told) in [(50, Some(Property::P51)), (110, None)] {
+    for (pause_ms, told) in [(50, Some(Property::AsksAtABoundedRate)), (110, None)] {
         let (mut monitor, channel) = with_consumer(|_| {});
         for number in 1..90 {
             let at = NOW + Duration::from_millis(pause_ms) * number;
@@ -218,7 +218,9 @@ fn a_peer_that_is_asked_in_vain_all_the_time_is_told_but_not_for_its_first_secon
 
 #[test]
 fn that_the_offset_of_a_queue_has_moved_is_new_once_of_each_queue() {
-    for (topics, told) in [(1, Some(Property::P51)), (8, Some(Property::P51)), (90, None)] {
+    for (topics, told) in
+        [(1, Some(Property::AsksAtABoundedRate)), (8, Some(Property::AsksAtABoundedRate)), (90, None)]
+    {
         let (mut monitor, channel) = with_consumer(|_| {});
         for number in 1..90u32 {
             let at = NOW + Duration::from_millis(50) * number;
@@ -256,7 +258,7 @@ fn a_commit_that_does_not_wait_for_the_one_before_is_told() {
     commit(&mut monitor, channel, soon, 0);
     assert_eq!(found(&monitor), None);
     commit(&mut monitor, channel, soon + Duration::from_millis(1), 0);
-    assert_eq!(found(&monitor), Some(Property::P60));
+    assert_eq!(found(&monitor), Some(Property::OneCommitAQueue));
 }
 
 #[test]
@@ -284,7 +286,7 @@ fn a_pull_of_a_peer_that_has_said_nothing_for_long_is_told() {
         found(monitor)
     };
     assert_eq!(look(&mut monitor, 11), None);
-    assert_eq!(look(&mut monitor, 12), Some(Property::P56));
+    assert_eq!(look(&mut monitor, 12), Some(Property::SilenceIsNoticed));
     let (mut heard, channel) = with_consumer(|_| {});
     refused(&mut heard, channel, NOW + Duration::from_secs(5), ResponseCode::SUCCESS);
     assert_eq!(look(&mut heard, 12), None);
@@ -299,7 +301,7 @@ fn whoever_is_sent_away_and_asks_on_the_same_connection_is_told() {
     assert_eq!(found(&monitor), None, "it was made before");
     monitor.core_output(NOW, NODE, &Output::Wait(NOW));
     transmit(&mut monitor, channel, NOW + Duration::from_millis(2), "u", 0);
-    assert_eq!(found(&monitor), Some(Property::P61));
+    assert_eq!(found(&monitor), Some(Property::LeavingPeerIsAskedNothing));
 }
 
 #[test]
@@ -315,14 +317,14 @@ fn a_member_that_asks_after_its_end_is_told_and_so_is_a_client() {
     assert_eq!(found(&monitor), None, "it was made before");
     monitor.core_output(NOW, NODE, &Output::Wait(NOW));
     commit(&mut monitor, channel, NOW + Duration::from_millis(3), 2);
-    assert_eq!(found(&monitor), Some(Property::P52));
+    assert_eq!(found(&monitor), Some(Property::NothingBeginsAfterTheEnd));
     let (mut closed, channel) = with_consumer(|_| {});
     closed.core_output(NOW, NODE, &Output::Wait(NOW));
     closed.ended.client_closed(NODE);
     closed.core_output(NOW, NODE, &Output::Wait(NOW));
     assert_eq!(found(&closed), None);
     closed.core_output(NOW, NODE, &Output::Close { channel, flush: true });
-    assert_eq!(found(&closed), Some(Property::P52));
+    assert_eq!(found(&closed), Some(Property::NothingBeginsAfterTheEnd));
 }
 
 /// A pull brings messages, each of ten bytes that are none.
@@ -361,10 +363,10 @@ fn while_a_consumer_closes_only_what_lies_before_a_message_that_was_begun_is_to_
     handle(&mut before, 0);
     assert_eq!(found(&before), None);
     handle(&mut behind, 3);
-    assert_eq!(found(&behind), Some(Property::P22));
+    assert_eq!(found(&behind), Some(Property::NothingIsGivenAfterARevoke));
     late.core_output(NOW, NODE, &Output::ConsumerClosed { consumer: CONSUMER });
     handle(&mut late, 1);
-    assert_eq!(found(&late), Some(Property::P22));
+    assert_eq!(found(&late), Some(Property::NothingIsGivenAfterARevoke));
 }
 
 fn token(stay: u32, queue_offset: i64) -> ConsumeToken {
@@ -392,7 +394,7 @@ fn messages_that_no_bound_allows_are_told_unless_room_was_made() {
         deliver(&mut over, 1, 0..3);
         assert_eq!((found(&over), over.bounds.of(bound)), (None, 1), "{bound}: one pull may pass it");
         deliver(&mut over, 1, 3..4);
-        assert_eq!(found(&over), Some(Property::P24), "{bound}");
+        assert_eq!(found(&over), Some(Property::CacheKeepsItsBounds), "{bound}");
 
         let (mut room, _) = with_consumer(configure);
         deliver(&mut room, 1, 0..3);
@@ -409,7 +411,7 @@ fn every_queue_may_have_a_pull_under_way_when_the_bytes_of_all_pass_their_bound(
     deliver(&mut monitor, 2, 0..2);
     assert_eq!(found(&monitor), None);
     deliver(&mut monitor, 2, 2..3);
-    assert_eq!(found(&monitor), Some(Property::P24));
+    assert_eq!(found(&monitor), Some(Property::CacheKeepsItsBounds));
 }
 
 #[test]
