@@ -21,6 +21,8 @@ const LINES_MAX: usize = 10;
 const LINE_CHARS_MAX: usize = 2_000;
 /// Sockets of the client.
 const SOCKETS_MAX: usize = 80;
+/// How often a message may be given to the handler that nobody wants again.
+const CALLS_MAX: u32 = 12;
 /// By how much a real run may be later: the machine has other things to do.
 const REAL_SLACK: Duration = Duration::from_secs(6);
 /// By how much an engine may be called later than what else is due on its runtime.
@@ -60,7 +62,11 @@ pub(crate) fn misses(
     if !stopped {
         match measured.recovered {
             Some(took)
-                if took <= case.holds.recovers_within + slack + recovery_starved(ledger, hours, took) => {}
+                if took
+                    <= case.holds.recovers_within
+                        + case.slow
+                        + slack
+                        + recovery_starved(ledger, hours, took) => {}
             Some(took) => miss("recovery", format!("{took:.1?}")),
             None => miss("recovery", "never".into()),
         }
@@ -83,6 +89,13 @@ pub(crate) fn misses(
             if bound && missing > 3 {
                 miss("lost", format!("{missing} messages of broker-{letter}"));
             }
+        }
+    }
+    for (letter, bound) in [('a', true), ('b', case.holds.whole)] {
+        if let Some((message, times)) =
+            ledger.most_often(letter).filter(|(_, times)| bound && *times > CALLS_MAX)
+        {
+            miss("again", format!("{message:?} was delivered {times} times"));
         }
     }
     for text in ledger.bad_commits.iter().take(1).filter(|_| case.holds.whole) {

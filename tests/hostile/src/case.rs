@@ -118,6 +118,8 @@ pub struct Case {
     pub holds: Holds,
     /// The consumer answers some messages of the hostile broker with "later".
     pub retries: bool,
+    /// How long the consumer takes for a message of the hostile broker.
+    pub slow: Duration,
     /// There is a second name server, a good one.
     pub two_name_servers: bool,
     /// `broker-b` comes back at another address.
@@ -148,6 +150,7 @@ pub(crate) fn case(
         script: Box::new(script),
         holds,
         retries: false,
+        slow: Duration::ZERO,
         two_name_servers: false,
         moves: false,
         lost: 0,

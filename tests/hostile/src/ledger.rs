@@ -47,6 +47,8 @@ pub(crate) struct Ledger {
     pub handled: BTreeMap<Queue, BTreeMap<i64, Instant>>,
     /// Which the script has spoilt: they may arrive or not.
     pub excused: BTreeMap<Queue, BTreeSet<i64>>,
+    /// How often each was given to the handler.
+    pub calls: BTreeMap<(Queue, i64), u32>,
     /// Messages given to the handler that nobody put.
     pub foreign: u64,
     /// When the hostile server was asked something, or connected to; what a user's call causes is left out.
@@ -76,6 +78,7 @@ impl Ledger {
         match self.parse(body) {
             Some((queue, offset)) => {
                 self.handled.entry(queue).or_default().entry(offset).or_insert(now);
+                *self.calls.entry((queue, offset)).or_default() += 1;
             }
             None => self.foreign += 1,
         }
@@ -140,6 +143,13 @@ impl Ledger {
             })
         });
         times.map(|(_, at)| *at).min()
+    }
+
+    /// The message of a broker that was given to the handler most often, and how often.
+    #[must_use]
+    pub(crate) fn most_often(&self, broker: char) -> Option<((Queue, i64), u32)> {
+        let of_broker = self.calls.iter().filter(|(((letter, _), _), _)| *letter == broker);
+        of_broker.max_by_key(|(_, times)| **times).map(|(message, times)| (*message, *times))
     }
 
     /// The longest time without a message of a broker between two times.

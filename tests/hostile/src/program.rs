@@ -156,6 +156,9 @@ impl Stage<'_> {
         let group = client.push_consumer(GROUP).subscribe(TOPIC, "*").consume_from(ConsumeFrom::FirstOffset);
         let running = group.run(async |message| {
             let body = message.body().ok().cloned().unwrap_or_default();
+            if !self.case.slow.is_zero() && body.starts_with(b"b ") {
+                self.world.sleep(self.case.slow).await;
+            }
             let mut ledger = self.ledger.lock();
             let known = ledger.parse(&body);
             ledger.handle(self.world.now(), &body);

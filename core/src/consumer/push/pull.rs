@@ -25,6 +25,9 @@ use crate::time::{Instant, doubled};
 /// A broker holds a pull that has nothing to bring; one that answers sooner without bringing anything
 /// is not asked again at once.
 const HELD_MIN: Duration = Duration::from_millis(50);
+/// So many answers in a row may come sooner, bring nothing and lead on by less than a pull could bring, before their
+/// queue is asked for less often: what it lacks has gathered by then.
+const SMALL_STEPS_MAX: u32 = 8;
 /// The longest pause before a broker is asked again that says that a queue is empty although it was not.
 const EMPTY_DELAY_MAX: Duration = Duration::from_secs(2);
 /// However many queues of a broker are said to be empty, one of them is asked for in this time: each of sixteen still
@@ -149,7 +152,13 @@ impl PushConsumer {
         }
         self.end_look(id);
         let Some(owned) = self.owned.get_mut(id) else { return };
-        if next == at && now.saturating_since(begun) < HELD_MIN {
+        let soon = now.saturating_since(begun) < HELD_MIN;
+        let is_small = soon && !found && next > at && next - at < i64::from(self.config.pull_batch_size);
+        owned.small_steps = if is_small { owned.small_steps.saturating_add(1) } else { 0 };
+        if owned.small_steps > SMALL_STEPS_MAX {
+            return self.back_off(shared, now, id, Pause::Empty);
+        }
+        if next == at && soon {
             if !other_broker || owned.failures > 0 {
                 return self.back_off(shared, now, id, Pause::Empty);
             }

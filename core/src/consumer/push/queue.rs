@@ -126,6 +126,8 @@ pub(super) struct OwnedQueue {
     pub(super) failures: u32,
     /// Answers in a row that broke off in the middle.
     pub(super) broken: u32,
+    /// Answers in a row that brought nothing and led on a little, at once.
+    pub(super) small_steps: u32,
     /// Its topic's place in the statistics.
     pub(super) topic_index: usize,
     /// Where the broker said that the queue ends.
@@ -197,6 +199,7 @@ impl OwnedQueue {
             broker_id: MASTER_ID,
             failures: 0,
             broken: 0,
+            small_steps: 0,
             topic_index,
             max_offset: None,
             newest: None,

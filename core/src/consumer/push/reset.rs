@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 
 use super::PushConsumer;
 use super::place::Question;
+use super::queue::Pause;
 use crate::client::Shared;
 use crate::consumer::ProcessQueue;
 use crate::id::ProcessQueueId;
@@ -23,7 +24,7 @@ impl PushConsumer {
         offset: i64,
     ) -> bool {
         let Some(id) = self.by_queue.get(queue).copied() else { return false };
-        let Some(gone) = self.forget_queue(shared, id) else { return false };
+        let Some(mut gone) = self.forget_queue(shared, id) else { return false };
         self.moves.forget(id, i64::MAX);
         if shared.lines.may(now) {
             tracing::warn!(group = %self.config.group, %queue, offset, "the group's offset was reset");
@@ -36,15 +37,23 @@ impl PushConsumer {
             return true;
         }
         let is_inside = end.is_some_and(|end| offset <= end);
+        // A broker that resets all the time would be asked, and told what counts now, as often.
+        let wait = gone.moved.another_untold(now, self.config.pull_delay_when_exception);
         let new =
             self.insert_stay(shared, now, |timer| gone.successor(timer, ProcessQueue::default(), offset));
         if is_inside {
-            self.stand_at(shared, now, &queue, offset);
+            self.set_back(&queue, offset);
+            if wait.is_none() {
+                self.commit(shared, now, &queue);
+            }
         } else if let Some(owned) = self.owned.get_mut(new) {
             // It has grown since the last pull, or the offset is none.
             owned.question = Some(Question::end(offset));
         }
-        self.proceed(shared, now, new);
+        match wait {
+            Some(wait) => self.pause(shared, now, new, wait, Pause::OffsetMoved),
+            None => self.proceed(shared, now, new),
+        }
         // Bytes of what was cached are free.
         self.proceed_with_room(shared, now);
         true

@@ -36,6 +36,8 @@ struct Move {
 pub(super) struct Moved {
     times: u32,
     last: Option<Instant>,
+    /// When it goes on, or went on, after a reset.
+    due: Instant,
 }
 
 impl Moved {
@@ -49,6 +51,16 @@ impl Moved {
         let delay = self.times.checked_sub(1).map(|times| doubled(RETRY_DELAY_MIN, times, max));
         self.times = self.times.saturating_add(1);
         delay
+    }
+
+    /// As [`another`](Self::another), for what comes without being asked for: how long it waits from now on. Whoever
+    /// is told again while it waits does not wait longer for that, or it would never go on.
+    pub(super) fn another_untold(&mut self, now: Instant, max: Duration) -> Option<Duration> {
+        let delay = self.another(now, max);
+        if self.due <= now {
+            self.due = delay.map_or(now, |delay| now.max(self.due + delay));
+        }
+        Some(self.due.saturating_since(now)).filter(|wait| !wait.is_zero())
     }
 }
 

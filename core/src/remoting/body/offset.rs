@@ -26,8 +26,8 @@ bodies! {
     MessageQueueForC [Eq] {
         /// The broker's name.
         broker_name: "brokerName" Arc<str>,
-        /// The offset.
-        offset: "offset" i64,
+        /// The offset; -1 where none is told.
+        offset: "offset" i64 = -1,
         /// The queue's number.
         queue_id: "queueId" i32,
         /// The topic.
@@ -68,7 +68,7 @@ bodies! {
 }
 
 impl ResetOffsetBody {
-    /// Reads the body in either form.
+    /// Reads the body in either form. Where it tells no offset, that is -1: 0 would be a place.
     ///
     /// # Errors
     /// [`JsonError`] when it is neither.
@@ -88,7 +88,9 @@ impl ResetOffsetBody {
                 };
                 table.offset_table = list.iter().map(|entry| (queue(entry), entry.offset)).collect();
             } else {
-                table.offset_table = FromJson::from_json(reader)?;
+                let told = BTreeMap::<MessageQueue, Option<i64>>::from_json(reader)?;
+                table.offset_table =
+                    told.into_iter().map(|(queue, offset)| (queue, offset.unwrap_or(-1))).collect();
             }
             Ok(())
         })?;

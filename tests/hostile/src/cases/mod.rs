@@ -4,9 +4,14 @@ mod answers;
 mod floods;
 mod frames;
 mod members;
+mod mixed;
+mod moved;
+mod odd;
 mod places;
 mod pulls;
 mod routes;
+mod shapes;
+mod told;
 
 use crate::case::Case;
 
@@ -21,6 +26,11 @@ pub fn all() -> Vec<Case> {
         floods::all(),
         members::all(),
         places::all(),
+        moved::all(),
+        mixed::all(),
+        odd::all(),
+        shapes::all(),
+        told::all(),
     ];
     tables.into_iter().flatten().collect()
 }

@@ -372,3 +372,27 @@ fn an_answer_of_many_records_from_the_last_to_the_first_arrives_whole() {
     assert_eq!(offsets(&world.take()), (5..5 + COUNT).collect::<Vec<i64>>());
     assert_eq!(bad_answers(&world), 0);
 }
+
+#[test]
+fn a_broker_that_leads_on_by_small_steps_for_ever_is_asked_less_often_and_one_that_looks_through_many_is_not()
+{
+    for (step, expected) in [(1, 8..=40), (31, 8..=40), (800, 5_000..=20_000)] {
+        let (mut world, pull) = standing_at_five();
+        world.silent.insert(RequestCode::PULL_MESSAGE.0);
+        let mut pulls = vec![pull];
+        let mut count = 0;
+        for _ in 0..10_000 {
+            for pull in core::mem::take(&mut pulls) {
+                let at = pull.header::<PullMessageRequestHeader<'_>>().queue_offset;
+                let (code, header, body) =
+                    none(ResponseCode::PULL_RETRY_IMMEDIATELY, at + step, at + 1_000_000);
+                world.answer(&pull, code, &header, &body);
+                count += 1;
+            }
+            world.pass(1);
+            let is_its = |pull: &Arrived| pull.header::<PullMessageRequestHeader<'_>>().topic == TOPIC;
+            pulls.extend(core::mem::take(&mut world.swallowed).into_iter().filter(is_its));
+        }
+        assert!(expected.contains(&count), "{count} pulls in ten seconds by {step}");
+    }
+}

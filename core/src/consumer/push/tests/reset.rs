@@ -25,6 +25,11 @@ fn table(entries: &[(MessageQueue, i64)]) -> Vec<u8> {
     ResetOffsetBody { offset_table }.encode().to_vec()
 }
 
+/// A table in a broker's own words.
+fn told(table: &str) -> Vec<u8> {
+    alloc::format!("{{\"offsetTable\":{table}}}").into_bytes()
+}
+
 fn reset(world: &mut World, flag: i32, group: &str, topic: &str, body: &[u8]) {
     let header = ResetOffsetRequestHeader { group: group.into(), topic: topic.into(), ..Default::default() };
     world.ask(BROKER_A, RequestCode::RESET_CONSUMER_CLIENT_OFFSET, flag, &header, body);
@@ -90,6 +95,18 @@ fn whoever_wants_an_answer_gets_one() {
         ("g", TOPIC, table(&[(queue(TOPIC, 9), 10)]), ResponseCode::SYSTEM_ERROR),
         ("g", "U", table(&[(queue(TOPIC, 0), 20)]), ResponseCode::SYSTEM_ERROR),
         ("g", TOPIC, table(&[(queue(TOPIC, 0), -1)]), ResponseCode::SYSTEM_ERROR),
+        (
+            "g",
+            TOPIC,
+            told("{{\"brokerName\":\"a\",\"queueId\":0,\"topic\":\"T\"}:null}"),
+            ResponseCode::SYSTEM_ERROR,
+        ),
+        (
+            "g",
+            TOPIC,
+            told("[{\"brokerName\":\"a\",\"queueId\":0,\"topic\":\"T\"}]"),
+            ResponseCode::SYSTEM_ERROR,
+        ),
         ("g", TOPIC, b"no table".to_vec(), ResponseCode::SYSTEM_ERROR),
         ("g", TOPIC, Vec::new(), ResponseCode::SYSTEM_ERROR),
     ] {
@@ -196,4 +213,30 @@ fn the_retry_topics_queue_can_be_reset() {
     reset(&mut world, FLAG_ONEWAY, "g", retry, &table(&[(queue(retry, 0), 1)]));
     assert_eq!(offsets(&world.take()), [1, 2]);
     assert_eq!(world.log(retry, 0).committed, Some(1));
+}
+
+#[test]
+fn a_broker_that_resets_all_the_time_is_not_asked_each_time_and_neither_is_it_forgotten() {
+    for offset in [10, 52, 99] {
+        let (mut world, _) = consumed();
+        let pulls = |world: &World| {
+            let pulls = world.requests(RequestCode::PULL_MESSAGE);
+            pulls.iter().filter(|pull| pull.command.ext.get("queueId").is_some_and(|id| id == "0")).count()
+        };
+        reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), offset)]));
+        let before = pulls(&world);
+        for turn in 0..1_000 {
+            let offset = offset - turn % 2;
+            reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), offset)]));
+            world.pass(10);
+        }
+        let pulls = pulls(&world) - before;
+        let commits = world.requests(RequestCode::UPDATE_CONSUMER_OFFSET).len();
+        assert!(commits <= 12, "{commits} commits");
+        assert!((8..=40).contains(&pulls), "{pulls} pulls in ten seconds");
+        world.take();
+        world.pass(1_100);
+        world.publish(0, &["b"]);
+        assert_eq!(offsets(&world.take()).last(), Some(&52));
+    }
 }
