@@ -49,6 +49,7 @@ pub(crate) fn warnings(scene: impl FnOnce()) -> usize {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it is about two threads")]
 fn a_warning_counts_that_another_thread_reached_first() {
     let line = || tracing::warn!("a line of two threads");
     let count = warnings(|| {

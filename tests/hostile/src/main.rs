@@ -30,7 +30,7 @@ const BUSY_JOBS: usize = 2;
 /// How their names begin.
 const BUSY: [&str; 2] = ["bomb/", "stop/queues-"];
 /// Every so many cases of a table are the smoke test's.
-const SMOKE_EVERY: usize = 20;
+const SMOKE_EVERY: usize = 30;
 
 /// What to run.
 #[derive(Debug, Default)]

@@ -26,8 +26,11 @@ use crate::time::{Instant, doubled};
 /// is not asked again at once.
 const HELD_MIN: Duration = Duration::from_millis(50);
 /// So many answers in a row may come sooner, bring nothing and lead on by less than a pull could bring, before their
-/// queue is asked for less often: what it lacks has gathered by then.
+/// queue is asked for less often.
 const SMALL_STEPS_MAX: u32 = 8;
+/// The first pause after that; each doubles. Where a busy topic's messages are merely not for this group, so many gather
+/// in it that the next step is none of the small ones, and a message that is waits no longer than that.
+const SMALL_STEP_DELAY_MIN: Duration = Duration::from_millis(20);
 /// The longest pause before a broker is asked again that says that a queue is empty although it was not.
 const EMPTY_DELAY_MAX: Duration = Duration::from_secs(2);
 /// However many queues of a broker are said to be empty, one of them is asked for in this time: each of sixteen still
@@ -155,8 +158,9 @@ impl PushConsumer {
         let soon = now.saturating_since(begun) < HELD_MIN;
         let is_small = soon && !found && next > at && next - at < i64::from(self.config.pull_batch_size);
         owned.small_steps = if is_small { owned.small_steps.saturating_add(1) } else { 0 };
-        if owned.small_steps > SMALL_STEPS_MAX {
-            return self.back_off(shared, now, id, Pause::Empty);
+        if let Some(further) = owned.small_steps.checked_sub(SMALL_STEPS_MAX + 1) {
+            let delay = doubled(SMALL_STEP_DELAY_MIN, further, self.empty_delay_max());
+            return self.pause(shared, now, id, delay, Pause::Empty);
         }
         if next == at && soon {
             if !other_broker || owned.failures > 0 {

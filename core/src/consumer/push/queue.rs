@@ -332,25 +332,27 @@ impl PushConsumer {
 
     /// Waits, longer each time, and then goes on. What brokers refuse waits in line with their other queues.
     pub(super) fn back_off(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, why: Pause) {
-        let queues = u32::try_from(self.owned.len()).unwrap_or(u32::MAX);
-        let Some(owned) = self.owned.get_mut(id) else { return };
         let max = match why {
             Pause::NoAddress | Pause::Unreachable | Pause::Committing => {
                 self.config.pull_delay_when_exception
             }
-            // Each has to look for itself whether there is something, but not more often together than one
-            // broker is asked by few, nor more seldom than a broker answers that waits.
-            Pause::Empty => {
-                let shared = self.config.pull_delay_when_exception * queues.div_ceil(EMPTY_QUEUES_MAX);
-                shared.min(self.config.broker_suspend_max.max(self.config.pull_delay_when_exception))
-            }
+            Pause::Empty => self.empty_delay_max(),
             _ => return self.wait_at_gate(shared, now, id, why, (None, None)),
         };
+        let Some(owned) = self.owned.get_mut(id) else { return };
         let delay = doubled(RETRY_DELAY_MIN, owned.failures, max);
         owned.failures = owned.failures.saturating_add(1);
         // The slave that was suggested may be what is wrong.
         owned.broker_id = MASTER_ID;
         self.pause(shared, now, id, delay, why);
+    }
+
+    /// The longest that a queue waits that has nothing. Each has to look for itself whether there is something, but not
+    /// more often together than one broker is asked by few, nor more seldom than a broker answers that waits.
+    pub(super) fn empty_delay_max(&self) -> Duration {
+        let queues = u32::try_from(self.owned.len()).unwrap_or(u32::MAX);
+        let of_all = self.config.pull_delay_when_exception * queues.div_ceil(EMPTY_QUEUES_MAX);
+        of_all.min(self.config.broker_suspend_max.max(self.config.pull_delay_when_exception))
     }
 
     /// Waits, and then goes on.

@@ -373,26 +373,48 @@ fn an_answer_of_many_records_from_the_last_to_the_first_arrives_whole() {
     assert_eq!(bad_answers(&world), 0);
 }
 
-#[test]
-fn a_broker_that_leads_on_by_small_steps_for_ever_is_asked_less_often_and_one_that_looks_through_many_is_not()
-{
-    for (step, expected) in [(1, 8..=40), (31, 8..=40), (800, 5_000..=20_000)] {
-        let (mut world, pull) = standing_at_five();
-        world.silent.insert(RequestCode::PULL_MESSAGE.0);
-        let mut pulls = vec![pull];
-        let mut count = 0;
-        for _ in 0..10_000 {
-            for pull in core::mem::take(&mut pulls) {
-                let at = pull.header::<PullMessageRequestHeader<'_>>().queue_offset;
-                let (code, header, body) =
-                    none(ResponseCode::PULL_RETRY_IMMEDIATELY, at + step, at + 1_000_000);
-                world.answer(&pull, code, &header, &body);
-                count += 1;
-            }
-            world.pass(1);
-            let is_its = |pull: &Arrived| pull.header::<PullMessageRequestHeader<'_>>().topic == TOPIC;
-            pulls.extend(core::mem::take(&mut world.swallowed).into_iter().filter(is_its));
+/// So many pulls of the queue in ten seconds, and the longest time in ms between two, from a broker that answers each
+/// within a ms without messages and leads on to what `next` makes of the place asked for and the time in ms.
+fn led_on(next: impl Fn(i64, i64) -> i64) -> (usize, i64) {
+    let (mut world, pull) = standing_at_five();
+    world.silent.insert(RequestCode::PULL_MESSAGE.0);
+    let mut pulls = vec![pull];
+    let (mut count, mut last, mut gap) = (0, 0, 0);
+    for ms in 0..10_000 {
+        for pull in core::mem::take(&mut pulls) {
+            let at = pull.header::<PullMessageRequestHeader<'_>>().queue_offset;
+            let (code, header, body) =
+                none(ResponseCode::PULL_RETRY_IMMEDIATELY, next(at, ms), at + 1_000_000);
+            world.answer(&pull, code, &header, &body);
+            count += 1;
+            gap = gap.max(ms - last);
+            last = ms;
         }
-        assert!(expected.contains(&count), "{count} pulls in ten seconds by {step}");
+        world.pass(1);
+        let is_its = |pull: &Arrived| pull.header::<PullMessageRequestHeader<'_>>().topic == TOPIC;
+        pulls.extend(core::mem::take(&mut world.swallowed).into_iter().filter(is_its));
+    }
+    (count, gap)
+}
+
+#[test]
+fn a_broker_that_leads_on_by_small_steps_for_ever_is_asked_less_often() {
+    for step in [1, 31] {
+        let (pulls, _) = led_on(|at, _| at + step);
+        assert!((8..=40).contains(&pulls), "{pulls} pulls in ten seconds by {step}");
+    }
+}
+
+#[test]
+fn a_broker_that_looks_through_many_messages_that_are_not_for_the_group_is_asked_on_at_once() {
+    let (pulls, _) = led_on(|at, _| at + 800);
+    assert!((5_000..=20_000).contains(&pulls), "{pulls}");
+}
+
+#[test]
+fn in_a_busy_topic_a_message_for_the_group_never_waits_long_behind_those_that_are_not() {
+    for (a_second, gap_max) in [(100_000, 1), (1_000, 45), (2_000, 25)] {
+        let (pulls, gap) = led_on(|at, ms| at.max(5 + ms * a_second / 1_000));
+        assert!(gap <= gap_max, "{a_second} a second: {gap} ms, {pulls} pulls");
     }
 }
