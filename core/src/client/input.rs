@@ -87,6 +87,9 @@ pub enum Input {
         /// What it said.
         answer: Answer,
     },
+    /// The host goes before the client has closed: everything ends now, each command with the most that is known of
+    /// it. What the client still wants is not done.
+    Abandoned,
 }
 
 /// What a user can ask for. A command with an [`OperationId`] is answered by exactly one

@@ -58,6 +58,8 @@ pub struct Client {
     connecting: Option<Connecting>,
     closing: Option<Closing>,
     closed: bool,
+    /// It has closed and is to say so, after all else.
+    untold_end: bool,
 }
 
 impl Client {
@@ -82,6 +84,7 @@ impl Client {
             connecting: None,
             closing: None,
             closed: false,
+            untold_end: false,
         }
     }
 
@@ -128,6 +131,7 @@ impl Client {
             Input::HandedBack { token } => self.consumers.handle_handed_back(&mut self.shared, now, token),
             Input::Begun { tokens } => self.consumers.handle_begun(&tokens),
             Input::Answered { token, answer } => self.handle_answered(now, token, answer),
+            Input::Abandoned => self.abandon(now),
         }
         self.settle(now);
         self.shared.channels.handle_timeout(now);
@@ -145,6 +149,9 @@ impl Client {
         }
         if let Some(output) = self.shared.channels.poll_output() {
             return output;
+        }
+        if core::mem::take(&mut self.untold_end) {
+            return Output::ClientClosed;
         }
         let deadlines = [self.shared.timers.next_deadline(), self.shared.channels.next_deadline()];
         Output::Wait(deadlines.into_iter().flatten().min().unwrap_or(Instant::FAR_FUTURE))
@@ -207,7 +214,7 @@ impl Client {
                 consumers.inspect(shared, now, operation, consumer);
             }
             Command::Statistics { operation } => self.tell_statistics(operation),
-            Command::Close { operation, timeout } => self.close(now, operation, now + timeout),
+            Command::Close { operation, timeout } => self.close(now, Some(operation), now + timeout),
         }
     }
 
@@ -218,7 +225,7 @@ impl Client {
         };
         match command {
             Command::CreateProducer { .. } => {}
-            Command::Close { operation, timeout } => self.close(now, operation, now + timeout),
+            Command::Close { operation, timeout } => self.close(now, Some(operation), now + timeout),
             Command::CloseConsumer { operation, consumer, timeout } => {
                 self.consumers.close(&mut self.shared, now, consumer, (Some(operation), now + timeout));
             }
@@ -229,9 +236,12 @@ impl Client {
             | Command::Send { operation, .. }
             | Command::SendBatch { operation, .. }
             | Command::SendOneway { operation, .. }
-            | Command::StartConsumer { operation, .. }
             | Command::SuspendConsumer { operation, .. }
             | Command::ResumeConsumer { operation, .. } => failed(self, operation),
+            Command::StartConsumer { operation, consumer, .. } => {
+                self.shared.outputs.push_back(Output::ConsumerClosed { consumer });
+                failed(self, operation);
+            }
             Command::InspectConsumer { operation, consumer } => {
                 self.consumers.inspect(&mut self.shared, now, operation, consumer);
             }

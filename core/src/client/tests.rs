@@ -48,6 +48,8 @@ struct World {
     transmitted: BTreeMap<ChannelId, u64>,
     arrived: VecDeque<Arrived>,
     outcomes: Vec<(u32, Outcome)>,
+    /// Consumers, and last the client, that have said that they have ended; so many outcomes had come before.
+    ends: Vec<(Option<crate::id::ConsumerId>, usize)>,
     asked: Vec<(AskToken, Owner, Question)>,
     refused: Vec<String>,
     /// Connections to these neither come up nor fail.
@@ -71,6 +73,7 @@ impl World {
             transmitted: BTreeMap::new(),
             arrived: VecDeque::new(),
             outcomes: Vec::new(),
+            ends: Vec::new(),
             asked: Vec::new(),
             refused: Vec::new(),
             deaf: Vec::new(),
@@ -109,10 +112,11 @@ impl World {
                 Output::Complete { operation, outcome } => self.outcomes.push((operation.index(), outcome)),
                 Output::Ask { token, owner, question } => self.asked.push((token, owner, question)),
                 Output::Wait(deadline) => return assert!(deadline > self.now, "a stale deadline"),
-                Output::ConsumerClosing { .. }
-                | Output::ConsumerClosed { .. }
-                | Output::ProducerClosed { .. }
-                | Output::Revoke { .. } => {}
+                Output::ConsumerClosed { consumer } => {
+                    self.ends.push((Some(consumer), self.outcomes.len()));
+                }
+                Output::ClientClosed => self.ends.push((None, self.outcomes.len())),
+                Output::ConsumerClosing { .. } | Output::ProducerClosed { .. } | Output::Revoke { .. } => {}
                 other => panic!("unexpected {other:?}"),
             }
         }

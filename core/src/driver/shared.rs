@@ -296,11 +296,6 @@ impl Shared {
         lock(&self.state).closing.is_some()
     }
 
-    /// An operation of nobody, for the machine's last words.
-    pub(crate) fn detached(&self) -> OperationId {
-        lock(&self.state).slots.insert_detached()
-    }
-
     /// Puts in a command that nobody waits for: past the others, or behind them when it must not
     /// overtake.
     pub(crate) fn submit_detached(&self, overtakes: bool, command: impl FnOnce(OperationId) -> Command) {

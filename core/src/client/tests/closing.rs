@@ -113,3 +113,58 @@ fn what_waits_for_a_connection_when_the_time_is_over_is_not_sent() {
         "{outcome:?}"
     );
 }
+
+/// A start of this consumer that has not ended.
+fn starting(world: &mut World, number: u32, group: &str) -> crate::id::ConsumerId {
+    let mut config = crate::config::PushConsumerConfig::new(group);
+    config.subscriptions.insert("T".into(), "*".into());
+    let (operation, consumer) = (OperationId::from_parts(number, 0), crate::id::ConsumerId(number));
+    world.command(Command::StartConsumer { operation, consumer, config: Arc::new(config) });
+    consumer
+}
+
+#[test]
+fn a_client_says_once_that_it_has_closed_after_all_that_it_has_to_say() {
+    let (mut world, _send) = sending();
+    world.command(close(100, 1_000));
+    world.command(close(101, 1_000));
+    assert_eq!(world.ends, []);
+    world.pass(1_000);
+    assert_eq!(ended(&world), [1, 100, 101]);
+    assert_eq!(world.ends, [(None, 3)]);
+    world.command(close(102, 1_000));
+    assert_eq!(
+        (ended(&world)[3..].to_vec(), world.ends.len()),
+        (Vec::from([102]), 1),
+        "what is closed is closed"
+    );
+}
+
+#[test]
+fn a_consumer_that_can_not_start_has_ended() {
+    let mut world = World::new(&[NAME_SERVER]);
+    starting(&mut world, 50, "g");
+    let second = starting(&mut world, 51, "g");
+    assert_eq!((ended(&world), &world.ends), (Vec::from([51]), &Vec::from([(Some(second), 0)])));
+    world.command(close(100, 1_000));
+    let late = starting(&mut world, 52, "h");
+    assert!(world.ends.iter().any(|(end, _)| *end == Some(late)), "{:?}", world.ends);
+}
+
+#[test]
+fn what_a_host_leaves_behind_ends_at_once_and_a_start_that_nobody_stopped_has_failed() {
+    let (mut world, _send) = sending();
+    starting(&mut world, 50, "g");
+    world.input(Input::Abandoned);
+    let failed =
+        |number: u32| world.outcomes.iter().find(|(of, _)| *of == number).map(|(_, outcome)| outcome);
+    assert!(matches!(failed(1), Some(Outcome::Failed(Error::Unknown(_)))), "{:?}", world.outcomes);
+    assert!(matches!(failed(50), Some(Outcome::Failed(Error::Closed))), "{:?}", world.outcomes);
+    assert_eq!(world.ends.last(), Some(&(None, 2)));
+    let mut stopped = World::new(&[NAME_SERVER]);
+    starting(&mut stopped, 50, "g");
+    stopped.command(close(100, 5_000));
+    stopped.input(Input::Abandoned);
+    assert_eq!(ended(&stopped), [50, 100]);
+    assert!(matches!(stopped.outcomes[0].1, Outcome::Done), "a stop that was asked for is no error");
+}

@@ -133,6 +133,7 @@ recorded_enum!(Input {
     9 => HandedBack { token },
     10 => Answered { token, answer },
     11 => Begun { tokens },
+    12 => Abandoned,
 });
 
 /// The body's length; zeros when read.

@@ -396,6 +396,7 @@ fn a_consumer_that_could_not_start_leaves_nothing_behind() {
             let deliveries = alloc::vec![delivery(0, 7, 0, b"")];
             outputs.push_back(Output::Deliver { consumer: *consumer, deliveries });
             let error = UsageError::DuplicateGroup { group: "group".into() };
+            outputs.push_back(Output::ConsumerClosed { consumer: *consumer });
             outputs.push_back(Output::Complete {
                 operation: *operation,
                 outcome: Outcome::Failed(error.into()),

@@ -383,10 +383,13 @@ pub(super) fn operation_of(input: &Input) -> Option<OperationId> {
     }
 }
 
-/// Completes every command at once.
+/// Completes every command at once; after a close nothing comes.
 pub(super) fn obey(input: &Input, outputs: &mut VecDeque<Output>) {
     if let Some(operation) = operation_of(input) {
         outputs.push_back(Output::Complete { operation, outcome: Outcome::Done });
+    }
+    if let Input::Command(Command::Close { .. }) = input {
+        outputs.push_back(Output::ClientClosed);
     }
 }
 

@@ -61,6 +61,7 @@ impl Ended {
         }
         match output {
             Output::ConsumerClosed { consumer } => drop(self.consumers.insert((node, *consumer))),
+            Output::ClientClosed => drop(self.clients.insert(node)),
             Output::Complete { operation, .. } => {
                 let consumer = self.closes.remove(&(node, *operation));
                 let group = consumer.and_then(|consumer| self.groups.remove(&(node, consumer)));
@@ -100,11 +101,6 @@ impl Ended {
                 format!("node {node} has left {name:?}, and asks {} for {code}", request.peer)
             },
         );
-    }
-
-    /// A client has closed.
-    pub(super) fn client_closed(&mut self, node: NodeId) {
-        self.clients.insert(node);
     }
 
     pub(super) fn forget(&mut self, node: NodeId) {

@@ -301,7 +301,6 @@ impl Monitor {
     /// A client has closed: nothing of it may be open any more.
     pub(crate) fn client_closed(&mut self, now: Instant, node: NodeId) {
         self.once.closed(&mut self.verdicts, now, node);
-        self.ended.client_closed(node);
     }
 
     pub(crate) fn broker_started(&mut self, broker: &Broker) {

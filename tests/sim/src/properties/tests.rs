@@ -320,7 +320,7 @@ fn a_member_that_asks_after_its_end_is_told_and_so_is_a_client() {
     assert_eq!(found(&monitor), Some(Property::NothingBeginsAfterTheEnd));
     let (mut closed, channel) = with_consumer(|_| {});
     closed.core_output(NOW, NODE, &Output::Wait(NOW));
-    closed.ended.client_closed(NODE);
+    closed.core_output(NOW, NODE, &Output::ClientClosed);
     closed.core_output(NOW, NODE, &Output::Wait(NOW));
     assert_eq!(found(&closed), None);
     closed.core_output(NOW, NODE, &Output::Close { channel, flush: true });
