@@ -27,14 +27,14 @@ use crate::channel::{ChannelEvent, Reply};
 use crate::config::{ClientConfig, HostFacts};
 use crate::consumer::Consumers;
 use crate::error::{Cause, Error};
-use crate::id::{AskToken, OperationId};
-use crate::producer::{BatchOrder, Producers, SendKind, SendOrder};
+use crate::id::AskToken;
+use crate::producer::Producers;
 use crate::time::{Instant, Timestamp, WallClock};
 
 pub use ask::{Answer, Owner, Question};
 pub use doubts::Doubts;
 pub use heartbeat::Heartbeats;
-pub use input::{Command, Input, OutboundMessage, QueueChoice};
+pub use input::{ClientCommand, Command, Input, OutboundMessage, QueueChoice};
 pub use output::{Chunks, Outcome, Output};
 pub use shared::{Purpose, Shared, TimerKey};
 pub use statistics::{ClientStatistics, ConnectionStatistics};
@@ -170,82 +170,23 @@ impl Client {
         }
     }
 
+    /// A closing client still lets its producers and consumers be closed, which they already are.
     fn handle_command(&mut self, now: Instant, command: Command) {
-        if self.closed || self.closing.is_some() {
-            return self.refuse(now, command);
-        }
+        let is_ending = self.closed || self.closing.is_some();
         let Self { shared, producers, consumers, .. } = self;
         match command {
-            Command::Connect { operation } => self.connect(now, operation),
-            Command::CreateProducer { producer, config } => {
-                producers.create(producer, config);
-                shared.heartbeat_soon(now);
+            Command::Client(ClientCommand::Connect { operation }) if is_ending => {
+                shared.complete(operation, Outcome::Failed(Error::Closed));
             }
-            Command::Send { operation, producer, message, choice, timeout } => {
-                let kind = SendKind::Answered;
-                let order = SendOrder { operation, producer, message, choice, timeout, kind };
-                producers.send(shared, now, order);
+            Command::Client(ClientCommand::Connect { operation }) => self.connect(now, operation),
+            Command::Client(ClientCommand::Statistics { operation }) => self.tell_statistics(operation),
+            Command::Client(ClientCommand::Close { operation, timeout }) => {
+                self.close(now, Some(operation), now + timeout);
             }
-            Command::SendBatch { operation, producer, messages, choice, timeout } => {
-                let order = BatchOrder { operation, producer, messages, choice, timeout };
-                producers.send_batch(shared, now, order);
-            }
-            Command::SendOneway { operation, producer, message, choice } => {
-                let kind = SendKind::Oneway;
-                let order = SendOrder { operation, producer, message, choice, timeout: None, kind };
-                producers.send(shared, now, order);
-            }
-            Command::CloseProducer { operation, producer, timeout } => {
-                producers.close(shared, now, producer, (Some(operation), now + timeout));
-            }
-            Command::StartConsumer { operation, consumer, config } => {
-                consumers.start(shared, now, operation, consumer, config);
-            }
-            Command::CloseConsumer { operation, consumer, timeout } => {
-                consumers.close(shared, now, consumer, (Some(operation), now + timeout));
-            }
-            Command::SuspendConsumer { operation, consumer } => {
-                consumers.suspend(shared, now, operation, consumer, true);
-            }
-            Command::ResumeConsumer { operation, consumer } => {
-                consumers.suspend(shared, now, operation, consumer, false);
-            }
-            Command::InspectConsumer { operation, consumer } => {
-                consumers.inspect(shared, now, operation, consumer);
-            }
-            Command::Statistics { operation } => self.tell_statistics(operation),
-            Command::Close { operation, timeout } => self.close(now, Some(operation), now + timeout),
-        }
-    }
-
-    /// A closing client still lets its producers and consumers be closed, which they already are.
-    fn refuse(&mut self, now: Instant, command: Command) {
-        let failed = |client: &mut Self, operation: OperationId| {
-            client.shared.complete(operation, Outcome::Failed(Error::Closed));
-        };
-        match command {
-            Command::CreateProducer { .. } => {}
-            Command::Close { operation, timeout } => self.close(now, Some(operation), now + timeout),
-            Command::CloseConsumer { operation, consumer, timeout } => {
-                self.consumers.close(&mut self.shared, now, consumer, (Some(operation), now + timeout));
-            }
-            Command::CloseProducer { operation, producer, timeout } => {
-                self.producers.close(&mut self.shared, now, producer, (Some(operation), now + timeout));
-            }
-            Command::Connect { operation }
-            | Command::Send { operation, .. }
-            | Command::SendBatch { operation, .. }
-            | Command::SendOneway { operation, .. }
-            | Command::SuspendConsumer { operation, .. }
-            | Command::ResumeConsumer { operation, .. } => failed(self, operation),
-            Command::StartConsumer { operation, consumer, .. } => {
-                self.shared.outputs.push_back(Output::ConsumerClosed { consumer });
-                failed(self, operation);
-            }
-            Command::InspectConsumer { operation, consumer } => {
-                self.consumers.inspect(&mut self.shared, now, operation, consumer);
-            }
-            Command::Statistics { operation } => self.tell_statistics(operation),
+            Command::Producer(id, command) if is_ending => producers.refuse_command(shared, now, id, command),
+            Command::Producer(id, command) => producers.handle_command(shared, now, id, command),
+            Command::Consumer(id, command) if is_ending => consumers.refuse_command(shared, now, id, command),
+            Command::Consumer(id, command) => consumers.handle_command(shared, now, id, command),
         }
     }
 

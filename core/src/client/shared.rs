@@ -75,9 +75,9 @@ pub enum TimerKey {
     ProducerClose(ProducerId),
     /// A consumer's business.
     Consumer(ConsumerId, ConsumerTimer),
-    /// The time for [`Command::Connect`](super::Command::Connect) is over.
+    /// The time for [`ClientCommand::Connect`](super::ClientCommand::Connect) is over.
     Connect,
-    /// The time for [`Command::Close`](super::Command::Close) is over.
+    /// The time for [`ClientCommand::Close`](super::ClientCommand::Close) is over.
     Close,
 }
 

@@ -20,7 +20,7 @@ use crate::config::ProducerConfig;
 use crate::error::{Error, Result, UsageError};
 use crate::id::{OperationId, ProducerId};
 use crate::message::{Message, MessageQueue, UNIQ_KEY_CHARS_MAX, java_string_hash, sys_flag};
-use crate::producer::SendReceipt;
+use crate::producer::{ProducerCommand, SendReceipt};
 
 /// Sends messages. Cheap to clone; all clones are the same producer.
 #[derive(Clone, Debug)]
@@ -40,10 +40,8 @@ impl Drop for Inner {
     /// The core may forget it, after what it was told to send.
     fn drop(&mut self) {
         let (producer, timeout) = (self.id, self.config.send_timeout);
-        self.alive.0.submit_detached(false, |operation| Command::CloseProducer {
-            operation,
-            producer,
-            timeout,
+        self.alive.0.submit_detached(false, |operation| {
+            Command::Producer(producer, ProducerCommand::Close { operation, timeout })
         });
     }
 }
@@ -120,11 +118,8 @@ impl Producer {
     pub fn send_oneway(&self, message: Message) -> Operation<()> {
         let (producer, choice) = (self.inner.id, QueueChoice::RoundRobin);
         let submitted = self.prepare(message).and_then(|(turn, message)| {
-            self.inner.alive.0.submit(turn, |operation| Command::SendOneway {
-                operation,
-                producer,
-                message,
-                choice,
+            self.inner.alive.0.submit(turn, |operation| {
+                Command::Producer(producer, ProducerCommand::SendOneway { operation, message, choice })
             })
         });
         Operation::new(&self.inner.alive, submitted)
@@ -136,7 +131,7 @@ impl Producer {
     /// Cancel safe: dropped before the client has taken it, the producer stays as it was.
     pub fn close(&self) -> Operation<()> {
         let (producer, timeout) = (self.inner.id, self.inner.config.send_timeout);
-        let command = |operation| Command::CloseProducer { operation, producer, timeout };
+        let command = |operation| Command::Producer(producer, ProducerCommand::Close { operation, timeout });
         Operation::closing(&self.inner.alive, self.inner.alive.0.submit(Turn::Behind, command))
     }
 
@@ -159,7 +154,7 @@ impl Producer {
         message: Box<OutboundMessage>,
         choice: QueueChoice,
     ) -> Command {
-        Command::Send { operation, producer: self.inner.id, message, choice, timeout: None }
+        Command::Producer(self.inner.id, ProducerCommand::Send { operation, message, choice, timeout: None })
     }
 
     fn prepare(&self, message: Message) -> Result<(Turn, Box<OutboundMessage>)> {
@@ -344,7 +339,9 @@ impl ProducerBuilder {
             // It goes ahead of the producer, so that no question comes before it.
             self.alive.0.push_urgent(Urgent::Responder(Owner::Producer(id), Arc::new(selector)));
         }
-        self.alive.0.push_command(Command::CreateProducer { producer: id, config: config.clone() })?;
+        self.alive
+            .0
+            .push_command(Command::Producer(id, ProducerCommand::Create { config: config.clone() }))?;
         Ok(Producer { inner: Arc::new(Inner { alive: self.alive, id, config, has_selector }) })
     }
 }

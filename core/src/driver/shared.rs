@@ -21,7 +21,7 @@ use super::signal::Signal;
 use super::slots::{Abandoned, Slots, Taken};
 use super::waiting::{Budget, Ticket};
 use super::{DetachedCounts, lock};
-use crate::client::{Command, Input, Outcome};
+use crate::client::{ClientCommand, Command, Input, Outcome};
 use crate::consumer::ConsumeToken;
 use crate::error::{Cause, Error, Failure};
 use crate::id::OperationId;
@@ -543,7 +543,9 @@ impl Drop for Alive {
     fn drop(&mut self) {
         // A close that was asked for has the time that it was given.
         if !self.0.is_closing() {
-            self.0.submit_detached(true, |operation| Command::Close { operation, timeout: Duration::ZERO });
+            self.0.submit_detached(true, |operation| {
+                Command::Client(ClientCommand::Close { operation, timeout: Duration::ZERO })
+            });
         }
     }
 }

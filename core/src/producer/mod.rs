@@ -13,6 +13,7 @@
 //! One deadline covers the look-up of the route and all attempts. Java: `DefaultMQProducerImpl`.
 
 mod batch;
+mod command;
 mod publish_info;
 mod receipt;
 mod request;
@@ -33,6 +34,7 @@ use crate::time::Instant;
 use crate::timer::TimerId;
 
 pub use batch::BatchOrder;
+pub use command::ProducerCommand;
 pub use publish_info::TopicPublishInfo;
 pub use receipt::{BatchReceipt, BatchReceipts, SendReceipt, SendStatus};
 pub use send::{SendKind, SendOrder};

@@ -4,12 +4,15 @@ use super::*;
 
 fn close(number: u32, timeout_ms: u64) -> Command {
     let operation = OperationId::from_parts(number, 0);
-    Command::Close { operation, timeout: Duration::from_millis(timeout_ms) }
+    Command::Client(ClientCommand::Close { operation, timeout: Duration::from_millis(timeout_ms) })
 }
 
 fn close_producer(number: u32, timeout_ms: u64) -> Command {
     let (operation, producer) = (OperationId::from_parts(number, 0), ProducerId(1));
-    Command::CloseProducer { operation, producer, timeout: Duration::from_millis(timeout_ms) }
+    Command::Producer(
+        producer,
+        ProducerCommand::Close { operation, timeout: Duration::from_millis(timeout_ms) },
+    )
 }
 
 /// A producer with a send under way that nobody answers.
@@ -74,7 +77,8 @@ fn a_second_close_shortens_one_that_waits_for_its_consumers() {
     let mut config = crate::config::PushConsumerConfig::new("g");
     config.subscriptions.insert("T".into(), "*".into());
     let (operation, consumer) = (OperationId::from_parts(50, 0), crate::id::ConsumerId(0));
-    world.command(Command::StartConsumer { operation, consumer, config: Arc::new(config) });
+    world
+        .command(Command::Consumer(consumer, ConsumerCommand::Start { operation, config: Arc::new(config) }));
     world.serve_consumer();
     world.outcomes.clear();
     // The broker does not answer the consumer's farewell.
@@ -119,7 +123,8 @@ fn starting(world: &mut World, number: u32, group: &str) -> crate::id::ConsumerI
     let mut config = crate::config::PushConsumerConfig::new(group);
     config.subscriptions.insert("T".into(), "*".into());
     let (operation, consumer) = (OperationId::from_parts(number, 0), crate::id::ConsumerId(number));
-    world.command(Command::StartConsumer { operation, consumer, config: Arc::new(config) });
+    world
+        .command(Command::Consumer(consumer, ConsumerCommand::Start { operation, config: Arc::new(config) }));
     consumer
 }
 

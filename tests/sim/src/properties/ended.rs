@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rocketmq_client_core::client::{Command, Input, Output};
+use rocketmq_client_core::consumer::ConsumerCommand;
 use rocketmq_client_core::id::{ConsumerId, OperationId};
 use rocketmq_client_core::remoting::RequestCode;
 use rocketmq_client_core::time::Instant;
@@ -39,13 +40,13 @@ pub(super) struct Ended {
 impl Ended {
     pub(super) fn input(&mut self, node: NodeId, input: &Input) {
         match input {
-            Input::Command(Command::StartConsumer { consumer, config, .. }) => {
+            Input::Command(Command::Consumer(consumer, ConsumerCommand::Start { config, .. })) => {
                 let group = (node, config.group.clone());
                 self.leaving.retain(|left| *left != group);
                 self.left.remove(&group);
                 self.groups.insert((node, *consumer), config.group.clone());
             }
-            Input::Command(Command::CloseConsumer { operation, consumer, .. }) => {
+            Input::Command(Command::Consumer(consumer, ConsumerCommand::Close { operation, .. })) => {
                 self.closes.insert((node, *operation), *consumer);
             }
             _ => {}
