@@ -315,6 +315,7 @@ impl Client {
                 }
             }
             TimerKey::Send(send) => producers.handle_timer(shared, now, send),
+            TimerKey::WarmUp(operation) => producers.handle_warm_up_timer(shared, now, operation),
             TimerKey::ProducerClose(producer) => producers.handle_close_timeout(shared, now, producer),
             TimerKey::Consumer(consumer, timer) => consumers.handle_timer(shared, now, consumer, timer),
             TimerKey::Connect => self.connect_timed_out(now),

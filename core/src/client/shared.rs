@@ -71,6 +71,8 @@ pub enum TimerKey {
     LookupTurn,
     /// A send's pause or look-up is over.
     Send(SendId),
+    /// A producer's warm-up goes on, or its time is over.
+    WarmUp(OperationId),
     /// A closing producer's patience is over.
     ProducerClose(ProducerId),
     /// A consumer's business.

@@ -9,6 +9,7 @@ mod peers;
 mod route_memory;
 mod routes;
 mod silence;
+mod warm_up;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};

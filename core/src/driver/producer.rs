@@ -5,6 +5,7 @@ mod batch;
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use crate::client::{Command, OutboundMessage, Owner, QueueChoice};
 use crate::config::ProducerConfig;
 use crate::error::{Error, Result, UsageError};
 use crate::id::{OperationId, ProducerId};
-use crate::message::{Message, MessageQueue, UNIQ_KEY_CHARS_MAX, java_string_hash, sys_flag};
+use crate::message::{Message, MessageQueue, UNIQ_KEY_CHARS_MAX, check_topic, java_string_hash, sys_flag};
 use crate::producer::{ProducerCommand, SendReceipt};
 
 /// Sends messages. Cheap to clone; all clones are the same producer.
@@ -121,6 +122,32 @@ impl Producer {
             self.inner.alive.0.submit(turn, |operation| {
                 Command::Producer(producer, ProducerCommand::SendOneway { operation, message, choice })
             })
+        });
+        Operation::new(&self.inner.alive, submitted)
+    }
+
+    /// Looks up where these topics live and begins to connect to their brokers, so that the first send to each is as fast as
+    /// those that follow. Not needed otherwise. Ends when all routes are known; a topic that no name server has a route
+    /// for, or time that is up, is [`Error::NotSent`] with the topic, within the time of a send
+    /// ([`ProducerConfig::send_timeout`]). What was looked up stays for as long as the topics of sends do. Cancel safe:
+    /// dropped, it is a look-up that nobody hears of. Java: the topics of `DefaultMQProducer`'s constructor.
+    ///
+    /// ```
+    /// # async fn warm(producer: &rocketmq_client_core::driver::Producer) -> rocketmq_client_core::error::Result<()> {
+    /// producer.warm_up(["orders", "audit"]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn warm_up(&self, topics: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Operation<()> {
+        let topics: Vec<Arc<str>> = topics.into_iter().map(Into::into).collect();
+        for topic in &topics {
+            if let Err(reason) = check_topic(topic) {
+                return Operation::failed(UsageError::Topic { topic: topic.clone(), reason }.into());
+            }
+        }
+        let producer = self.inner.id;
+        let submitted = self.inner.alive.0.submit(Turn::Now, |operation| {
+            Command::Producer(producer, ProducerCommand::WarmUp { operation, topics })
         });
         Operation::new(&self.inner.alive, submitted)
     }

@@ -22,6 +22,13 @@ pub enum ProducerCommand {
         /// Its settings, validated.
         config: Arc<ProducerConfig>,
     },
+    /// Look up the routes of topics, so that the first send to each need not wait for that.
+    WarmUp {
+        /// Who waits.
+        operation: OperationId,
+        /// Their names, validated.
+        topics: Vec<Arc<str>>,
+    },
     /// Send a message and report the broker's answer.
     Send {
         /// Who waits.
@@ -66,7 +73,8 @@ impl ProducerCommand {
     pub(crate) fn operation(&self) -> Option<OperationId> {
         match self {
             Self::Create { .. } => None,
-            Self::Send { operation, .. }
+            Self::WarmUp { operation, .. }
+            | Self::Send { operation, .. }
             | Self::SendBatch { operation, .. }
             | Self::SendOneway { operation, .. }
             | Self::Close { operation, .. } => Some(*operation),
@@ -87,6 +95,9 @@ impl Producers {
             ProducerCommand::Create { config } => {
                 self.create(producer, config);
                 shared.heartbeat_soon(now);
+            }
+            ProducerCommand::WarmUp { operation, topics } => {
+                self.warm_up(shared, now, (operation, producer), topics);
             }
             ProducerCommand::Send { operation, message, choice, timeout } => {
                 let kind = SendKind::Answered;

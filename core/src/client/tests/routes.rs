@@ -19,13 +19,13 @@ pub(super) struct Servers {
     /// What brokers answer sends with, if they don't store them.
     refuse: Option<ResponseCode>,
     /// Route requests so far: when, to whom, for which topic.
-    asked: Vec<(Instant, String, String)>,
+    pub(super) asked: Vec<(Instant, String, String)>,
     /// Addresses that sends went to.
-    sent_to: Vec<String>,
+    pub(super) sent_to: Vec<String>,
 }
 
 impl Servers {
-    fn knowing(topics: &[(&str, &[Broker])]) -> Self {
+    pub(super) fn knowing(topics: &[(&str, &[Broker])]) -> Self {
         let mut servers = Self::default();
         for (topic, brokers) in topics {
             servers.tell(topic, brokers);
@@ -33,7 +33,7 @@ impl Servers {
         servers
     }
 
-    fn tell(&mut self, topic: &str, brokers: &[Broker]) {
+    pub(super) fn tell(&mut self, topic: &str, brokers: &[Broker]) {
         self.routes.insert(topic.to_string(), route(brokers).encode().to_vec());
     }
 
@@ -66,7 +66,7 @@ impl Servers {
     }
 
     /// Lets time pass in small steps, and answers what arrives.
-    fn pass(&mut self, world: &mut World, ms: u64) {
+    pub(super) fn pass(&mut self, world: &mut World, ms: u64) {
         self.serve(world);
         for _ in 0..ms / 10 {
             world.pass(10);
@@ -74,7 +74,7 @@ impl Servers {
         }
     }
 
-    fn send(&mut self, world: &mut World, topic: &str) {
+    pub(super) fn send(&mut self, world: &mut World, topic: &str) {
         world.send_topic(topic);
         self.serve(world);
     }
@@ -114,7 +114,7 @@ impl World {
         world
     }
 
-    fn take_failures(&mut self) -> Vec<String> {
+    pub(super) fn take_failures(&mut self) -> Vec<String> {
         let ended = core::mem::take(&mut self.outcomes);
         ended
             .into_iter()

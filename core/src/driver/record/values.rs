@@ -117,6 +117,7 @@ recorded_enum!(ProducerCommand {
     2 => SendBatch { operation, messages, choice, timeout },
     3 => SendOneway { operation, message, choice },
     4 => Close { operation, timeout },
+    5 => WarmUp { operation, topics },
 });
 recorded_enum!(ConsumerCommand {
     0 => Start { operation, config },

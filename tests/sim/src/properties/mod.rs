@@ -86,7 +86,7 @@ properties! {
     StoredIsInTheLog = "P07",
     /// What a send reports as surely not stored is in no log.
     NotSentIsInNoLog = "P08",
-    /// A send ends within its budget.
+    /// A send ends within its budget, and so does a warm-up.
     SendEndsWithinItsBudget = "P09",
     /// A committed offset is never past a message that the group has not settled.
     CommittedNeverPassesUnfinished = "P19",
