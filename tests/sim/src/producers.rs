@@ -21,6 +21,8 @@ const PRODUCERS_COME: usize = 12;
 
 /// One world in so many has its producers warm up.
 const WARM_UP_EVERY: u64 = 3;
+/// How often each of them does so.
+const WARM_UPS: u32 = 5;
 
 /// One of them.
 #[derive(Debug)]
@@ -44,16 +46,20 @@ impl Stage {
         ProducerNode { node: member.node, client: member.client, producer }
     }
 
-    /// In some worlds producers look up the topic before they send.
+    /// In some worlds producers look topics up now and then: the one that they send to, and new ones.
     pub(crate) fn warm_up_all(self: &Arc<Self>) {
-        if self.plan.seed.is_multiple_of(WARM_UP_EVERY) {
-            (0..self.producers.len()).for_each(|index| self.ctx.spawn(self.clone().warm_up(index)));
+        if !self.plan.seed.is_multiple_of(WARM_UP_EVERY) {
+            return;
+        }
+        for index in 0..self.producers.len() {
+            (0..WARM_UPS).for_each(|turn| self.ctx.spawn(self.clone().warm_up(index, turn)));
         }
     }
 
-    async fn warm_up(self: Arc<Self>, index: usize) {
+    async fn warm_up(self: Arc<Self>, index: usize, turn: u32) {
+        self.sleep_until(self.plan.heal_at * turn / WARM_UPS).await;
         let (started, budget) = (self.ctx.now(), self.plan.settings.send_timeout);
-        let result = self.producers[index].producer.warm_up([TOPIC]).await;
+        let result = self.producers[index].producer.warm_up([TOPIC, &format!("new-{turn}")]).await;
         let mut world = self.ctx.world.lock();
         let now = world.now;
         world.trace.note(now, || format!("producer {index} is warm: {result:?}"));
