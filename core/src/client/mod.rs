@@ -48,6 +48,18 @@ use routing::Connecting;
 use shared::Notice;
 
 /// A whole client as plain data. Java: `MQClientInstance` and all it holds.
+///
+/// # Contract
+/// - [`handle`](Self::handle) takes what has happened, one input at a time and any number of them, each with the time at
+///   which the host saw it. Time never goes back, within a call or from one to the next.
+/// - Then [`poll_output`](Self::poll_output) is called until it gives [`Output::Wait`]. Inputs may go in between two
+///   outputs. What an output wants is done in the order of the outputs.
+/// - At the time that [`Output::Wait`] named, or later, something goes in: [`Input::Timeout`] if there is nothing else.
+///   An earlier input makes that time void; the next [`Output::Wait`] names another.
+/// - A connection is named by the client. The host tells of one whose [`Output::Connect`] it has seen and whose
+///   [`Output::Close`] it has not; whatever it still tells of another is let pass.
+/// - Each command with an operation ends by one [`Output::Complete`]. After [`Output::ClientClosed`] there are only
+///   commands that are refused.
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Shared,
