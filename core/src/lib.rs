@@ -20,7 +20,7 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use rocketmq_client_core::client::{Client, Command, Input, Output};
+//! use rocketmq_client_core::client::{Client, ClientCommand, Command, Input, Output};
 //! use rocketmq_client_core::config::{ClientConfig, HostFacts};
 //! use rocketmq_client_core::id::{GenerationalId, OperationId};
 //! use rocketmq_client_core::time::{Instant, Timestamp};
@@ -30,7 +30,7 @@
 //! let now = Instant::from_millis(0);
 //! let mut client = Client::new(config, &facts, 7, now, Timestamp::from_millis(1_700_000_000_000));
 //! let operation = OperationId::from_parts(0, 0);
-//! client.handle(now, Input::Command(Command::Connect { operation }));
+//! client.handle(now, Input::Command(Command::Client(ClientCommand::Connect { operation })));
 //! let Output::Connect { channel, address, .. } = client.poll_output(now) else { panic!() };
 //! assert_eq!(address.port(), 9876);
 //! client.handle(now, Input::Connected { channel });

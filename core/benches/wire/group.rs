@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use rocketmq_client_core::client::{Chunks, Client, Command, Input, Output};
 use rocketmq_client_core::config::{ClientConfig, ConsumeFrom, HostFacts, PushConsumerConfig};
-use rocketmq_client_core::consumer::{Ack, ConsumeToken};
+use rocketmq_client_core::consumer::{Ack, ConsumeToken, ConsumerCommand};
 use rocketmq_client_core::id::{ChannelId, ConsumerId, GenerationalId as _, OperationId};
 use rocketmq_client_core::remoting::{
     Encoder, FLAG_ONEWAY, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupResponseBody,
@@ -72,7 +72,8 @@ impl Group {
         config.subscriptions.insert(TOPIC.into(), "*".into());
         config.consume_from = ConsumeFrom::FirstOffset;
         let (operation, consumer) = (OperationId::from_parts(1, 0), ConsumerId(1));
-        let start = Command::StartConsumer { operation, consumer, config: Arc::new(config) };
+        let start =
+            Command::Consumer(consumer, ConsumerCommand::Start { operation, config: Arc::new(config) });
         group.inbox.push_back(Input::Command(start));
         group.run();
         group.pass(SETTLE);

@@ -5,6 +5,7 @@ use rocketmq_client_core::client::{Client, Command, Input, OutboundMessage, Outc
 use rocketmq_client_core::config::{ClientConfig, HostFacts, ProducerConfig};
 use rocketmq_client_core::id::{ChannelId, GenerationalId as _, OperationId, ProducerId};
 use rocketmq_client_core::message::{Message, validate_batch};
+use rocketmq_client_core::producer::ProducerCommand;
 use rocketmq_client_core::remoting::{
     BrokerData, Encoder, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, Head, NoHeader, QueueData,
     RemotingCommand, RequestCode, TopicRouteData,
@@ -44,7 +45,9 @@ impl World {
             answer: one_frame(answer),
         };
         let config = Arc::new(ProducerConfig::new("order-producers"));
-        world.client.handle(NOW, Input::Command(Command::CreateProducer { producer: PRODUCER, config }));
+        world
+            .client
+            .handle(NOW, Input::Command(Command::Producer(PRODUCER, ProducerCommand::Create { config })));
         // The first one has the route looked up and the brokers told of the producer.
         for number in 0..2 {
             world.send(number);
@@ -76,7 +79,8 @@ impl World {
         });
         let operation = OperationId::from_parts(number, 0);
         let choice = QueueChoice::RoundRobin;
-        let send = Command::Send { operation, producer: PRODUCER, message, choice, timeout: None };
+        let send =
+            Command::Producer(PRODUCER, ProducerCommand::Send { operation, message, choice, timeout: None });
         self.client.handle(NOW, Input::Command(send));
     }
 
@@ -87,7 +91,10 @@ impl World {
         validate_batch(&messages, 4 << 20).expect("messages that can be sent");
         let operation = OperationId::from_parts(number, 0);
         let (producer, choice) = (PRODUCER, QueueChoice::RoundRobin);
-        let send = Command::SendBatch { operation, producer, messages, choice, timeout: None };
+        let send = Command::Producer(
+            producer,
+            ProducerCommand::SendBatch { operation, messages, choice, timeout: None },
+        );
         self.client.handle(NOW, Input::Command(send));
     }
 

@@ -14,7 +14,7 @@ use core::panic::PanicInfo;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use rocketmq_client_core::client::{Client, Command, Input, Output};
+use rocketmq_client_core::client::{Client, ClientCommand, Command, Input, Output};
 use rocketmq_client_core::config::{ClientConfig, HostFacts};
 use rocketmq_client_core::id::{ChannelId, GenerationalId, OperationId};
 use rocketmq_client_core::remoting::{FRAME_BYTES_MAX, FrameDecoder};
@@ -71,7 +71,7 @@ pub extern "C" fn probe(seed: u64) -> usize {
     let facts = HostFacts { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), pid: 1 };
     let mut client = Client::new(config, &facts, seed, now, Timestamp::from_millis(0));
     let operation = OperationId::from_parts(0, 0);
-    client.handle(now, Input::Command(Command::Connect { operation }));
+    client.handle(now, Input::Command(Command::Client(ClientCommand::Connect { operation })));
     client.handle(now, Input::Timeout);
     let mut decoder = FrameDecoder::new(FRAME_BYTES_MAX);
     decoder.buffer_mut().extend_from_slice(&seed.to_be_bytes());

@@ -28,14 +28,20 @@ enum Stage {
 }
 
 impl Client {
+    /// The host is going: whatever is under way ends now, and a consumer that has not started does not.
+    pub(super) fn abandon(&mut self, now: Instant) {
+        self.consumers.fail_starts(&mut self.shared);
+        self.close(now, None, now);
+    }
+
     /// Begins to close; over at `deadline` whatever is left. A second call only adds who waits, and may shorten
     /// the time.
-    pub(super) fn close(&mut self, now: Instant, operation: OperationId, deadline: Instant) {
+    pub(super) fn close(&mut self, now: Instant, operation: Option<OperationId>, deadline: Instant) {
         if self.closed {
-            return self.shared.complete(operation, Outcome::Done);
+            return self.shared.complete_done(operation);
         }
         if let Some(closing) = &mut self.closing {
-            closing.operations.push(operation);
+            closing.operations.extend(operation);
             if deadline < closing.deadline {
                 closing.deadline = deadline;
                 self.shared.cancel(closing.timer);
@@ -49,8 +55,12 @@ impl Client {
             return;
         }
         let timer = self.shared.arm(deadline, TimerKey::Close);
-        self.closing =
-            Some(Closing { operations: Vec::from([operation]), deadline, timer, stage: Stage::Consumers });
+        self.closing = Some(Closing {
+            operations: operation.into_iter().collect(),
+            deadline,
+            timer,
+            stage: Stage::Consumers,
+        });
         self.connect_timed_out(now);
         self.consumers.close_all(&mut self.shared, now, deadline);
     }
@@ -95,5 +105,6 @@ impl Client {
         for operation in closing.operations {
             self.shared.complete(operation, Outcome::Done);
         }
+        self.untold_end = true;
     }
 }

@@ -11,10 +11,10 @@ use core::time::Duration;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::config::{ProducerConfig, PushConsumerConfig};
-use crate::consumer::{Ack, ConsumeToken};
+use crate::consumer::{Ack, ConsumeToken, ConsumerCommand};
 use crate::id::{AskToken, ChannelId, ConsumerId, OperationId, ProducerId, ResolveToken};
-use crate::message::{Message, MessageQueue};
+use crate::message::MessageQueue;
+use crate::producer::ProducerCommand;
 use crate::remoting::RemotingCommand;
 use crate::time::{Instant, Timestamp};
 
@@ -87,109 +87,44 @@ pub enum Input {
         /// What it said.
         answer: Answer,
     },
+    /// The host goes before the client has closed: everything ends now, each command with the most that is known of
+    /// it. What the client still wants is not done.
+    Abandoned,
 }
 
-/// What a user can ask for. A command with an [`OperationId`] is answered by exactly one
+/// What a user can ask for, by whose business it is. A command with an [`OperationId`] is answered by exactly one
 /// [`Output::Complete`](super::Output::Complete).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Command {
+    /// The client's own.
+    Client(ClientCommand),
+    /// A producer's.
+    Producer(ProducerId, ProducerCommand),
+    /// A consumer's.
+    Consumer(ConsumerId, ConsumerCommand),
+}
+
+impl Command {
+    /// Who waits for the command's end; `None` for those without an end.
+    #[must_use]
+    pub fn operation(&self) -> Option<OperationId> {
+        match self {
+            Self::Client(command) => Some(command.operation()),
+            Self::Producer(_, command) => command.operation(),
+            Self::Consumer(_, command) => Some(command.operation()),
+        }
+    }
+}
+
+/// What can be asked of a client itself.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ClientCommand {
     /// Reach one of the name servers, so that a wrong address is told at once.
     Connect {
         /// Who waits.
         operation: OperationId,
-    },
-    /// A producer exists from now on. Its settings have been validated.
-    CreateProducer {
-        /// Its name; never used before.
-        producer: ProducerId,
-        /// Its settings.
-        config: Arc<ProducerConfig>,
-    },
-    /// Send a message and report the broker's answer.
-    Send {
-        /// Who waits.
-        operation: OperationId,
-        /// By which producer.
-        producer: ProducerId,
-        /// What.
-        message: Box<OutboundMessage>,
-        /// Where to.
-        choice: QueueChoice,
-        /// The budget; the producer's own when `None`.
-        timeout: Option<Duration>,
-    },
-    /// Send several messages as one batch and report the broker's answer.
-    SendBatch {
-        /// Who waits.
-        operation: OperationId,
-        /// By which producer.
-        producer: ProducerId,
-        /// What, [validated](crate::message::validate_batch); the core adds the unique keys.
-        messages: Vec<Message>,
-        /// Where to: one queue for all.
-        choice: QueueChoice,
-        /// The budget; the producer's own when `None`.
-        timeout: Option<Duration>,
-    },
-    /// Send a message and expect no answer. The outcome says whether the socket took it.
-    SendOneway {
-        /// Who waits.
-        operation: OperationId,
-        /// By which producer.
-        producer: ProducerId,
-        /// What.
-        message: Box<OutboundMessage>,
-        /// Where to.
-        choice: QueueChoice,
-    },
-    /// Let a producer's sends end and forget it.
-    CloseProducer {
-        /// Who waits.
-        operation: OperationId,
-        /// Which.
-        producer: ProducerId,
-        /// How long its sends may take.
-        timeout: Duration,
-    },
-    /// Start to consume. Completed when the consumer is registered and its queues were divided once.
-    StartConsumer {
-        /// Who waits.
-        operation: OperationId,
-        /// Its name; never used before.
-        consumer: ConsumerId,
-        /// Its settings, validated.
-        config: Arc<PushConsumerConfig>,
-    },
-    /// Stop fetching, let handlers finish, commit with answers, unregister.
-    CloseConsumer {
-        /// Who waits.
-        operation: OperationId,
-        /// Which.
-        consumer: ConsumerId,
-        /// How long handlers and commits may take.
-        timeout: Duration,
-    },
-    /// Fetch nothing for now; what is cached is consumed on.
-    SuspendConsumer {
-        /// Who waits.
-        operation: OperationId,
-        /// Which.
-        consumer: ConsumerId,
-    },
-    /// Fetch again.
-    ResumeConsumer {
-        /// Who waits.
-        operation: OperationId,
-        /// Which.
-        consumer: ConsumerId,
-    },
-    /// Tell how a consumer is and what it has done.
-    InspectConsumer {
-        /// Who waits.
-        operation: OperationId,
-        /// Which.
-        consumer: ConsumerId,
     },
     /// Tell what the client has done.
     Statistics {
@@ -205,24 +140,12 @@ pub enum Command {
     },
 }
 
-impl Command {
-    /// Who waits for the command's end; `None` for those without an end.
-    #[must_use]
-    pub fn operation(&self) -> Option<OperationId> {
+impl ClientCommand {
+    fn operation(&self) -> OperationId {
         match self {
-            Self::CreateProducer { .. } => None,
-            Self::Connect { operation }
-            | Self::Send { operation, .. }
-            | Self::SendBatch { operation, .. }
-            | Self::SendOneway { operation, .. }
-            | Self::CloseProducer { operation, .. }
-            | Self::StartConsumer { operation, .. }
-            | Self::CloseConsumer { operation, .. }
-            | Self::SuspendConsumer { operation, .. }
-            | Self::ResumeConsumer { operation, .. }
-            | Self::InspectConsumer { operation, .. }
-            | Self::Statistics { operation }
-            | Self::Close { operation, .. } => Some(*operation),
+            Self::Connect { operation } | Self::Statistics { operation } | Self::Close { operation, .. } => {
+                *operation
+            }
         }
     }
 }

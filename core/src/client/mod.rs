@@ -27,14 +27,14 @@ use crate::channel::{ChannelEvent, Reply};
 use crate::config::{ClientConfig, HostFacts};
 use crate::consumer::Consumers;
 use crate::error::{Cause, Error};
-use crate::id::{AskToken, OperationId};
-use crate::producer::{BatchOrder, Producers, SendKind, SendOrder};
+use crate::id::AskToken;
+use crate::producer::Producers;
 use crate::time::{Instant, Timestamp, WallClock};
 
 pub use ask::{Answer, Owner, Question};
 pub use doubts::Doubts;
 pub use heartbeat::Heartbeats;
-pub use input::{Command, Input, OutboundMessage, QueueChoice};
+pub use input::{ClientCommand, Command, Input, OutboundMessage, QueueChoice};
 pub use output::{Chunks, Outcome, Output};
 pub use shared::{Purpose, Shared, TimerKey};
 pub use statistics::{ClientStatistics, ConnectionStatistics};
@@ -48,6 +48,18 @@ use routing::Connecting;
 use shared::Notice;
 
 /// A whole client as plain data. Java: `MQClientInstance` and all it holds.
+///
+/// # Contract
+/// - [`handle`](Self::handle) takes what has happened, one input at a time and any number of them, each with the time at
+///   which the host saw it. Time never goes back, within a call or from one to the next.
+/// - Then [`poll_output`](Self::poll_output) is called until it gives [`Output::Wait`]. Inputs may go in between two
+///   outputs. What an output wants is done in the order of the outputs.
+/// - At the time that [`Output::Wait`] named, or later, something goes in: [`Input::Timeout`] if there is nothing else.
+///   An earlier input makes that time void; the next [`Output::Wait`] names another.
+/// - A connection is named by the client. The host tells of one whose [`Output::Connect`] it has seen and whose
+///   [`Output::Close`] it has not; whatever it still tells of another is let pass.
+/// - Each command with an operation ends by one [`Output::Complete`]. After [`Output::ClientClosed`] there are only
+///   commands that are refused.
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Shared,
@@ -58,6 +70,8 @@ pub struct Client {
     connecting: Option<Connecting>,
     closing: Option<Closing>,
     closed: bool,
+    /// It has closed and is to say so, after all else.
+    untold_end: bool,
 }
 
 impl Client {
@@ -82,6 +96,7 @@ impl Client {
             connecting: None,
             closing: None,
             closed: false,
+            untold_end: false,
         }
     }
 
@@ -128,6 +143,7 @@ impl Client {
             Input::HandedBack { token } => self.consumers.handle_handed_back(&mut self.shared, now, token),
             Input::Begun { tokens } => self.consumers.handle_begun(&tokens),
             Input::Answered { token, answer } => self.handle_answered(now, token, answer),
+            Input::Abandoned => self.abandon(now),
         }
         self.settle(now);
         self.shared.channels.handle_timeout(now);
@@ -146,6 +162,9 @@ impl Client {
         if let Some(output) = self.shared.channels.poll_output() {
             return output;
         }
+        if core::mem::take(&mut self.untold_end) {
+            return Output::ClientClosed;
+        }
         let deadlines = [self.shared.timers.next_deadline(), self.shared.channels.next_deadline()];
         Output::Wait(deadlines.into_iter().flatten().min().unwrap_or(Instant::FAR_FUTURE))
     }
@@ -163,79 +182,23 @@ impl Client {
         }
     }
 
+    /// A closing client still lets its producers and consumers be closed, which they already are.
     fn handle_command(&mut self, now: Instant, command: Command) {
-        if self.closed || self.closing.is_some() {
-            return self.refuse(now, command);
-        }
+        let is_ending = self.closed || self.closing.is_some();
         let Self { shared, producers, consumers, .. } = self;
         match command {
-            Command::Connect { operation } => self.connect(now, operation),
-            Command::CreateProducer { producer, config } => {
-                producers.create(producer, config);
-                shared.heartbeat_soon(now);
+            Command::Client(ClientCommand::Connect { operation }) if is_ending => {
+                shared.complete(operation, Outcome::Failed(Error::Closed));
             }
-            Command::Send { operation, producer, message, choice, timeout } => {
-                let kind = SendKind::Answered;
-                let order = SendOrder { operation, producer, message, choice, timeout, kind };
-                producers.send(shared, now, order);
+            Command::Client(ClientCommand::Connect { operation }) => self.connect(now, operation),
+            Command::Client(ClientCommand::Statistics { operation }) => self.tell_statistics(operation),
+            Command::Client(ClientCommand::Close { operation, timeout }) => {
+                self.close(now, Some(operation), now + timeout);
             }
-            Command::SendBatch { operation, producer, messages, choice, timeout } => {
-                let order = BatchOrder { operation, producer, messages, choice, timeout };
-                producers.send_batch(shared, now, order);
-            }
-            Command::SendOneway { operation, producer, message, choice } => {
-                let kind = SendKind::Oneway;
-                let order = SendOrder { operation, producer, message, choice, timeout: None, kind };
-                producers.send(shared, now, order);
-            }
-            Command::CloseProducer { operation, producer, timeout } => {
-                producers.close(shared, now, producer, (Some(operation), now + timeout));
-            }
-            Command::StartConsumer { operation, consumer, config } => {
-                consumers.start(shared, now, operation, consumer, config);
-            }
-            Command::CloseConsumer { operation, consumer, timeout } => {
-                consumers.close(shared, now, consumer, (Some(operation), now + timeout));
-            }
-            Command::SuspendConsumer { operation, consumer } => {
-                consumers.suspend(shared, now, operation, consumer, true);
-            }
-            Command::ResumeConsumer { operation, consumer } => {
-                consumers.suspend(shared, now, operation, consumer, false);
-            }
-            Command::InspectConsumer { operation, consumer } => {
-                consumers.inspect(shared, now, operation, consumer);
-            }
-            Command::Statistics { operation } => self.tell_statistics(operation),
-            Command::Close { operation, timeout } => self.close(now, operation, now + timeout),
-        }
-    }
-
-    /// A closing client still lets its producers and consumers be closed, which they already are.
-    fn refuse(&mut self, now: Instant, command: Command) {
-        let failed = |client: &mut Self, operation: OperationId| {
-            client.shared.complete(operation, Outcome::Failed(Error::Closed));
-        };
-        match command {
-            Command::CreateProducer { .. } => {}
-            Command::Close { operation, timeout } => self.close(now, operation, now + timeout),
-            Command::CloseConsumer { operation, consumer, timeout } => {
-                self.consumers.close(&mut self.shared, now, consumer, (Some(operation), now + timeout));
-            }
-            Command::CloseProducer { operation, producer, timeout } => {
-                self.producers.close(&mut self.shared, now, producer, (Some(operation), now + timeout));
-            }
-            Command::Connect { operation }
-            | Command::Send { operation, .. }
-            | Command::SendBatch { operation, .. }
-            | Command::SendOneway { operation, .. }
-            | Command::StartConsumer { operation, .. }
-            | Command::SuspendConsumer { operation, .. }
-            | Command::ResumeConsumer { operation, .. } => failed(self, operation),
-            Command::InspectConsumer { operation, consumer } => {
-                self.consumers.inspect(&mut self.shared, now, operation, consumer);
-            }
-            Command::Statistics { operation } => self.tell_statistics(operation),
+            Command::Producer(id, command) if is_ending => producers.refuse_command(shared, now, id, command),
+            Command::Producer(id, command) => producers.handle_command(shared, now, id, command),
+            Command::Consumer(id, command) if is_ending => consumers.refuse_command(shared, now, id, command),
+            Command::Consumer(id, command) => consumers.handle_command(shared, now, id, command),
         }
     }
 
@@ -364,6 +327,7 @@ impl Client {
                 }
             }
             TimerKey::Send(send) => producers.handle_timer(shared, now, send),
+            TimerKey::WarmUp(operation) => producers.handle_warm_up_timer(shared, now, operation),
             TimerKey::ProducerClose(producer) => producers.handle_close_timeout(shared, now, producer),
             TimerKey::Consumer(consumer, timer) => consumers.handle_timer(shared, now, consumer, timer),
             TimerKey::Connect => self.connect_timed_out(now),

@@ -100,11 +100,14 @@ pub enum Output {
     },
     /// A consumer waits for its handlers no more: what has not begun must not begin, and is
     /// [handed back](super::Input::HandedBack). Streams end. Comes once, after
-    /// [`ConsumerClosing`](Self::ConsumerClosing).
+    /// [`ConsumerClosing`](Self::ConsumerClosing), or alone for a consumer that could not start.
     ConsumerClosed {
         /// Which.
         consumer: ConsumerId,
     },
+    /// The client has closed: all commands have ended, all connections are dropped, and nothing comes any more. Comes
+    /// once.
+    ClientClosed,
     /// Nothing more to do until this time, or until an input comes.
     Wait(Instant),
 }

@@ -71,13 +71,15 @@ pub enum TimerKey {
     LookupTurn,
     /// A send's pause or look-up is over.
     Send(SendId),
+    /// A producer's warm-up goes on, or its time is over.
+    WarmUp(OperationId),
     /// A closing producer's patience is over.
     ProducerClose(ProducerId),
     /// A consumer's business.
     Consumer(ConsumerId, ConsumerTimer),
-    /// The time for [`Command::Connect`](super::Command::Connect) is over.
+    /// The time for [`ClientCommand::Connect`](super::ClientCommand::Connect) is over.
     Connect,
-    /// The time for [`Command::Close`](super::Command::Close) is over.
+    /// The time for [`ClientCommand::Close`](super::ClientCommand::Close) is over.
     Close,
 }
 

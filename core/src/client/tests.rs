@@ -9,6 +9,7 @@ mod peers;
 mod route_memory;
 mod routes;
 mod silence;
+mod warm_up;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -20,10 +21,13 @@ use core::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::*;
+use crate::client::ClientCommand;
 use crate::config::ProducerConfig;
+use crate::consumer::ConsumerCommand;
 use crate::error::{Cause, UsageError};
-use crate::id::{ChannelId, GenerationalId, ProducerId};
+use crate::id::{ChannelId, GenerationalId, OperationId, ProducerId};
 use crate::message::MessageQueue;
+use crate::producer::ProducerCommand;
 use crate::remoting::{
     BrokerData, Encoder, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupResponseBody,
     GetRouteInfoRequestHeader, Head, NoHeader, QueryConsumerOffsetResponseHeader, QueueData, RemotingCommand,
@@ -48,6 +52,8 @@ struct World {
     transmitted: BTreeMap<ChannelId, u64>,
     arrived: VecDeque<Arrived>,
     outcomes: Vec<(u32, Outcome)>,
+    /// Consumers, and last the client, that have said that they have ended; so many outcomes had come before.
+    ends: Vec<(Option<crate::id::ConsumerId>, usize)>,
     asked: Vec<(AskToken, Owner, Question)>,
     refused: Vec<String>,
     /// Connections to these neither come up nor fail.
@@ -71,6 +77,7 @@ impl World {
             transmitted: BTreeMap::new(),
             arrived: VecDeque::new(),
             outcomes: Vec::new(),
+            ends: Vec::new(),
             asked: Vec::new(),
             refused: Vec::new(),
             deaf: Vec::new(),
@@ -82,7 +89,7 @@ impl World {
     fn with_producer(config: ProducerConfig) -> Self {
         let mut world = Self::new(&[NAME_SERVER]);
         let producer = ProducerId(1);
-        world.command(Command::CreateProducer { producer, config: Arc::new(config) });
+        world.command(Command::Producer(producer, ProducerCommand::Create { config: Arc::new(config) }));
         world
     }
 
@@ -109,10 +116,11 @@ impl World {
                 Output::Complete { operation, outcome } => self.outcomes.push((operation.index(), outcome)),
                 Output::Ask { token, owner, question } => self.asked.push((token, owner, question)),
                 Output::Wait(deadline) => return assert!(deadline > self.now, "a stale deadline"),
-                Output::ConsumerClosing { .. }
-                | Output::ConsumerClosed { .. }
-                | Output::ProducerClosed { .. }
-                | Output::Revoke { .. } => {}
+                Output::ConsumerClosed { consumer } => {
+                    self.ends.push((Some(consumer), self.outcomes.len()));
+                }
+                Output::ClientClosed => self.ends.push((None, self.outcomes.len())),
+                Output::ConsumerClosing { .. } | Output::ProducerClosed { .. } | Output::Revoke { .. } => {}
                 other => panic!("unexpected {other:?}"),
             }
         }
@@ -225,7 +233,10 @@ impl World {
             sys_flag: 0,
             properties: String::new(),
         });
-        self.command(Command::Send { operation, producer: ProducerId(1), message, choice, timeout: None });
+        self.command(Command::Producer(
+            ProducerId(1),
+            ProducerCommand::Send { operation, message, choice, timeout: None },
+        ));
         self.operations
     }
 
@@ -531,7 +542,10 @@ fn one_way_ends_when_the_socket_took_it() {
     });
     let operation = OperationId::from_parts(1, 0);
     let choice = QueueChoice::RoundRobin;
-    world.command(Command::SendOneway { operation, producer: ProducerId(1), message, choice });
+    world.command(Command::Producer(
+        ProducerId(1),
+        ProducerCommand::SendOneway { operation, message, choice },
+    ));
     world.route(&[A]);
     let send = world.next(RequestCode::SEND_MESSAGE_V2);
     assert!(send.command.is_oneway());
@@ -544,7 +558,7 @@ fn a_dead_name_server_costs_nothing_but_a_connect_when_there_is_another() {
         let mut world = World::new(&[NAME_SERVER, NAME_SERVER_B]);
         world.refused.push(seed_server.to_string());
         let config = Arc::new(producer());
-        world.command(Command::CreateProducer { producer: ProducerId(1), config });
+        world.command(Command::Producer(ProducerId(1), ProducerCommand::Create { config }));
         world.send();
         world.route(&[A]);
         let send = world.next(RequestCode::SEND_MESSAGE_V2);
@@ -557,14 +571,14 @@ fn a_dead_name_server_costs_nothing_but_a_connect_when_there_is_another() {
 fn connecting_tells_when_no_name_server_can_be_reached() {
     let mut world = World::new(&[NAME_SERVER, NAME_SERVER_B]);
     world.refused = vec![NAME_SERVER.to_string(), NAME_SERVER_B.to_string()];
-    world.command(Command::Connect { operation: OperationId::from_parts(9, 0) });
+    world.command(Command::Client(ClientCommand::Connect { operation: OperationId::from_parts(9, 0) }));
     let error = world.error();
     assert!(matches!(&error, Error::Unreachable(failure) if failure.attempts == 2), "{error}");
     let text = error.to_string();
     assert!(text.contains("refused") && text.contains("check that the server runs"), "{text}");
     world.refused.clear();
     world.pass(3_000);
-    world.command(Command::Connect { operation: OperationId::from_parts(9, 0) });
+    world.command(Command::Client(ClientCommand::Connect { operation: OperationId::from_parts(9, 0) }));
     assert!(matches!(world.outcome(), Some(Outcome::Done)));
 }
 
@@ -575,7 +589,7 @@ fn closing_waits_for_sends_under_way_and_lets_no_more_in() {
     world.route(&[A]);
     let send = world.next(RequestCode::SEND_MESSAGE_V2);
     let operation = OperationId::from_parts(100, 0);
-    world.command(Command::Close { operation, timeout: Duration::from_secs(30) });
+    world.command(Command::Client(ClientCommand::Close { operation, timeout: Duration::from_secs(30) }));
     assert!(world.outcomes.is_empty(), "the send is still under way");
     world.send();
     assert!(matches!(world.error(), Error::Closed));
@@ -597,7 +611,7 @@ fn a_close_that_runs_out_of_time_reports_what_it_knows_of_each_send() {
     world.route(&[A]);
     world.next(RequestCode::SEND_MESSAGE_V2);
     let operation = OperationId::from_parts(100, 0);
-    world.command(Command::Close { operation, timeout: Duration::from_secs(1) });
+    world.command(Command::Client(ClientCommand::Close { operation, timeout: Duration::from_secs(1) }));
     world.pass(1_000);
     let texts: Vec<String> = world.outcomes.iter().map(|(id, outcome)| format!("{id} {outcome:?}")).collect();
     assert!(texts[0].starts_with("1 Failed(Unknown("), "{texts:?}");
@@ -625,7 +639,8 @@ fn closing_does_not_wait_for_a_pull_that_the_broker_holds() {
     let mut config = crate::config::PushConsumerConfig::new("cg");
     config.subscriptions.insert("T".into(), "*".into());
     let (operation, consumer) = (OperationId::from_parts(1, 0), crate::id::ConsumerId(1));
-    world.command(Command::StartConsumer { operation, consumer, config: Arc::new(config) });
+    world
+        .command(Command::Consumer(consumer, ConsumerCommand::Start { operation, config: Arc::new(config) }));
     let mut pulls = 0;
     for _ in 0..20 {
         pulls += world.serve_consumer();
@@ -634,7 +649,8 @@ fn closing_does_not_wait_for_a_pull_that_the_broker_holds() {
     assert_eq!(pulls, 2, "the topic and the group's retry topic");
     assert!(matches!(world.outcome(), Some(Outcome::Done)), "started");
     let timeout = Duration::from_secs(30);
-    world.command(Command::Close { operation: OperationId::from_parts(2, 0), timeout });
+    world
+        .command(Command::Client(ClientCommand::Close { operation: OperationId::from_parts(2, 0), timeout }));
     while let Some(arrived) = world.arrived.pop_front() {
         world.answer(&arrived, ResponseCode::SUCCESS);
     }
@@ -687,7 +703,7 @@ fn two_brokers_that_restart_together_are_met_by_a_later_attempt() {
 #[test]
 fn a_silent_name_server_leaves_time_to_ask_the_next_within_a_send() {
     let mut world = World::new(&[NAME_SERVER, NAME_SERVER_B]);
-    world.command(Command::CreateProducer { producer: ProducerId(1), config: Arc::new(producer()) });
+    world.command(Command::Producer(ProducerId(1), ProducerCommand::Create { config: Arc::new(producer()) }));
     world.send();
     let silent = world.next(RequestCode::GET_ROUTEINFO_BY_TOPIC);
     world.pass(1_000);
@@ -744,7 +760,10 @@ fn a_one_way_send_that_no_socket_takes_ends_with_its_budget() {
         properties: String::new(),
     });
     let choice = QueueChoice::RoundRobin;
-    world.command(Command::SendOneway { operation, producer: ProducerId(1), message, choice });
+    world.command(Command::Producer(
+        ProducerId(1),
+        ProducerCommand::SendOneway { operation, message, choice },
+    ));
     world.route(&[A]);
     world.next(RequestCode::SEND_MESSAGE_V2);
     world.pass(2_999);
@@ -762,7 +781,10 @@ fn an_answer_to_a_heartbeat_says_nothing_of_consumers_that_it_did_not_name() {
         let mut config = crate::config::PushConsumerConfig::new(group);
         config.subscriptions.insert("T".into(), "*".into());
         let (operation, consumer) = (OperationId::from_parts(id, 0), crate::id::ConsumerId(id));
-        world.command(Command::StartConsumer { operation, consumer, config: Arc::new(config) });
+        world.command(Command::Consumer(
+            consumer,
+            ConsumerCommand::Start { operation, config: Arc::new(config) },
+        ));
     };
     start(&mut world, 1, "first");
     world.route(&[A]);

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::{Ack, CloseReport, ConsumeToken, ConsumerRequest, ConsumerTimer, PushConsumer};
 use crate::channel::Reply;
-use crate::client::{Outcome, Shared};
+use crate::client::{Outcome, Output, Shared};
 use crate::config::PushConsumerConfig;
 use crate::error::{Error, UsageError};
 use crate::id::{ConsumerId, OperationId};
@@ -42,8 +42,16 @@ impl Consumers {
                 consumer.handle_start(shared, now);
                 self.push.insert(id, consumer);
             }
-            Err(error) => shared.complete(operation, Outcome::Failed(Error::Usage(error))),
+            Err(error) => {
+                shared.outputs.push_back(Output::ConsumerClosed { consumer: id });
+                shared.complete(operation, Outcome::Failed(Error::Usage(error)));
+            }
         }
+    }
+
+    /// Whoever waits for a start waits in vain.
+    pub(crate) fn fail_starts(&mut self, shared: &mut Shared) {
+        self.push.values_mut().for_each(|consumer| consumer.fail_start(shared));
     }
 
     /// Closes a consumer by the deadline; who asked hears its report.

@@ -1,5 +1,6 @@
 //! Consuming: what is fetched, handed out, settled and committed.
 
+mod command;
 mod consumers;
 mod delivery;
 mod events;
@@ -13,6 +14,7 @@ pub mod rebalance;
 mod reset;
 mod statistics;
 
+pub use command::ConsumerCommand;
 pub use consumers::Consumers;
 pub use delivery::{Ack, CloseReport, ConsumeToken, Delivery, PassedOver};
 pub use events::{ConsumerRequest, ConsumerTimer};

@@ -17,7 +17,7 @@ use super::resolve::{Resolver, SystemResolver};
 use super::shared::{Alive, Shared, Turn};
 use super::transform::TransformFactory;
 use super::waiting::Budget;
-use crate::client::{Client as ClientMachine, ClientStatistics, Command};
+use crate::client::{Client as ClientMachine, ClientCommand, ClientStatistics, Command};
 use crate::config::{ClientConfig, HostFacts};
 use crate::error::UsageError;
 use crate::time::{Instant, Timestamp};
@@ -103,7 +103,8 @@ impl Client {
     /// Reaches one of the name servers, so that a wrong address is told at once and not by the first
     /// send. Not needed otherwise. Cancel safe: dropped, it is an attempt that nobody hears of.
     pub fn connect(&self) -> Operation<()> {
-        let submitted = self.alive.0.submit(Turn::Now, |operation| Command::Connect { operation });
+        let submitted =
+            self.alive.0.submit(Turn::Now, |operation| Command::Client(ClientCommand::Connect { operation }));
         Operation::new(&self.alive, submitted)
     }
 
@@ -131,13 +132,14 @@ impl Client {
     pub fn close_within(&self, timeout: Duration) -> Operation<()> {
         self.alive.0.stop_handlers();
         let budget = Budget::new(self.alive.0.spawn.now(), timeout);
-        let command = |operation| Command::Close { operation, timeout };
+        let command = |operation| Command::Client(ClientCommand::Close { operation, timeout });
         Operation::closing(&self.alive, self.alive.0.submit_close(budget, command))
     }
 
     /// What the client and its consumers have done so far. Cancel safe.
     pub fn statistics(&self) -> Operation<ClientStatistics> {
-        let submitted = self.alive.0.submit_urgent(|operation| Command::Statistics { operation });
+        let submitted =
+            self.alive.0.submit_urgent(|operation| Command::Client(ClientCommand::Statistics { operation }));
         Operation::new(&self.alive, submitted)
     }
 

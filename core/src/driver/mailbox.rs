@@ -12,10 +12,11 @@ use super::permits::{Cost, Limits, Permits};
 use super::responder::Responder;
 use super::run_queue::RunQueue;
 use super::waiting::{Budget, Ticket, Waiting};
-use crate::client::{Command, Input, Outcome, Owner};
+use crate::client::{ClientCommand, Command, Input, Outcome, Owner};
 use crate::consumer::{Ack, ConsumeToken};
 use crate::error::{Cause, Error, Failure};
 use crate::id::{ConsumerId, OperationId};
+use crate::producer::ProducerCommand;
 use crate::time::Instant;
 
 /// A command and who waits for it.
@@ -38,10 +39,16 @@ impl Queued {
     /// The command, with what is left of its budget.
     pub(crate) fn into_command(mut self, now: Instant) -> Command {
         match (self.budget, &mut self.command) {
-            (Some(budget), Command::Send { timeout, .. } | Command::SendBatch { timeout, .. }) => {
-                *timeout = Some(budget.left(now));
+            (
+                Some(budget),
+                Command::Producer(
+                    _,
+                    ProducerCommand::Send { timeout, .. } | ProducerCommand::SendBatch { timeout, .. },
+                ),
+            ) => *timeout = Some(budget.left(now)),
+            (Some(budget), Command::Client(ClientCommand::Close { timeout, .. })) => {
+                *timeout = budget.left(now);
             }
-            (Some(budget), Command::Close { timeout, .. }) => *timeout = budget.left(now),
             _ => {}
         }
         self.command
@@ -49,15 +56,20 @@ impl Queued {
 
     /// Whether it is made even when its time is over: a close then ends at once.
     pub(crate) fn is_close(&self) -> bool {
-        matches!(self.command, Command::Close { .. })
+        matches!(self.command, Command::Client(ClientCommand::Close { .. }))
     }
 
     /// How a message ends that the client never took: nothing of it has left. `None` for what carries none, and
     /// for what nobody waits for.
     pub(crate) fn into_not_sent(self, now: Instant, cause: Cause) -> Option<(OperationId, Outcome)> {
-        let topic = match self.command {
-            Command::Send { message, .. } | Command::SendOneway { message, .. } => Some(message.topic),
-            Command::SendBatch { messages, .. } => messages.into_iter().next().map(|first| first.topic),
+        let Command::Producer(_, command) = self.command else { return None };
+        let topic = match command {
+            ProducerCommand::Send { message, .. } | ProducerCommand::SendOneway { message, .. } => {
+                Some(message.topic)
+            }
+            ProducerCommand::SendBatch { messages, .. } => {
+                messages.into_iter().next().map(|first| first.topic)
+            }
             _ => return None,
         };
         let failure = Failure {
@@ -222,8 +234,10 @@ mod tests {
 
     fn queued(number: u32) -> Queued {
         let operation = OperationId::from_parts(number, 0);
-        let command =
-            Command::CloseProducer { operation, producer: ProducerId(number), timeout: Duration::ZERO };
+        let command = Command::Producer(
+            ProducerId(number),
+            ProducerCommand::Close { operation, timeout: Duration::ZERO },
+        );
         Queued { operation: Some(operation), command, budget: None }
     }
 

@@ -5,6 +5,7 @@ mod batch;
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -19,8 +20,8 @@ use crate::client::{Command, OutboundMessage, Owner, QueueChoice};
 use crate::config::ProducerConfig;
 use crate::error::{Error, Result, UsageError};
 use crate::id::{OperationId, ProducerId};
-use crate::message::{Message, MessageQueue, UNIQ_KEY_CHARS_MAX, java_string_hash, sys_flag};
-use crate::producer::SendReceipt;
+use crate::message::{Message, MessageQueue, UNIQ_KEY_CHARS_MAX, check_topic, java_string_hash, sys_flag};
+use crate::producer::{ProducerCommand, SendReceipt};
 
 /// Sends messages. Cheap to clone; all clones are the same producer.
 #[derive(Clone, Debug)]
@@ -40,10 +41,8 @@ impl Drop for Inner {
     /// The core may forget it, after what it was told to send.
     fn drop(&mut self) {
         let (producer, timeout) = (self.id, self.config.send_timeout);
-        self.alive.0.submit_detached(false, |operation| Command::CloseProducer {
-            operation,
-            producer,
-            timeout,
+        self.alive.0.submit_detached(false, |operation| {
+            Command::Producer(producer, ProducerCommand::Close { operation, timeout })
         });
     }
 }
@@ -120,12 +119,35 @@ impl Producer {
     pub fn send_oneway(&self, message: Message) -> Operation<()> {
         let (producer, choice) = (self.inner.id, QueueChoice::RoundRobin);
         let submitted = self.prepare(message).and_then(|(turn, message)| {
-            self.inner.alive.0.submit(turn, |operation| Command::SendOneway {
-                operation,
-                producer,
-                message,
-                choice,
+            self.inner.alive.0.submit(turn, |operation| {
+                Command::Producer(producer, ProducerCommand::SendOneway { operation, message, choice })
             })
+        });
+        Operation::new(&self.inner.alive, submitted)
+    }
+
+    /// Looks up where these topics live and begins to connect to their brokers, so that the first send to each is as fast as
+    /// those that follow. Not needed otherwise. Ends when all routes are known; a topic that no name server has a route
+    /// for, or time that is up, is [`Error::NotSent`] with the topic, within the time of a send
+    /// ([`ProducerConfig::send_timeout`]). What was looked up stays for as long as the topics of sends do. Cancel safe:
+    /// dropped, it is a look-up that nobody hears of. Java: the topics of `DefaultMQProducer`'s constructor.
+    ///
+    /// ```
+    /// # async fn warm(producer: &rocketmq_client_core::driver::Producer) -> rocketmq_client_core::error::Result<()> {
+    /// producer.warm_up(["orders", "audit"]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn warm_up(&self, topics: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Operation<()> {
+        let topics: Vec<Arc<str>> = topics.into_iter().map(Into::into).collect();
+        for topic in &topics {
+            if let Err(reason) = check_topic(topic) {
+                return Operation::failed(UsageError::Topic { topic: topic.clone(), reason }.into());
+            }
+        }
+        let producer = self.inner.id;
+        let submitted = self.inner.alive.0.submit(Turn::Now, |operation| {
+            Command::Producer(producer, ProducerCommand::WarmUp { operation, topics })
         });
         Operation::new(&self.inner.alive, submitted)
     }
@@ -136,7 +158,7 @@ impl Producer {
     /// Cancel safe: dropped before the client has taken it, the producer stays as it was.
     pub fn close(&self) -> Operation<()> {
         let (producer, timeout) = (self.inner.id, self.inner.config.send_timeout);
-        let command = |operation| Command::CloseProducer { operation, producer, timeout };
+        let command = |operation| Command::Producer(producer, ProducerCommand::Close { operation, timeout });
         Operation::closing(&self.inner.alive, self.inner.alive.0.submit(Turn::Behind, command))
     }
 
@@ -159,7 +181,7 @@ impl Producer {
         message: Box<OutboundMessage>,
         choice: QueueChoice,
     ) -> Command {
-        Command::Send { operation, producer: self.inner.id, message, choice, timeout: None }
+        Command::Producer(self.inner.id, ProducerCommand::Send { operation, message, choice, timeout: None })
     }
 
     fn prepare(&self, message: Message) -> Result<(Turn, Box<OutboundMessage>)> {
@@ -344,7 +366,9 @@ impl ProducerBuilder {
             // It goes ahead of the producer, so that no question comes before it.
             self.alive.0.push_urgent(Urgent::Responder(Owner::Producer(id), Arc::new(selector)));
         }
-        self.alive.0.push_command(Command::CreateProducer { producer: id, config: config.clone() })?;
+        self.alive
+            .0
+            .push_command(Command::Producer(id, ProducerCommand::Create { config: config.clone() }))?;
         Ok(Producer { inner: Arc::new(Inner { alive: self.alive, id, config, has_selector }) })
     }
 }

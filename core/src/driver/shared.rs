@@ -21,7 +21,7 @@ use super::signal::Signal;
 use super::slots::{Abandoned, Slots, Taken};
 use super::waiting::{Budget, Ticket};
 use super::{DetachedCounts, lock};
-use crate::client::{Command, Input, Outcome};
+use crate::client::{ClientCommand, Command, Input, Outcome};
 use crate::consumer::ConsumeToken;
 use crate::error::{Cause, Error, Failure};
 use crate::id::OperationId;
@@ -296,11 +296,6 @@ impl Shared {
         lock(&self.state).closing.is_some()
     }
 
-    /// An operation of nobody, for the machine's last words.
-    pub(crate) fn detached(&self) -> OperationId {
-        lock(&self.state).slots.insert_detached()
-    }
-
     /// Puts in a command that nobody waits for: past the others, or behind them when it must not
     /// overtake.
     pub(crate) fn submit_detached(&self, overtakes: bool, command: impl FnOnce(OperationId) -> Command) {
@@ -548,7 +543,9 @@ impl Drop for Alive {
     fn drop(&mut self) {
         // A close that was asked for has the time that it was given.
         if !self.0.is_closing() {
-            self.0.submit_detached(true, |operation| Command::Close { operation, timeout: Duration::ZERO });
+            self.0.submit_detached(true, |operation| {
+                Command::Client(ClientCommand::Close { operation, timeout: Duration::ZERO })
+            });
         }
     }
 }

@@ -13,11 +13,13 @@
 //! One deadline covers the look-up of the route and all attempts. Java: `DefaultMQProducerImpl`.
 
 mod batch;
+mod command;
 mod publish_info;
 mod receipt;
 mod request;
 mod retry;
 mod send;
+mod warm_up;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -33,11 +35,13 @@ use crate::time::Instant;
 use crate::timer::TimerId;
 
 pub use batch::BatchOrder;
+pub use command::ProducerCommand;
 pub use publish_info::TopicPublishInfo;
 pub use receipt::{BatchReceipt, BatchReceipts, SendReceipt, SendStatus};
 pub use send::{SendKind, SendOrder};
 
 use send::Send;
+use warm_up::WarmUp;
 
 /// All producers of a client.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +49,7 @@ pub struct Producers {
     table: BTreeMap<ProducerId, Producer>,
     sends: Arena<SendId, Send>,
     routing: BTreeMap<Arc<str>, Vec<SendId>>,
+    warm_ups: BTreeMap<OperationId, WarmUp>,
 }
 
 /// One producer.
@@ -91,7 +96,9 @@ impl Producers {
     /// Whether a producer sends to `topic`.
     #[must_use]
     pub fn uses(&self, topic: &str) -> bool {
-        self.routing.contains_key(topic) || self.table.values().any(|one| one.topics.contains_key(topic))
+        self.routing.contains_key(topic)
+            || self.warms_up(topic)
+            || self.table.values().any(|one| one.topics.contains_key(topic))
     }
 
     /// Every producer that has not sent to `topic` for longer than `unused_time_max` forgets it, unless a send
@@ -187,6 +194,7 @@ impl Producers {
 
     fn forget(&mut self, shared: &mut Shared, now: Instant, producer: ProducerId) {
         let Some(state) = self.table.remove(&producer) else { return };
+        self.end_warm_ups(shared, producer);
         let group = &state.config.group;
         if !self.table.values().any(|other| other.config.group == *group) {
             shared.unregister_producer(now, group);

@@ -180,8 +180,8 @@ impl Producers {
         topic: &Arc<str>,
         outcome: &RouteOutcome,
     ) {
-        let Some(waiting) = self.routing.remove(topic) else { return };
-        for id in waiting {
+        self.warm_up_route(shared, now, topic, outcome);
+        for id in self.routing.remove(topic).unwrap_or_default() {
             let Some(send) = self.sends.get_mut(id) else { continue };
             let State::Routing(timer) = send.state else { continue };
             shared.cancel(timer);

@@ -103,6 +103,7 @@ pub(crate) fn hash_output(hash: &mut TraceHash, output: &Output) {
             hash.word(11);
             hash.word(u64::from(producer.0));
         }
+        Output::ClientClosed => hash.word(13),
         Output::Wait(deadline) => {
             hash.word(9);
             hash.word(deadline.as_nanos());

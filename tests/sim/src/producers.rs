@@ -19,6 +19,11 @@ use crate::scenario::{Stage, TOPIC};
 /// Producers that a user makes at a time.
 const PRODUCERS_COME: usize = 12;
 
+/// One world in so many has its producers warm up.
+const WARM_UP_EVERY: u64 = 3;
+/// How often each of them does so.
+const WARM_UPS: u32 = 5;
+
 /// One of them.
 #[derive(Debug)]
 pub(crate) struct ProducerNode {
@@ -39,6 +44,26 @@ impl Stage {
         });
         let producer = builder.build().expect("the settings of a producer work");
         ProducerNode { node: member.node, client: member.client, producer }
+    }
+
+    /// In some worlds producers look topics up now and then: the one that they send to, and new ones.
+    pub(crate) fn warm_up_all(self: &Arc<Self>) {
+        if !self.plan.seed.is_multiple_of(WARM_UP_EVERY) {
+            return;
+        }
+        for index in 0..self.producers.len() {
+            (0..WARM_UPS).for_each(|turn| self.ctx.spawn(self.clone().warm_up(index, turn)));
+        }
+    }
+
+    async fn warm_up(self: Arc<Self>, index: usize, turn: u32) {
+        self.sleep_until(self.plan.heal_at * turn / WARM_UPS).await;
+        let (started, budget) = (self.ctx.now(), self.plan.settings.send_timeout);
+        let result = self.producers[index].producer.warm_up([TOPIC, &format!("new-{turn}")]).await;
+        let mut world = self.ctx.world.lock();
+        let now = world.now;
+        world.trace.note(now, || format!("producer {index} is warm: {result:?}"));
+        world.monitor.warm_up_ended(now, now - started, budget);
     }
 
     /// Sends what the plan says, when it says so.

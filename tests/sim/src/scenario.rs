@@ -52,6 +52,7 @@ pub(crate) async fn perform(ctx: Ctx, plan: Plan) {
     stage.producers = (0..stage.plan.topology.producers).map(|_| stage.new_producer()).collect();
     let stage = Arc::new(stage);
     stage.expect_groups();
+    stage.warm_up_all();
     for (group, members) in stage.plan.topology.groups.clone().into_iter().enumerate() {
         (0..members).for_each(|_| stage.join(group));
     }

@@ -30,7 +30,7 @@ impl World {
 
     fn close_client(&mut self, timeout: Duration) {
         let operation = OperationId::from_parts(100, 0);
-        self.command(Command::Close { operation, timeout });
+        self.command(Command::Client(ClientCommand::Close { operation, timeout }));
     }
 
     /// Nothing is left that could wake or answer anybody about a send.

@@ -11,7 +11,10 @@ impl World {
         self.operations += 1;
         let operation = OperationId::from_parts(self.operations, 0);
         let producer = ProducerId(1);
-        self.command(Command::SendBatch { operation, producer, messages, choice, timeout: None });
+        self.command(Command::Producer(
+            producer,
+            ProducerCommand::SendBatch { operation, messages, choice, timeout: None },
+        ));
     }
 
     fn answer_batch(&mut self, to: &Arrived, code: ResponseCode, msg_id: &str, queue_offset: i64) {
@@ -182,7 +185,7 @@ fn closing_waits_for_a_batch_and_lets_no_more_in() {
     world.route(&[A]);
     let send = world.next(RequestCode::SEND_BATCH_MESSAGE);
     let (operation, timeout) = (OperationId::from_parts(100, 0), Duration::from_secs(3));
-    world.command(Command::CloseProducer { operation, producer: ProducerId(1), timeout });
+    world.command(Command::Producer(ProducerId(1), ProducerCommand::Close { operation, timeout }));
     world.send_batch(messages(2), QueueChoice::RoundRobin);
     assert!(matches!(world.error(), Error::Closed));
     world.answer_batch(&send, ResponseCode::SUCCESS, "a,b", 0);

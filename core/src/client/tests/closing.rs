@@ -4,12 +4,15 @@ use super::*;
 
 fn close(number: u32, timeout_ms: u64) -> Command {
     let operation = OperationId::from_parts(number, 0);
-    Command::Close { operation, timeout: Duration::from_millis(timeout_ms) }
+    Command::Client(ClientCommand::Close { operation, timeout: Duration::from_millis(timeout_ms) })
 }
 
 fn close_producer(number: u32, timeout_ms: u64) -> Command {
     let (operation, producer) = (OperationId::from_parts(number, 0), ProducerId(1));
-    Command::CloseProducer { operation, producer, timeout: Duration::from_millis(timeout_ms) }
+    Command::Producer(
+        producer,
+        ProducerCommand::Close { operation, timeout: Duration::from_millis(timeout_ms) },
+    )
 }
 
 /// A producer with a send under way that nobody answers.
@@ -74,7 +77,8 @@ fn a_second_close_shortens_one_that_waits_for_its_consumers() {
     let mut config = crate::config::PushConsumerConfig::new("g");
     config.subscriptions.insert("T".into(), "*".into());
     let (operation, consumer) = (OperationId::from_parts(50, 0), crate::id::ConsumerId(0));
-    world.command(Command::StartConsumer { operation, consumer, config: Arc::new(config) });
+    world
+        .command(Command::Consumer(consumer, ConsumerCommand::Start { operation, config: Arc::new(config) }));
     world.serve_consumer();
     world.outcomes.clear();
     // The broker does not answer the consumer's farewell.
@@ -112,4 +116,60 @@ fn what_waits_for_a_connection_when_the_time_is_over_is_not_sent() {
         matches!(outcome, Outcome::Failed(Error::NotSent(failure)) if failure.cause == Cause::Closing),
         "{outcome:?}"
     );
+}
+
+/// A start of this consumer that has not ended.
+fn starting(world: &mut World, number: u32, group: &str) -> crate::id::ConsumerId {
+    let mut config = crate::config::PushConsumerConfig::new(group);
+    config.subscriptions.insert("T".into(), "*".into());
+    let (operation, consumer) = (OperationId::from_parts(number, 0), crate::id::ConsumerId(number));
+    world
+        .command(Command::Consumer(consumer, ConsumerCommand::Start { operation, config: Arc::new(config) }));
+    consumer
+}
+
+#[test]
+fn a_client_says_once_that_it_has_closed_after_all_that_it_has_to_say() {
+    let (mut world, _send) = sending();
+    world.command(close(100, 1_000));
+    world.command(close(101, 1_000));
+    assert_eq!(world.ends, []);
+    world.pass(1_000);
+    assert_eq!(ended(&world), [1, 100, 101]);
+    assert_eq!(world.ends, [(None, 3)]);
+    world.command(close(102, 1_000));
+    assert_eq!(
+        (ended(&world)[3..].to_vec(), world.ends.len()),
+        (Vec::from([102]), 1),
+        "what is closed is closed"
+    );
+}
+
+#[test]
+fn a_consumer_that_can_not_start_has_ended() {
+    let mut world = World::new(&[NAME_SERVER]);
+    starting(&mut world, 50, "g");
+    let second = starting(&mut world, 51, "g");
+    assert_eq!((ended(&world), &world.ends), (Vec::from([51]), &Vec::from([(Some(second), 0)])));
+    world.command(close(100, 1_000));
+    let late = starting(&mut world, 52, "h");
+    assert!(world.ends.iter().any(|(end, _)| *end == Some(late)), "{:?}", world.ends);
+}
+
+#[test]
+fn what_a_host_leaves_behind_ends_at_once_and_a_start_that_nobody_stopped_has_failed() {
+    let (mut world, _send) = sending();
+    starting(&mut world, 50, "g");
+    world.input(Input::Abandoned);
+    let failed =
+        |number: u32| world.outcomes.iter().find(|(of, _)| *of == number).map(|(_, outcome)| outcome);
+    assert!(matches!(failed(1), Some(Outcome::Failed(Error::Unknown(_)))), "{:?}", world.outcomes);
+    assert!(matches!(failed(50), Some(Outcome::Failed(Error::Closed))), "{:?}", world.outcomes);
+    assert_eq!(world.ends.last(), Some(&(None, 2)));
+    let mut stopped = World::new(&[NAME_SERVER]);
+    starting(&mut stopped, 50, "g");
+    stopped.command(close(100, 5_000));
+    stopped.input(Input::Abandoned);
+    assert_eq!(ended(&stopped), [50, 100]);
+    assert!(matches!(stopped.outcomes[0].1, Outcome::Done), "a stop that was asked for is no error");
 }

@@ -42,7 +42,10 @@ fn a_batch_that_is_sent_away_is_made_again_as_it_was() {
     let operation = OperationId::from_parts(1, 0);
     let messages = (0..3).map(|number| Message::new("T", format!("body {number}"))).collect();
     let (producer, choice) = (ProducerId(1), QueueChoice::RoundRobin);
-    world.command(Command::SendBatch { operation, producer, messages, choice, timeout: None });
+    world.command(Command::Producer(
+        producer,
+        ProducerCommand::SendBatch { operation, messages, choice, timeout: None },
+    ));
     world.route(&[A]);
     let first = world.next(RequestCode::SEND_BATCH_MESSAGE);
     world.answer(&first, ResponseCode::GO_AWAY);
@@ -93,7 +96,7 @@ fn a_send_that_was_given_up_meanwhile_is_not_made_again() {
     let (mut world, first) = sent(&[A], QueueChoice::RoundRobin);
     let operation = OperationId::from_parts(9, 0);
     let (producer, timeout) = (ProducerId(1), Duration::ZERO);
-    world.command(Command::CloseProducer { operation, producer, timeout });
+    world.command(Command::Producer(producer, ProducerCommand::Close { operation, timeout }));
     world.pass(1);
     world.outcomes.clear();
     world.arrived.clear();

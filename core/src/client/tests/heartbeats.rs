@@ -10,13 +10,14 @@ fn consuming() -> World {
     let mut config = PushConsumerConfig::new("g");
     config.subscriptions.insert("T".into(), "*".into());
     let (operation, consumer) = (OperationId::from_parts(1, 0), ConsumerId(1));
-    world.command(Command::StartConsumer { operation, consumer, config: Arc::new(config) });
+    world
+        .command(Command::Consumer(consumer, ConsumerCommand::Start { operation, config: Arc::new(config) }));
     world
 }
 
 fn create(world: &mut World, number: u32) {
     let config = Arc::new(ProducerConfig::new(&*format!("p{number}")));
-    world.command(Command::CreateProducer { producer: ProducerId(number), config });
+    world.command(Command::Producer(ProducerId(number), ProducerCommand::Create { config }));
 }
 
 /// Serves for `seconds` in steps of 10 ms, and counts the heartbeats that come.
@@ -99,7 +100,8 @@ fn a_consumer_that_a_broker_has_not_heard_of_need_not_wait() {
     let mut config = PushConsumerConfig::new("second");
     config.subscriptions.insert("T".into(), "*".into());
     let (operation, consumer) = (OperationId::from_parts(2, 0), ConsumerId(2));
-    world.command(Command::StartConsumer { operation, consumer, config: Arc::new(config) });
+    world
+        .command(Command::Consumer(consumer, ConsumerCommand::Start { operation, config: Arc::new(config) }));
     assert_eq!(heartbeats(&mut world, 1, ResponseCode::SUCCESS), 1);
     let known = world.client.consumers().get(ConsumerId(2)).expect("it is there");
     assert!(known.is_registered());
@@ -121,7 +123,7 @@ fn a_producer_that_is_gone_leaves_no_timer_behind() {
     let send = world.next(RequestCode::SEND_MESSAGE_V2);
     let before = world.client.shared.timers.len();
     let (operation, timeout) = (OperationId::from_parts(9, 0), Duration::from_secs(30));
-    world.command(Command::CloseProducer { operation, producer: ProducerId(1), timeout });
+    world.command(Command::Producer(ProducerId(1), ProducerCommand::Close { operation, timeout }));
     assert_eq!(world.client.shared.timers.len(), before + 1);
     world.stored(&send, 1);
     assert!(world.client.producers().is_empty());

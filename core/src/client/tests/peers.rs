@@ -111,7 +111,7 @@ fn many_peers_that_are_lost_at_once_take_turns_and_little_memory() {
 fn a_client_that_closes_its_own_connections_tells_nothing() {
     let mut world = world();
     let operation = OperationId::from_parts(99, 0);
-    world.command(Command::Close { operation, timeout: Duration::from_secs(1) });
+    world.command(Command::Client(ClientCommand::Close { operation, timeout: Duration::from_secs(1) }));
     world.pass(1_000);
     assert!(world.client.closed);
     assert!(!world.heard(A.1) && !world.heard(NAME_SERVER));

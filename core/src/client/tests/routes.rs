@@ -19,13 +19,13 @@ pub(super) struct Servers {
     /// What brokers answer sends with, if they don't store them.
     refuse: Option<ResponseCode>,
     /// Route requests so far: when, to whom, for which topic.
-    asked: Vec<(Instant, String, String)>,
+    pub(super) asked: Vec<(Instant, String, String)>,
     /// Addresses that sends went to.
-    sent_to: Vec<String>,
+    pub(super) sent_to: Vec<String>,
 }
 
 impl Servers {
-    fn knowing(topics: &[(&str, &[Broker])]) -> Self {
+    pub(super) fn knowing(topics: &[(&str, &[Broker])]) -> Self {
         let mut servers = Self::default();
         for (topic, brokers) in topics {
             servers.tell(topic, brokers);
@@ -33,7 +33,7 @@ impl Servers {
         servers
     }
 
-    fn tell(&mut self, topic: &str, brokers: &[Broker]) {
+    pub(super) fn tell(&mut self, topic: &str, brokers: &[Broker]) {
         self.routes.insert(topic.to_string(), route(brokers).encode().to_vec());
     }
 
@@ -66,7 +66,7 @@ impl Servers {
     }
 
     /// Lets time pass in small steps, and answers what arrives.
-    fn pass(&mut self, world: &mut World, ms: u64) {
+    pub(super) fn pass(&mut self, world: &mut World, ms: u64) {
         self.serve(world);
         for _ in 0..ms / 10 {
             world.pass(10);
@@ -74,7 +74,7 @@ impl Servers {
         }
     }
 
-    fn send(&mut self, world: &mut World, topic: &str) {
+    pub(super) fn send(&mut self, world: &mut World, topic: &str) {
         world.send_topic(topic);
         self.serve(world);
     }
@@ -98,7 +98,10 @@ impl World {
             properties: String::new(),
         });
         let choice = QueueChoice::RoundRobin;
-        self.command(Command::Send { operation, producer: ProducerId(1), message, choice, timeout: None });
+        self.command(Command::Producer(
+            ProducerId(1),
+            ProducerCommand::Send { operation, message, choice, timeout: None },
+        ));
     }
 
     pub(super) fn seeded(name_servers: &[&str], seed: u64) -> Self {
@@ -107,11 +110,11 @@ impl World {
         let facts = HostFacts { ip: IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)), pid: 42 };
         world.client = Client::new(config, &facts, seed, world.now, Timestamp::from_millis(1));
         let config = Arc::new(producer());
-        world.command(Command::CreateProducer { producer: ProducerId(1), config });
+        world.command(Command::Producer(ProducerId(1), ProducerCommand::Create { config }));
         world
     }
 
-    fn take_failures(&mut self) -> Vec<String> {
+    pub(super) fn take_failures(&mut self) -> Vec<String> {
         let ended = core::mem::take(&mut self.outcomes);
         ended
             .into_iter()
@@ -557,7 +560,7 @@ fn what_a_closed_producer_sent_to_is_forgotten_too() {
     let mut servers = Servers::knowing(&[("T", &[A])]);
     servers.send(&mut world, "T");
     let (operation, timeout) = (OperationId::from_parts(90, 0), Duration::from_secs(1));
-    world.command(Command::CloseProducer { operation, producer: ProducerId(1), timeout });
+    world.command(Command::Producer(ProducerId(1), ProducerCommand::Close { operation, timeout }));
     world.arrived.clear();
     for _ in 0..7 {
         world.pass(10_000);
@@ -584,7 +587,7 @@ fn a_topic_is_kept_while_a_send_to_it_is_under_way_or_a_consumer_has_it() {
     config.subscriptions.insert("U".into(), "*".into());
     let config = Arc::new(config);
     let (operation, consumer) = (OperationId::from_parts(80, 0), crate::id::ConsumerId(1));
-    world.command(Command::StartConsumer { operation, consumer, config });
+    world.command(Command::Consumer(consumer, ConsumerCommand::Start { operation, config }));
     for _ in 0..20 {
         world.serve_consumer();
         world.pass(10_000);

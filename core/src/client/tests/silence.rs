@@ -28,7 +28,7 @@ fn sending(timeout: Duration) -> World {
     });
     let (producer, timeout) = (ProducerId(1), Some(timeout));
     let choice = QueueChoice::RoundRobin;
-    world.command(Command::Send { operation, producer, message, choice, timeout });
+    world.command(Command::Producer(producer, ProducerCommand::Send { operation, message, choice, timeout }));
     world.route(&[A]);
     world.next(RequestCode::SEND_MESSAGE_V2);
     world
@@ -69,7 +69,8 @@ fn a_consumer_with_held_pulls_finds_out_within_10_s_and_pulls_anew() {
     let mut config = crate::config::PushConsumerConfig::new("g");
     config.subscriptions.insert("T".into(), "*".into());
     let (operation, consumer) = (OperationId::from_parts(1, 0), crate::id::ConsumerId(1));
-    world.command(Command::StartConsumer { operation, consumer, config: Arc::new(config) });
+    world
+        .command(Command::Consumer(consumer, ConsumerCommand::Start { operation, config: Arc::new(config) }));
     for _ in 0..20 {
         world.pass(100);
         world.serve_consumer();

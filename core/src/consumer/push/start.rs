@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{Phase, PushConsumer};
-use crate::client::Shared;
+use crate::client::{Outcome, Shared};
 use crate::consumer::ConsumerTimer;
+use crate::error::Error;
 use crate::id::OperationId;
 use crate::message::names;
 use crate::route::RouteOutcome;
@@ -172,6 +173,14 @@ impl PushConsumer {
         if let Some(operation) = self.take_start(shared) {
             self.phase = Phase::Running;
             shared.complete_done(Some(operation));
+        }
+    }
+
+    /// The client ends before the start has.
+    pub(in crate::consumer) fn fail_start(&mut self, shared: &mut Shared) {
+        if let Some(operation) = self.take_start(shared) {
+            self.phase = Phase::Running;
+            shared.complete(operation, Outcome::Failed(Error::Closed));
         }
     }
 

@@ -41,7 +41,7 @@ use super::responder::Responders;
 use super::run_queue::RunQueue;
 use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
-use crate::client::{Command, Input, Outcome, Output, Owner, Question};
+use crate::client::{Input, Outcome, Output, Owner, Question};
 use crate::consumer::{ConsumeToken, Delivery};
 use crate::error::{Cause, Error};
 use crate::id::{AskToken, ChannelId, ConsumerId, GenerationalId, OperationId};
@@ -100,9 +100,6 @@ struct Core<H, M> {
     deliveries: Vec<(ConsumerId, Vec<Delivery>)>,
     refused: Vec<ConsumeToken>,
     questions: Vec<(AskToken, Owner, Question)>,
-    closing: Vec<OperationId>,
-    /// Consumers whose start has not ended.
-    starting: Vec<(OperationId, ConsumerId)>,
     finished: bool,
 }
 
@@ -144,8 +141,6 @@ impl<H: Host, M: Machine> Engine<H, M> {
             deliveries: Vec::new(),
             refused: Vec::new(),
             questions: Vec::new(),
-            closing: Vec::new(),
-            starting: Vec::new(),
             finished: false,
         };
         Self { core, wakers: Vec::new() }
@@ -390,7 +385,6 @@ impl<H: Host, M: Machine> Core<H, M> {
         }
         for urgent in batch.urgent.drain(..) {
             match urgent {
-                Urgent::Input(Input::Command(command)) => self.command(now, command),
                 Urgent::Input(input) => self.handle(now, input),
                 Urgent::RunQueue(consumer, queue) => {
                     self.run_queues.insert(consumer, queue);
@@ -399,11 +393,11 @@ impl<H: Host, M: Machine> Core<H, M> {
             }
         }
         for queued in batch.commands.drain(..) {
-            self.command(now, queued.into_command(now));
+            self.handle(now, Input::Command(queued.into_command(now)));
         }
         for queued in batch.spent.drain(..) {
             if queued.is_close() {
-                self.command(now, queued.into_command(now));
+                self.handle(now, Input::Command(queued.into_command(now)));
             } else {
                 self.outcomes.extend(queued.into_not_sent(now, Cause::Timeout));
             }
@@ -412,30 +406,14 @@ impl<H: Host, M: Machine> Core<H, M> {
         more
     }
 
-    fn command(&mut self, now: Instant, command: Command) {
-        match &command {
-            Command::Close { operation, .. } => self.closing.push(*operation),
-            Command::StartConsumer { operation, consumer, .. } => self.starting.push((*operation, *consumer)),
-            _ => {}
-        }
-        self.handle(now, Input::Command(command));
-    }
-
     /// The engine goes before the client has closed: the machine says what it knows of all that is under way,
     /// which is more than one word for all. What it still wants is not done.
     fn abandon(&mut self) {
         let now = self.host.now();
-        let (operation, timeout) = (self.shared.detached(), Duration::ZERO);
-        self.machine.handle(now, Input::Command(Command::Close { operation, timeout }));
-        self.machine.handle(now, Input::Timeout);
+        self.machine.handle(now, Input::Abandoned);
         loop {
             match self.machine.poll_output(now) {
-                Output::Complete { operation, outcome } => {
-                    // A close during a start is no error; nobody has asked for this one.
-                    let starts = self.starting.iter().any(|(starting, _)| *starting == operation);
-                    let outcome = if starts { Outcome::Failed(Error::Closed) } else { outcome };
-                    self.outcomes.push((operation, outcome));
-                }
+                Output::Complete { operation, outcome } => self.outcomes.push((operation, outcome)),
                 Output::Wait(_) => return,
                 _ => {}
             }

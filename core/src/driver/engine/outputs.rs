@@ -13,8 +13,8 @@ use super::super::run_queue::LOOK_INTERVAL;
 use super::super::transform::Endpoint;
 use super::channel::{Channel, Written};
 use super::{Core, Machine, WRITE_BYTES_MAX};
-use crate::client::{Chunks, Input, Outcome, Output, Owner};
-use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ResolveToken};
+use crate::client::{Chunks, Input, Output, Owner};
+use crate::id::{ChannelId, ConsumerId, GenerationalId, ResolveToken};
 use crate::time::Instant;
 
 impl<H: Host, M: Machine> Core<H, M> {
@@ -34,11 +34,7 @@ impl<H: Host, M: Machine> Core<H, M> {
                 }
                 Output::Transmit { channel, chunks } => self.transmit(now, channel, chunks),
                 Output::Close { channel, flush } => self.close(channel, flush),
-                Output::Complete { operation, outcome } => {
-                    self.finished |= self.closing.contains(&operation);
-                    self.consumer_started(operation, &outcome, wakers);
-                    self.outcomes.push((operation, outcome));
-                }
+                Output::Complete { operation, outcome } => self.outcomes.push((operation, outcome)),
                 Output::Deliver { consumer, deliveries } => {
                     if deliveries.len() > 1 {
                         // Whoever takes several answers for some before he waits, and wakes nobody for it.
@@ -65,6 +61,7 @@ impl<H: Host, M: Machine> Core<H, M> {
                     self.deliver(wakers);
                     self.forget_consumer(consumer, wakers);
                 }
+                Output::ClientClosed => self.finished = true,
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
                     break;
@@ -89,17 +86,6 @@ impl<H: Host, M: Machine> Core<H, M> {
         self.shared.ready.set(id.index());
         self.shared.signal().raise();
         Ok(())
-    }
-
-    /// A consumer that could not start gets nothing: its queue ends here.
-    fn consumer_started(&mut self, operation: OperationId, outcome: &Outcome, wakers: &mut Vec<Waker>) {
-        let Some(index) = self.starting.iter().position(|(starting, _)| *starting == operation) else {
-            return;
-        };
-        let (_, consumer) = self.starting.swap_remove(index);
-        if matches!(outcome, Outcome::Failed(_)) {
-            self.forget_consumer(consumer, wakers);
-        }
     }
 
     /// Nothing comes for this consumer any more; what waits for it is handed back.

@@ -6,7 +6,7 @@ use super::{Operation, Producer, Turn, UsageError};
 use crate::client::{Command, QueueChoice};
 use crate::error::Result;
 use crate::message::{Batches, Message, MessageQueue, batches, java_string_hash, validate_batch};
-use crate::producer::BatchReceipt;
+use crate::producer::{BatchReceipt, ProducerCommand};
 
 impl Producer {
     /// Sends messages as one batch, and ends when a broker has stored them: all of them, in their order and
@@ -103,12 +103,11 @@ impl Producer {
         let messages: Vec<Message> = messages.into_iter().map(Into::into).collect();
         let submitted = self.check_batch(&messages).and_then(|bytes| {
             let (producer, turn) = (self.inner.id, Turn::Messages { count: messages.len(), bytes, budget });
-            self.inner.alive.0.submit(turn, |operation| Command::SendBatch {
-                operation,
-                producer,
-                messages,
-                choice,
-                timeout: None,
+            self.inner.alive.0.submit(turn, |operation| {
+                Command::Producer(
+                    producer,
+                    ProducerCommand::SendBatch { operation, messages, choice, timeout: None },
+                )
             })
         });
         Operation::new(&self.inner.alive, submitted)

@@ -12,7 +12,7 @@ use super::super::lock;
 use super::super::operation::Operation;
 use super::super::shared::Alive;
 use crate::client::Command;
-use crate::consumer::{ConsumerHealth, ConsumerStatistics};
+use crate::consumer::{ConsumerCommand, ConsumerHealth, ConsumerStatistics};
 use crate::id::ConsumerId;
 
 /// Looks at a consumer and steers it while its handlers run elsewhere. Cheap to clone; keeps the client
@@ -92,25 +92,25 @@ impl ConsumerControl {
     /// Java: `suspend`.
     pub fn suspend(&self) -> Operation<()> {
         let consumer = self.id;
-        self.operation(|operation| Command::SuspendConsumer { operation, consumer })
+        self.operation(|operation| Command::Consumer(consumer, ConsumerCommand::Suspend { operation }))
     }
 
     /// Fetches again, at once. Cancel safe. Java: `resume`.
     pub fn resume(&self) -> Operation<()> {
         let consumer = self.id;
-        self.operation(|operation| Command::ResumeConsumer { operation, consumer })
+        self.operation(|operation| Command::Consumer(consumer, ConsumerCommand::Resume { operation }))
     }
 
     /// Why messages come, or why they don't, queue by queue; print it. Cancel safe.
     pub fn health(&self) -> Operation<ConsumerHealth> {
         let consumer = self.id;
-        self.operation(|operation| Command::InspectConsumer { operation, consumer })
+        self.operation(|operation| Command::Consumer(consumer, ConsumerCommand::Inspect { operation }))
     }
 
     /// What the consumer has done so far, and has now. Cancel safe. Java: `ConsumerStatsManager`.
     pub fn statistics(&self) -> Operation<ConsumerStatistics> {
         let consumer = self.id;
-        self.operation(|operation| Command::InspectConsumer { operation, consumer })
+        self.operation(|operation| Command::Consumer(consumer, ConsumerCommand::Inspect { operation }))
     }
 
     fn operation<T: super::super::operation::FromOutcome>(

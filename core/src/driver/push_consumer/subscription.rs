@@ -13,7 +13,7 @@ use super::decoding::{Decoding, UndecodableHook};
 use super::handler::Source;
 use crate::client::Command;
 use crate::config::PushConsumerConfig;
-use crate::consumer::{Ack, CloseReport, ConsumeToken};
+use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerCommand};
 use crate::error::Result;
 use crate::id::ConsumerId;
 
@@ -52,8 +52,9 @@ impl Subscription {
         alive.0.add_run_queue(&queue);
         // The queue goes ahead of the command, so that no delivery comes before it.
         alive.0.push_urgent(Urgent::RunQueue(consumer, queue.clone()));
-        let submitted =
-            alive.0.submit_urgent(|operation| Command::StartConsumer { operation, consumer, config });
+        let submitted = alive.0.submit_urgent(|operation| {
+            Command::Consumer(consumer, ConsumerCommand::Start { operation, config })
+        });
         let starting = Operation::new(&alive, submitted);
         let (closed, concurrency) = (AtomicBool::new(false), Concurrency::new(1));
         let decoding = Arc::new(decoding);
@@ -80,8 +81,9 @@ impl Subscription {
         // What no handler begins goes back ahead of the close.
         self.alive.0.take_back(|wakers| self.queue.close(wakers));
         let consumer = self.id;
-        let submitted =
-            self.alive.0.submit_urgent(|operation| Command::CloseConsumer { operation, consumer, timeout });
+        let submitted = self.alive.0.submit_urgent(|operation| {
+            Command::Consumer(consumer, ConsumerCommand::Close { operation, timeout })
+        });
         Operation::closing(&self.alive, submitted)
     }
 
@@ -97,7 +99,8 @@ impl Drop for Subscription {
         if !self.closed.load(Ordering::Relaxed) {
             self.end();
             let (consumer, timeout) = (self.id, Duration::ZERO);
-            let close = |operation| Command::CloseConsumer { operation, consumer, timeout };
+            let close =
+                |operation| Command::Consumer(consumer, ConsumerCommand::Close { operation, timeout });
             self.alive.0.submit_detached(true, close);
         }
     }

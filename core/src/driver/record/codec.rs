@@ -102,14 +102,14 @@ macro_rules! recorded_struct {
 
 /// An enum: a number for each variant, then its fields.
 macro_rules! recorded_enum {
-    ($type:ident { $($number:literal => $variant:ident $( { $($field:ident),* $(,)? } )? $( ( $inner:ident ) )?),* $(,)? }) => {
+    ($type:ident { $($number:literal => $variant:ident $( { $($field:ident),* $(,)? } )? $( ( $($inner:ident),+ ) )?),* $(,)? }) => {
         impl $crate::driver::record::codec::Recorded for $type {
             fn write(&self, out: &mut alloc::vec::Vec<u8>) {
                 match self {
-                    $($type::$variant $( { $($field),* } )? $( ( $inner ) )? => {
+                    $($type::$variant $( { $($field),* } )? $( ( $($inner),+ ) )? => {
                         out.push($number);
                         $($($crate::driver::record::codec::Recorded::write($field, out);)*)?
-                        $($crate::driver::record::codec::Recorded::write($inner, out);)?
+                        $($($crate::driver::record::codec::Recorded::write($inner, out);)+)?
                     })*
                 }
             }
@@ -121,7 +121,7 @@ macro_rules! recorded_enum {
                 Ok(match number {
                     $($number => $type::$variant
                         $( { $($field: $crate::driver::record::codec::Recorded::read(input)?),* } )?
-                        $( ({ let $inner = $crate::driver::record::codec::Recorded::read(input)?; $inner }) )?,)*
+                        $( ($({ let $inner = $crate::driver::record::codec::Recorded::read(input)?; $inner }),+) )?,)*
                     _ => return Err($crate::driver::record::codec::Malformed { what: stringify!($type) }),
                 })
             }

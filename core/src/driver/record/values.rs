@@ -8,17 +8,18 @@ use bytes::Bytes;
 
 use super::codec::{Malformed, Reader, Recorded, recorded_as, recorded_enum, recorded_struct};
 use super::frames;
-use crate::client::{Answer, Command, Input, OutboundMessage, QueueChoice};
+use crate::client::{Answer, ClientCommand, Command, Input, OutboundMessage, QueueChoice};
 use crate::config::{
     AllocateStrategy, ClientConfig, ConsumeFrom, HostFacts, MessageModel, ProducerConfig, PushConsumerConfig,
     RoomRule,
 };
-use crate::consumer::{Ack, ConsumeToken};
+use crate::consumer::{Ack, ConsumeToken, ConsumerCommand};
 use crate::id::{
     AskToken, ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId, ProducerId, ResolveToken,
 };
 use crate::message::sys_flag::CompressionType;
 use crate::message::{Message, MessageQueue, Properties};
+use crate::producer::ProducerCommand;
 use crate::remoting::{RemotingCommand, SerializeType};
 
 macro_rules! ids {
@@ -105,20 +106,30 @@ recorded_struct!(ConsumeToken { consumer, queue, queue_offset, hand_out });
 recorded_enum!(Ack { 0 => Done, 1 => Retry, 2 => RetryAfter(delay), 3 => DeadLetter });
 recorded_enum!(QueueChoice { 0 => RoundRobin, 1 => Queue(queue), 2 => Hash(hash), 3 => Select });
 recorded_enum!(Answer { 0 => Queue(index), 1 => Failed(reason) });
-recorded_enum!(Command {
+recorded_enum!(ClientCommand {
     0 => Connect { operation },
-    1 => CreateProducer { producer, config },
-    2 => Send { operation, producer, message, choice, timeout },
-    3 => SendOneway { operation, producer, message, choice },
-    4 => CloseProducer { operation, producer, timeout },
-    5 => StartConsumer { operation, consumer, config },
-    6 => CloseConsumer { operation, consumer, timeout },
-    7 => Close { operation, timeout },
-    8 => SuspendConsumer { operation, consumer },
-    9 => ResumeConsumer { operation, consumer },
-    10 => InspectConsumer { operation, consumer },
-    11 => Statistics { operation },
-    12 => SendBatch { operation, producer, messages, choice, timeout },
+    1 => Statistics { operation },
+    2 => Close { operation, timeout },
+});
+recorded_enum!(ProducerCommand {
+    0 => Create { config },
+    1 => Send { operation, message, choice, timeout },
+    2 => SendBatch { operation, messages, choice, timeout },
+    3 => SendOneway { operation, message, choice },
+    4 => Close { operation, timeout },
+    5 => WarmUp { operation, topics },
+});
+recorded_enum!(ConsumerCommand {
+    0 => Start { operation, config },
+    1 => Close { operation, timeout },
+    2 => Suspend { operation },
+    3 => Resume { operation },
+    4 => Inspect { operation },
+});
+recorded_enum!(Command {
+    0 => Client(command),
+    1 => Producer(producer, command),
+    2 => Consumer(consumer, command),
 });
 recorded_enum!(Input {
     0 => Resolved { token, result },
@@ -133,6 +144,7 @@ recorded_enum!(Input {
     9 => HandedBack { token },
     10 => Answered { token, answer },
     11 => Begun { tokens },
+    12 => Abandoned,
 });
 
 /// The body's length; zeros when read.

@@ -12,10 +12,13 @@ use std::sync::Mutex;
 use super::super::{Producer, lock};
 use super::operations::receipt;
 use super::script::{World, obey, poll_once};
-use crate::client::{Answer, Command, Input, OutboundMessage, Outcome, Output, Owner, Question, QueueChoice};
+use crate::client::{
+    Answer, ClientCommand, Command, Input, OutboundMessage, Outcome, Output, Owner, Question, QueueChoice,
+};
 use crate::error::{Error, UsageError};
 use crate::id::{AskToken, GenerationalId, OperationId, ProducerId};
 use crate::message::{Message, MessageQueue};
+use crate::producer::ProducerCommand;
 
 /// Asks about each selected send, stores it when it is answered, and lets a producer go when all of its
 /// questions are answered.
@@ -29,13 +32,10 @@ struct Asking {
 impl Asking {
     fn react(&mut self, input: &Input, outputs: &mut VecDeque<Output>) {
         match input {
-            Input::Command(Command::Send {
-                operation,
+            Input::Command(Command::Producer(
                 producer,
-                message,
-                choice: QueueChoice::Select,
-                ..
-            }) => {
+                ProducerCommand::Send { operation, message, choice: QueueChoice::Select, .. },
+            )) => {
                 let index = u32::try_from(self.sends.len()).expect("few sends");
                 outputs.push_back(ask(AskToken::from_parts(index, 0), *producer, (**message).clone()));
                 self.sends.push(*operation);
@@ -46,7 +46,7 @@ impl Asking {
                 self.answered += 1;
             }
             other => {
-                if let Input::Command(Command::CloseProducer { producer, .. }) = other {
+                if let Input::Command(Command::Producer(producer, ProducerCommand::Close { .. })) = other {
                     self.closing = Some(*producer);
                 }
                 obey(other, outputs);
@@ -161,7 +161,7 @@ fn a_selector_outlives_the_handles_of_its_producer_and_goes_with_the_producer() 
 #[test]
 fn a_question_that_nobody_is_there_for_is_answered_all_the_same() {
     let mut world = World::new(|input, outputs| match input {
-        Input::Command(Command::Connect { .. }) => {
+        Input::Command(Command::Client(ClientCommand::Connect { .. })) => {
             let message = OutboundMessage {
                 topic: "TopicTest".into(),
                 body: bytes::Bytes::new(),

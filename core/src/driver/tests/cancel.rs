@@ -20,11 +20,12 @@ use super::super::{
 };
 use super::operations::{batch_receipt, receipt};
 use super::script::{ScriptHost, Shared, World, delivery, operation_of};
-use crate::client::{Client as ClientMachine, Command, Input, Outcome, Output};
-use crate::consumer::{Ack, CloseReport};
+use crate::client::{Client as ClientMachine, ClientCommand, Command, Input, Outcome, Output};
+use crate::consumer::{Ack, CloseReport, ConsumerCommand};
 use crate::error::Result;
 use crate::id::{ConsumerId, OperationId};
 use crate::message::{Message, MessageQueue};
+use crate::producer::ProducerCommand;
 
 /// More await points than any future here has.
 const POLLS_MAX: usize = 16;
@@ -108,17 +109,17 @@ impl Slow {
 fn react(input: &Input, outputs: &mut VecDeque<Output>, held: &Held, deliveries: &Mutex<Vec<i64>>) {
     let Some(operation) = operation_of(input) else { return };
     let outcome = match input {
-        Input::Command(Command::Send { .. }) => Outcome::Sent(receipt()),
-        Input::Command(Command::SendBatch { messages, .. }) => {
+        Input::Command(Command::Producer(_, ProducerCommand::Send { .. })) => Outcome::Sent(receipt()),
+        Input::Command(Command::Producer(_, ProducerCommand::SendBatch { messages, .. })) => {
             Outcome::SentBatch(batch_receipt(messages.len()))
         }
-        Input::Command(Command::CloseConsumer { consumer, .. }) => {
+        Input::Command(Command::Consumer(consumer, ConsumerCommand::Close { .. })) => {
             outputs.push_back(Output::ConsumerClosed { consumer: *consumer });
             Outcome::ConsumerClosed(CloseReport::default())
         }
         _ => Outcome::Done,
     };
-    let nudged = matches!(input, Input::Command(Command::Connect { .. }));
+    let nudged = matches!(input, Input::Command(Command::Client(ClientCommand::Connect { .. })));
     let mut held = lock(held);
     held.push((operation, outcome));
     if nudged {
@@ -186,7 +187,7 @@ where
         |slow, ended| {
             slow.answer();
             let before = slow.world.client().detached_counts();
-            let sent = slow.told(&["send "]).len() + slow.told(&["Command(SendOneway"]).len();
+            let sent = slow.told(&["send ", "one-way "]).len();
             let told = usize::from(ended.is_some_and(|ended| ended.is_ok()));
             assert_eq!(before.failed, 0, "{what}");
             // The permit is there again: the next one goes out at once.

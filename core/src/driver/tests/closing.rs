@@ -12,8 +12,8 @@ use core::task::{Context, Poll, Waker};
 use super::super::std::sync::Mutex;
 use super::super::{PushConsumer, lock};
 use super::script::{World, delivery, obey, operation_of, poll_once};
-use crate::client::{Command, Input, Output};
-use crate::consumer::{Ack, Delivery};
+use crate::client::{ClientCommand, Command, Input, Output};
+use crate::consumer::{Ack, ConsumerCommand, Delivery};
 use crate::id::{ConsumerId, GenerationalId, ProcessQueueId};
 
 const CONSUMER: ConsumerId = ConsumerId(0);
@@ -38,7 +38,10 @@ impl Fixture {
         let feed = Arc::<Mutex<VecDeque<Output>>>::default();
         let reaction = feed.clone();
         let world = World::new(move |input, outputs| match input {
-            Input::Command(Command::CloseConsumer { .. } | Command::Close { .. }) => {
+            Input::Command(
+                Command::Consumer(_, ConsumerCommand::Close { .. })
+                | Command::Client(ClientCommand::Close { .. }),
+            ) => {
                 outputs.push_back(Output::ConsumerClosing { consumer: CONSUMER });
             }
             Input::Command(_) if operation_of(input).is_some() => {

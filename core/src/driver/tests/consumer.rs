@@ -13,7 +13,7 @@ use super::super::std::sync::Mutex;
 use super::super::{PushConsumerBuilder, lock};
 use super::script::{CountingWaker, World, delivery, obey, operation_of, poll_once};
 use crate::client::{Command, Input, Outcome, Output};
-use crate::consumer::{Ack, CloseReport, Delivery, PulledMessage};
+use crate::consumer::{Ack, CloseReport, ConsumerCommand, Delivery, PulledMessage};
 use crate::error::{Error, Result, UsageError};
 use crate::id::{ConsumerId, GenerationalId, ProcessQueueId};
 use crate::message::sys_flag;
@@ -31,7 +31,7 @@ impl Fixture {
         let feed = Feed::default();
         let reaction = feed.clone();
         let world = World::new(move |input, outputs| match input {
-            Input::Command(Command::CloseConsumer { operation, consumer, .. }) => {
+            Input::Command(Command::Consumer(consumer, ConsumerCommand::Close { operation, .. })) => {
                 outputs.push_back(Output::ConsumerClosed { consumer: *consumer });
                 let outcome = Outcome::ConsumerClosed(CloseReport { settled: 1, ..CloseReport::default() });
                 outputs.push_back(Output::Complete { operation: *operation, outcome });
@@ -392,16 +392,17 @@ fn deliveries_of_a_revoked_queue_do_not_begin() {
 #[test]
 fn a_consumer_that_could_not_start_leaves_nothing_behind() {
     let mut world = World::new(|input, outputs| match input {
-        Input::Command(Command::StartConsumer { operation, consumer, .. }) => {
+        Input::Command(Command::Consumer(consumer, ConsumerCommand::Start { operation, .. })) => {
             let deliveries = alloc::vec![delivery(0, 7, 0, b"")];
             outputs.push_back(Output::Deliver { consumer: *consumer, deliveries });
             let error = UsageError::DuplicateGroup { group: "group".into() };
+            outputs.push_back(Output::ConsumerClosed { consumer: *consumer });
             outputs.push_back(Output::Complete {
                 operation: *operation,
                 outcome: Outcome::Failed(error.into()),
             });
         }
-        Input::Command(Command::CloseConsumer { operation, .. }) => {
+        Input::Command(Command::Consumer(_, ConsumerCommand::Close { operation, .. })) => {
             outputs.push_back(Output::Complete { operation: *operation, outcome: Outcome::Done });
         }
         _ => {}

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::lock;
 use super::script::{World, address, channel, delivery, frame, obey, poll_once};
-use crate::client::{Chunks, Input, Output};
+use crate::client::{Chunks, ClientCommand, Command, Input, Output};
 use crate::error::Error;
 use crate::id::ConsumerId;
 use crate::remoting::{Encoder, Head, NoHeader};
@@ -17,7 +17,7 @@ use crate::time::Instant;
 /// Connects channel 0 as soon as the client asks for a name server.
 pub(super) fn connecting(input: &Input, outputs: &mut VecDeque<Output>) {
     obey(input, outputs);
-    if matches!(input, Input::Command(crate::client::Command::Connect { .. })) {
+    if matches!(input, Input::Command(Command::Client(ClientCommand::Connect { .. }))) {
         outputs.push_back(Output::Connect {
             channel: channel(0),
             address: address(),

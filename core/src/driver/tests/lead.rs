@@ -20,7 +20,7 @@ use std::thread::{self, JoinHandle, ThreadId};
 use super::super::park::wait_for;
 use super::super::{BlockingHost, Client, Host, Leader, Options, Spawn, lock, start_machine};
 use super::script::{ScriptHost, ScriptMachine, Shared, obey, operation_of};
-use crate::client::{Command, Input, Outcome, Output};
+use crate::client::{ClientCommand, Command, Input, Outcome, Output};
 use crate::config::HostFacts;
 use crate::id::ChannelId;
 use crate::time::{Instant, Timestamp};
@@ -196,7 +196,9 @@ impl Stage {
 fn in_pairs() -> impl FnMut(&Input, &mut VecDeque<Output>) + Send {
     let mut first = None;
     move |input, outputs| match input {
-        Input::Command(Command::Connect { .. }) if first.is_none() => first = operation_of(input),
+        Input::Command(Command::Client(ClientCommand::Connect { .. })) if first.is_none() => {
+            first = operation_of(input)
+        }
         Input::Command(_) => {
             let done = |operation| Output::Complete { operation, outcome: Outcome::Done };
             outputs.extend(first.take().map(done));

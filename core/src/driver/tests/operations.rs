@@ -10,11 +10,11 @@ use proptest::prelude::*;
 
 use super::super::{Limits, Operation, Options, Producer, lock};
 use super::script::{World, address, obey, operation_of, poll_once};
-use crate::client::{Command, Input, Outcome, Output};
+use crate::client::{ClientCommand, Command, Input, Outcome, Output};
 use crate::error::{Cause, Error};
 use crate::message::Message;
 use crate::message::id::offset_msg_id;
-use crate::producer::{BatchReceipt, SendReceipt, SendStatus};
+use crate::producer::{BatchReceipt, ProducerCommand, SendReceipt, SendStatus};
 use crate::time::Instant;
 
 pub(super) fn receipt() -> SendReceipt {
@@ -40,10 +40,10 @@ pub(super) fn batch_receipt(count: usize) -> BatchReceipt {
 /// Stores every message at once.
 fn storing(input: &Input, outputs: &mut VecDeque<Output>) {
     match input {
-        Input::Command(Command::Send { operation, .. }) => {
+        Input::Command(Command::Producer(_, ProducerCommand::Send { operation, .. })) => {
             outputs.push_back(Output::Complete { operation: *operation, outcome: Outcome::Sent(receipt()) });
         }
-        Input::Command(Command::SendBatch { operation, messages, .. }) => {
+        Input::Command(Command::Producer(_, ProducerCommand::SendBatch { operation, messages, .. })) => {
             let outcome = Outcome::SentBatch(batch_receipt(messages.len()));
             outputs.push_back(Output::Complete { operation: *operation, outcome });
         }
@@ -53,14 +53,14 @@ fn storing(input: &Input, outputs: &mut VecDeque<Output>) {
 
 /// Never answers a send.
 fn silent(input: &Input, outputs: &mut VecDeque<Output>) {
-    if !matches!(input, Input::Command(Command::Send { .. })) {
+    if !matches!(input, Input::Command(Command::Producer(_, ProducerCommand::Send { .. }))) {
         obey(input, outputs);
     }
 }
 
 /// Never answers a batch.
 fn silent_batches(input: &Input, outputs: &mut VecDeque<Output>) {
-    if !matches!(input, Input::Command(Command::SendBatch { .. })) {
+    if !matches!(input, Input::Command(Command::Producer(_, ProducerCommand::SendBatch { .. }))) {
         obey(input, outputs);
     }
 }
@@ -108,8 +108,10 @@ fn a_send_dropped_before_it_was_taken_is_never_sent() {
 fn a_send_dropped_later_goes_on_and_is_counted() {
     let mut operations = Vec::new();
     let mut world = World::new(move |input, outputs| match input {
-        Input::Command(Command::Send { operation, .. }) => operations.push(*operation),
-        Input::Command(Command::Connect { operation }) => {
+        Input::Command(Command::Producer(_, ProducerCommand::Send { operation, .. })) => {
+            operations.push(*operation)
+        }
+        Input::Command(Command::Client(ClientCommand::Connect { operation })) => {
             for send in operations.drain(..) {
                 outputs.push_back(Output::Complete { operation: send, outcome: Outcome::Sent(receipt()) });
             }
@@ -207,7 +209,7 @@ fn a_close_keeps_its_time_when_the_last_handle_goes() {
 fn each_command_ends_with_its_own_word_when_the_engine_goes() {
     let silence = |input: &Input, outputs: &mut VecDeque<Output>| {
         // A producer's close is the one thing that this machine knows an end for.
-        if let Input::Command(Command::Close { operation, .. }) = input {
+        if let Input::Command(Command::Client(ClientCommand::Close { operation, .. })) = input {
             outputs.push_back(Output::Complete { operation: *operation, outcome: Outcome::Done });
         }
     };
@@ -245,8 +247,10 @@ fn each_command_ends_with_its_own_word_when_the_engine_goes() {
 #[test]
 fn a_bug_leaves_a_send_unknown_and_says_what_happened() {
     let mut world = World::new(|input, outputs| match input {
-        Input::Command(Command::Connect { .. }) => panic!("a rule of the core is broken"),
-        Input::Command(Command::Send { .. }) => {}
+        Input::Command(Command::Client(ClientCommand::Connect { .. })) => {
+            panic!("a rule of the core is broken")
+        }
+        Input::Command(Command::Producer(_, ProducerCommand::Send { .. })) => {}
         other => obey(other, outputs),
     });
     let producer = producer(&mut world);
@@ -351,7 +355,7 @@ fn large_bodies_are_compressed_where_it_pays() {
     let mut sent = Vec::new();
     let (tell, told) = super::super::std::sync::mpsc::channel();
     let mut world = World::new(move |input, outputs| {
-        if let Input::Command(Command::Send { message, .. }) = input {
+        if let Input::Command(Command::Producer(_, ProducerCommand::Send { message, .. })) = input {
             tell.send((message.body.len(), message.sys_flag)).expect("the test listens");
         }
         storing(input, outputs);
@@ -377,7 +381,7 @@ fn a_producer_compresses_as_it_was_told_and_refuses_levels_that_are_none() {
     use crate::message::sys_flag::{COMPRESSED, CompressionType as Kind};
     let (tell, told) = super::super::std::sync::mpsc::channel();
     let mut world = World::new(move |input, outputs| {
-        if let Input::Command(Command::Send { message, .. }) = input {
+        if let Input::Command(Command::Producer(_, ProducerCommand::Send { message, .. })) = input {
             tell.send((message.sys_flag, message.body.clone())).expect("the test listens");
         }
         storing(input, outputs);
@@ -407,9 +411,11 @@ fn a_producer_compresses_as_it_was_told_and_refuses_levels_that_are_none() {
 fn answering_at_connect() -> impl FnMut(&Input, &mut VecDeque<Output>) + Send {
     let mut open = VecDeque::new();
     move |input, outputs| match input {
-        Input::Command(Command::Send { operation, .. }) => open.push_back(*operation),
-        Input::Command(Command::SendBatch { .. }) => {}
-        Input::Command(Command::Connect { .. }) => {
+        Input::Command(Command::Producer(_, ProducerCommand::Send { operation, .. })) => {
+            open.push_back(*operation)
+        }
+        Input::Command(Command::Producer(_, ProducerCommand::SendBatch { .. })) => {}
+        Input::Command(Command::Client(ClientCommand::Connect { .. })) => {
             let sent = |operation| Output::Complete { operation, outcome: Outcome::Sent(receipt()) };
             outputs.extend(open.pop_front().map(sent));
             obey(input, outputs);
@@ -421,7 +427,10 @@ fn answering_at_connect() -> impl FnMut(&Input, &mut VecDeque<Output>) + Send {
 fn budgets(world: &World) -> Vec<Option<Duration>> {
     let stage = super::super::lock(&world.stage);
     let budget = |input: &Input| match input {
-        Input::Command(Command::Send { timeout, .. } | Command::SendBatch { timeout, .. }) => Some(*timeout),
+        Input::Command(
+            Command::Producer(_, ProducerCommand::Send { timeout, .. })
+            | Command::Producer(_, ProducerCommand::SendBatch { timeout, .. }),
+        ) => Some(*timeout),
         _ => None,
     };
     stage.inputs.iter().filter_map(|(_, input)| budget(input)).collect()
@@ -531,8 +540,8 @@ proptest! {
         let open = alloc::sync::Arc::new(super::super::std::sync::Mutex::new(Vec::new()));
         let reaction = open.clone();
         let mut world = World::with(limited(3), move |input, outputs| match input {
-            Input::Command(Command::Send { .. }) => super::super::lock(&reaction).extend(operation_of(input)),
-            Input::Command(Command::Connect { operation }) => {
+            Input::Command(Command::Producer(_, ProducerCommand::Send { .. })) => super::super::lock(&reaction).extend(operation_of(input)),
+            Input::Command(Command::Client(ClientCommand::Connect { operation })) => {
                 // An answer to the oldest send comes with this.
                 let mut open = super::super::lock(&reaction);
                 if !open.is_empty() {

@@ -18,11 +18,12 @@ use std::sync::Mutex;
 use std::task::Wake;
 
 use super::super::{BoxFuture, BoxTask, Client, Engine, Host, Machine, Options, Spawn, lock, start_machine};
-use crate::client::{Command, Input, Outcome, Output};
+use crate::client::{ClientCommand, Command, Input, Outcome, Output};
 use crate::config::HostFacts;
-use crate::consumer::{ConsumeToken, Delivery, PulledMessage};
+use crate::consumer::{ConsumeToken, ConsumerCommand, Delivery, PulledMessage};
 use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId};
 use crate::message::{MessageQueue, StoredMessage, StoredRecord, encode_stored};
+use crate::producer::ProducerCommand;
 use crate::remoting::{Encoder, Head, NoHeader};
 use crate::time::{Instant, Timestamp};
 
@@ -344,20 +345,25 @@ fn short(input: &Input) -> String {
             alloc::format!("begun{}", offsets.collect::<String>())
         }
         Input::HandedBack { token } => alloc::format!("handed back {}", token.queue_offset),
-        Input::Command(Command::Send { message, .. }) => {
+        Input::Command(Command::Producer(_, ProducerCommand::Send { message, .. })) => {
             alloc::format!("send {}", String::from_utf8_lossy(&message.body))
         }
-        Input::Command(Command::SendBatch { messages, .. }) => {
+        Input::Command(Command::Producer(_, ProducerCommand::SendOneway { message, .. })) => {
+            alloc::format!("one-way {}", String::from_utf8_lossy(&message.body))
+        }
+        Input::Command(Command::Producer(_, ProducerCommand::SendBatch { messages, .. })) => {
             let bodies = messages.iter().map(|message| String::from_utf8_lossy(&message.body));
             alloc::format!("send {}", bodies.collect::<Vec<_>>().join("+"))
         }
-        Input::Command(Command::Close { timeout, .. }) => alloc::format!("close {timeout:?}"),
-        Input::Command(Command::CloseProducer { .. }) => "close producer".into(),
-        Input::Command(Command::CloseConsumer { timeout, .. }) => {
+        Input::Command(Command::Client(ClientCommand::Close { timeout, .. })) => {
+            alloc::format!("close {timeout:?}")
+        }
+        Input::Command(Command::Producer(_, ProducerCommand::Close { .. })) => "close producer".into(),
+        Input::Command(Command::Consumer(_, ConsumerCommand::Close { timeout, .. })) => {
             alloc::format!("close consumer {timeout:?}")
         }
-        Input::Command(Command::CreateProducer { .. }) => "create producer".into(),
-        Input::Command(Command::StartConsumer { .. }) => "start consumer".into(),
+        Input::Command(Command::Producer(_, ProducerCommand::Create { .. })) => "create producer".into(),
+        Input::Command(Command::Consumer(_, ConsumerCommand::Start { .. })) => "start consumer".into(),
         other => alloc::format!("{other:?}"),
     }
 }
@@ -383,10 +389,13 @@ pub(super) fn operation_of(input: &Input) -> Option<OperationId> {
     }
 }
 
-/// Completes every command at once.
+/// Completes every command at once; after a close nothing comes.
 pub(super) fn obey(input: &Input, outputs: &mut VecDeque<Output>) {
     if let Some(operation) = operation_of(input) {
         outputs.push_back(Output::Complete { operation, outcome: Outcome::Done });
+    }
+    if let Input::Command(Command::Client(ClientCommand::Close { .. })) = input {
+        outputs.push_back(Output::ClientClosed);
     }
 }
 

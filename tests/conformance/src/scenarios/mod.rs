@@ -35,6 +35,7 @@ scenarios! {
     send::a_fixed_queue_is_kept,
     send::tags_keys_properties_and_flag_arrive,
     send::an_unknown_topic_is_created,
+    send::a_warm_up_finds_topics_before_the_first_send,
     send::a_dropped_send_disturbs_nobody,
     send::what_finds_no_room_is_handed_back,
     send::another_broker_takes_what_the_first_does_not,

@@ -53,6 +53,20 @@ pub(super) async fn many_in_flight_have_offsets_of_their_own(s: &Scenario) -> Ve
     Ok(())
 }
 
+pub(super) async fn a_warm_up_finds_topics_before_the_first_send(s: &Scenario) -> Verdict {
+    let (one, other) = (s.topic(4).await?, s.topic(1).await?);
+    let producer = s.producer(&s.client().await?)?;
+    s.end("the warm-up", producer.warm_up([&*one, &*other])).await??;
+    for topic in [&one, &other] {
+        let receipt = s.end("the send", producer.send(Message::new(&**topic, "warm"))).await??;
+        ensure_eq!(*receipt.queue.topic, **topic, "topic");
+    }
+    let refused = s.end("a warm-up of no topic", producer.warm_up(["a topic"])).await?;
+    ensure_matches!(refused, Err(Error::Usage(_)), "a name with a blank");
+    s.end("a second warm-up", producer.warm_up([&*one])).await??;
+    Ok(())
+}
+
 pub(super) async fn one_way_arrives(s: &Scenario) -> Verdict {
     let (admin, topic) = (s.admin(), s.topic(1).await?);
     let producer = s.producer(&s.client().await?)?;

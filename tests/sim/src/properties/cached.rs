@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rocketmq_client_core::client::{Command, Input, Output};
+use rocketmq_client_core::client::{ClientCommand, Command, Input, Output};
 use rocketmq_client_core::config::PushConsumerConfig;
-use rocketmq_client_core::consumer::{ConsumeToken, Delivery};
+use rocketmq_client_core::consumer::{ConsumeToken, ConsumerCommand, Delivery};
 use rocketmq_client_core::id::{ConsumerId, ProcessQueueId};
 use rocketmq_client_core::time::Instant;
 
@@ -43,14 +43,14 @@ struct Message {
 impl Cached {
     pub(super) fn input(&mut self, bounds: &mut Bounds, now: Instant, node: NodeId, input: &Input) {
         match input {
-            Input::Command(Command::StartConsumer { consumer, config, .. }) => {
+            Input::Command(Command::Consumer(consumer, ConsumerCommand::Start { config, .. })) => {
                 let (config, queues, since_over) = (config.clone(), BTreeMap::new(), BTreeSet::new());
                 self.consumers.insert((node, *consumer), Consumer { config, queues, since_over });
             }
-            Input::Command(Command::CloseConsumer { consumer, .. }) => {
+            Input::Command(Command::Consumer(consumer, ConsumerCommand::Close { .. })) => {
                 self.consumers.remove(&(node, *consumer));
             }
-            Input::Command(Command::Close { .. }) => self.forget(node),
+            Input::Command(Command::Client(ClientCommand::Close { .. })) => self.forget(node),
             Input::Settled { answers } => {
                 answers.iter().for_each(|(token, _)| self.take(bounds, now, node, *token));
             }

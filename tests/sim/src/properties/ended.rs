@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rocketmq_client_core::client::{Command, Input, Output};
+use rocketmq_client_core::consumer::ConsumerCommand;
 use rocketmq_client_core::id::{ConsumerId, OperationId};
 use rocketmq_client_core::remoting::RequestCode;
 use rocketmq_client_core::time::Instant;
@@ -39,13 +40,13 @@ pub(super) struct Ended {
 impl Ended {
     pub(super) fn input(&mut self, node: NodeId, input: &Input) {
         match input {
-            Input::Command(Command::StartConsumer { consumer, config, .. }) => {
+            Input::Command(Command::Consumer(consumer, ConsumerCommand::Start { config, .. })) => {
                 let group = (node, config.group.clone());
                 self.leaving.retain(|left| *left != group);
                 self.left.remove(&group);
                 self.groups.insert((node, *consumer), config.group.clone());
             }
-            Input::Command(Command::CloseConsumer { operation, consumer, .. }) => {
+            Input::Command(Command::Consumer(consumer, ConsumerCommand::Close { operation, .. })) => {
                 self.closes.insert((node, *operation), *consumer);
             }
             _ => {}
@@ -61,6 +62,7 @@ impl Ended {
         }
         match output {
             Output::ConsumerClosed { consumer } => drop(self.consumers.insert((node, *consumer))),
+            Output::ClientClosed => drop(self.clients.insert(node)),
             Output::Complete { operation, .. } => {
                 let consumer = self.closes.remove(&(node, *operation));
                 let group = consumer.and_then(|consumer| self.groups.remove(&(node, consumer)));
@@ -100,11 +102,6 @@ impl Ended {
                 format!("node {node} has left {name:?}, and asks {} for {code}", request.peer)
             },
         );
-    }
-
-    /// A client has closed.
-    pub(super) fn client_closed(&mut self, node: NodeId) {
-        self.clients.insert(node);
     }
 
     pub(super) fn forget(&mut self, node: NodeId) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rocketmq_client_core::client::{Command, Input, Output};
-use rocketmq_client_core::consumer::{Ack, ConsumeToken, Delivery};
+use rocketmq_client_core::consumer::{Ack, ConsumeToken, ConsumerCommand, Delivery};
 use rocketmq_client_core::id::{ConsumerId, ProcessQueueId};
 use rocketmq_client_core::message::MessageQueue;
 use rocketmq_client_core::time::Instant;
@@ -41,7 +41,7 @@ impl Given {
                 let begun = tokens.iter().filter(|(_, at)| at.is_some());
                 begun.for_each(|(token, _)| self.reach(node, *token));
             }
-            Input::Command(Command::StartConsumer { consumer, config, .. }) => {
+            Input::Command(Command::Consumer(consumer, ConsumerCommand::Start { config, .. })) => {
                 self.groups.insert((node, *consumer), config.group.clone());
             }
             Input::Settled { answers } => {

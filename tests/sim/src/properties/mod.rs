@@ -86,7 +86,7 @@ properties! {
     StoredIsInTheLog = "P07",
     /// What a send reports as surely not stored is in no log.
     NotSentIsInNoLog = "P08",
-    /// A send ends within its budget.
+    /// A send ends within its budget, and so does a warm-up.
     SendEndsWithinItsBudget = "P09",
     /// A committed offset is never past a message that the group has not settled.
     CommittedNeverPassesUnfinished = "P19",
@@ -301,7 +301,6 @@ impl Monitor {
     /// A client has closed: nothing of it may be open any more.
     pub(crate) fn client_closed(&mut self, now: Instant, node: NodeId) {
         self.once.closed(&mut self.verdicts, now, node);
-        self.ended.client_closed(node);
     }
 
     pub(crate) fn broker_started(&mut self, broker: &Broker) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rocketmq_client_core::client::{Command, Input, Output};
 use rocketmq_client_core::config::{ClientConfig, PushConsumerConfig};
+use rocketmq_client_core::consumer::ConsumerCommand;
 use rocketmq_client_core::id::{ChannelId, ConsumerId};
 use rocketmq_client_core::message::StoredMessages;
 use rocketmq_client_core::message::sys_flag::pull as pull_flag;
@@ -82,14 +83,14 @@ impl Pulls {
 
     pub(super) fn input(&mut self, bounds: &mut Bounds, now: Instant, node: NodeId, input: &Input) {
         match input {
-            Input::Command(Command::StartConsumer { consumer, config, .. }) => {
+            Input::Command(Command::Consumer(consumer, ConsumerCommand::Start { config, .. })) => {
                 let consumer_state = Consumer { config: config.clone(), suspended: false };
                 self.consumers.insert((node, *consumer), consumer_state);
             }
-            Input::Command(Command::SuspendConsumer { consumer, .. }) => {
+            Input::Command(Command::Consumer(consumer, ConsumerCommand::Suspend { .. })) => {
                 self.set_suspended(node, *consumer, true);
             }
-            Input::Command(Command::ResumeConsumer { consumer, .. }) => {
+            Input::Command(Command::Consumer(consumer, ConsumerCommand::Resume { .. })) => {
                 self.set_suspended(node, *consumer, false);
             }
             Input::Received { channel, command } if command.is_response() => {

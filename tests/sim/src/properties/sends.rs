@@ -23,6 +23,14 @@ pub(crate) struct SendResult {
 }
 
 impl Monitor {
+    /// A warm-up ended.
+    pub(crate) fn warm_up_ended(&mut self, now: Instant, elapsed: Duration, budget: Duration) {
+        let in_time = elapsed <= budget + LATE_MAX;
+        self.verdicts.check(Property::SendEndsWithinItsBudget, now, in_time, || {
+            format!("a warm-up took {elapsed:?} of {budget:?}")
+        });
+    }
+
     /// A send ended.
     pub(crate) fn send_ended(&mut self, now: Instant, sent: &SendResult) {
         let SendResult { message, elapsed, budget, result } = sent;

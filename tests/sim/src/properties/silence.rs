@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rocketmq_client_core::client::{Command, Input, Output};
+use rocketmq_client_core::consumer::ConsumerCommand;
 use rocketmq_client_core::id::{ChannelId, GenerationalId};
 use rocketmq_client_core::remoting::RequestCode;
 use rocketmq_client_core::time::Instant;
@@ -36,7 +37,7 @@ impl Silence {
         match input {
             Input::Received { channel, .. } => drop(self.heard.insert((node, *channel), now)),
             Input::Closed { channel, .. } => drop(self.heard.remove(&(node, *channel))),
-            Input::Command(Command::StartConsumer { config, .. }) => {
+            Input::Command(Command::Consumer(_, ConsumerCommand::Start { config, .. })) => {
                 let least = self.pull_timeouts.entry(node).or_insert(config.pull_timeout);
                 *least = config.pull_timeout.min(*least);
             }

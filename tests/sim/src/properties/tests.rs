@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rocketmq_client_core::client::{Command, Input, Outcome, Output};
+use rocketmq_client_core::client::{ClientCommand, Command, Input, Outcome, Output};
 use rocketmq_client_core::config::PushConsumerConfig;
-use rocketmq_client_core::consumer::{Ack, ConsumeToken, Delivery, PulledMessage};
+use rocketmq_client_core::consumer::{Ack, ConsumeToken, ConsumerCommand, Delivery, PulledMessage};
 use rocketmq_client_core::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId};
 use rocketmq_client_core::message::{MessageQueue, StoredMessages, sys_flag};
 use rocketmq_client_core::remoting::{
@@ -28,7 +28,11 @@ fn found(monitor: &Monitor) -> Option<Property> {
 
 fn begin(monitor: &mut Monitor, operation: OperationId) {
     let timeout = Duration::ZERO;
-    monitor.core_input(NOW, NODE, &Input::Command(Command::Close { operation, timeout }));
+    monitor.core_input(
+        NOW,
+        NODE,
+        &Input::Command(Command::Client(ClientCommand::Close { operation, timeout })),
+    );
 }
 
 fn end(monitor: &mut Monitor, operation: OperationId) {
@@ -122,7 +126,7 @@ fn with_consumer(configure: impl FnOnce(&mut PushConsumerConfig)) -> (Monitor, C
     let mut config = PushConsumerConfig::new("g");
     configure(&mut config);
     let operation = OperationId::from_parts(1, 0);
-    let start = Command::StartConsumer { operation, consumer: CONSUMER, config: Arc::new(config) };
+    let start = Command::Consumer(CONSUMER, ConsumerCommand::Start { operation, config: Arc::new(config) });
     monitor.core_input(NOW, NODE, &Input::Command(start));
     let channel = ChannelId::from_parts(1, 0);
     let address = ([10, 0, 1, 1], 10_911).into();
@@ -182,7 +186,7 @@ fn a_pull_that_begins_elsewhere_than_the_one_before_that_failed_is_told() {
 fn a_pull_of_a_suspended_consumer_is_told() {
     let (mut monitor, channel) = with_consumer(|_| {});
     let operation = OperationId::from_parts(2, 0);
-    let suspend = Command::SuspendConsumer { operation, consumer: CONSUMER };
+    let suspend = Command::Consumer(CONSUMER, ConsumerCommand::Suspend { operation });
     monitor.core_input(NOW, NODE, &Input::Command(suspend));
     transmit(&mut monitor, channel, NOW, "t", 0);
     assert_eq!(found(&monitor), Some(Property::SuspendedBeginsNoPull));
@@ -308,7 +312,7 @@ fn whoever_is_sent_away_and_asks_on_the_same_connection_is_told() {
 fn a_member_that_asks_after_its_end_is_told_and_so_is_a_client() {
     let (mut monitor, channel) = with_consumer(|_| {});
     let operation = OperationId::from_parts(2, 0);
-    let close = Command::CloseConsumer { operation, consumer: CONSUMER, timeout: Duration::ZERO };
+    let close = Command::Consumer(CONSUMER, ConsumerCommand::Close { operation, timeout: Duration::ZERO });
     monitor.core_input(NOW, NODE, &Input::Command(close));
     monitor.core_output(NOW, NODE, &Output::ConsumerClosed { consumer: CONSUMER });
     commit(&mut monitor, channel, NOW + Duration::from_millis(1), 0);
@@ -320,7 +324,7 @@ fn a_member_that_asks_after_its_end_is_told_and_so_is_a_client() {
     assert_eq!(found(&monitor), Some(Property::NothingBeginsAfterTheEnd));
     let (mut closed, channel) = with_consumer(|_| {});
     closed.core_output(NOW, NODE, &Output::Wait(NOW));
-    closed.ended.client_closed(NODE);
+    closed.core_output(NOW, NODE, &Output::ClientClosed);
     closed.core_output(NOW, NODE, &Output::Wait(NOW));
     assert_eq!(found(&closed), None);
     closed.core_output(NOW, NODE, &Output::Close { channel, flush: true });

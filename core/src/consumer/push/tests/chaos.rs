@@ -13,7 +13,7 @@ use super::looking::health;
 use super::world::{BROKER_A, RETRY, TOPIC, World};
 use crate::client::{Command, Input};
 use crate::consumer::push::Fetch;
-use crate::consumer::{Ack, ConsumeToken};
+use crate::consumer::{Ack, ConsumeToken, ConsumerCommand};
 use crate::id::{ConsumerId, GenerationalId, OperationId};
 use crate::remoting::{NotifyConsumerIdsChangedRequestHeader, RequestCode, ResponseCode};
 
@@ -168,9 +168,9 @@ impl Run {
         let (operation, consumer) = (OperationId::from_parts(self.operations, 0), ConsumerId(1));
         self.operations += 1;
         self.world.input(Input::Command(if suspend {
-            Command::SuspendConsumer { operation, consumer }
+            Command::Consumer(consumer, ConsumerCommand::Suspend { operation })
         } else {
-            Command::ResumeConsumer { operation, consumer }
+            Command::Consumer(consumer, ConsumerCommand::Resume { operation })
         }));
     }
 

@@ -3,9 +3,9 @@
 use alloc::sync::Arc;
 
 use super::world::{BROKER_A, TOPIC, World};
-use crate::client::{Command, Input, Outcome};
+use crate::client::{ClientCommand, Command, Input, Outcome};
 use crate::config::PushConsumerConfig;
-use crate::consumer::Ack;
+use crate::consumer::{Ack, ConsumerCommand};
 use crate::id::{ConsumerId, GenerationalId, OperationId};
 use crate::remoting::{RequestCode, ResponseCode, UnregisterClientRequestHeader};
 use core::time::Duration;
@@ -92,7 +92,7 @@ fn a_client_whose_time_is_over_tells_of_its_consumers_end() {
     world.publish(0, &["a"]);
     let token = world.take()[0];
     let operation = OperationId::from_parts(3, 0);
-    world.input(Input::Command(Command::Close { operation, timeout: Duration::ZERO }));
+    world.input(Input::Command(Command::Client(ClientCommand::Close { operation, timeout: Duration::ZERO })));
     world.pass(0);
     assert!(world.closed && world.outcomes.contains_key(&3));
     world.settle(token, Ack::Done);
@@ -179,7 +179,10 @@ fn closing_the_client_closes_its_consumers_first() {
     world.publish(0, &["a"]);
     let token = world.take()[0];
     let operation = OperationId::from_parts(3, 0);
-    world.input(Input::Command(Command::Close { operation, timeout: Duration::from_secs(5) }));
+    world.input(Input::Command(Command::Client(ClientCommand::Close {
+        operation,
+        timeout: Duration::from_secs(5),
+    })));
     world.settle(token, Ack::Done);
     world.pass(5_000);
     assert!(world.outcomes.contains_key(&3));
@@ -204,11 +207,10 @@ fn a_broker_that_may_take_up_a_heartbeat_after_the_farewell_is_told_again() {
                 ..PushConsumerConfig::new("g")
             };
             let (operation, consumer) = (OperationId::from_parts(4, 0), ConsumerId(2));
-            world.input(Input::Command(Command::StartConsumer {
-                operation,
+            world.input(Input::Command(Command::Consumer(
                 consumer,
-                config: Arc::new(config),
-            }));
+                ConsumerCommand::Start { operation, config: Arc::new(config) },
+            )));
         }
         world.silent.clear();
         for heartbeat in core::mem::take(&mut world.swallowed) {

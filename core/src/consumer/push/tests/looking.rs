@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::world::{BROKER_A, RETRY, TOPIC, World};
 use crate::client::{Command, Input, Outcome};
 use crate::consumer::push::{Fetch, Pause};
-use crate::consumer::{Ack, ConsumerHealth, Full, Standing};
+use crate::consumer::{Ack, ConsumerCommand, ConsumerHealth, Full, Standing};
 use crate::error::Error;
 use crate::id::{ConsumerId, GenerationalId, OperationId};
 use crate::remoting::{NoHeader, RequestCode, ResponseCode};
@@ -20,7 +20,7 @@ fn operation(number: u32) -> OperationId {
 
 pub(super) fn health(world: &mut World) -> ConsumerHealth {
     world.outcomes.remove(&9);
-    world.input(Input::Command(Command::InspectConsumer { operation: operation(9), consumer: ME }));
+    world.input(Input::Command(Command::Consumer(ME, ConsumerCommand::Inspect { operation: operation(9) })));
     match world.outcomes.remove(&9) {
         Some(Outcome::Inspected(told)) => told.0,
         other => panic!("unexpected {other:?}"),
@@ -37,7 +37,7 @@ fn a_suspended_consumer_fetches_nothing_but_finishes_what_it_has() {
     let mut world = World::new();
     world.start_with("*", |config| config.pull_batch_size = 1);
     world.pass(1_000);
-    world.input(Input::Command(Command::SuspendConsumer { operation: operation(7), consumer: ME }));
+    world.input(Input::Command(Command::Consumer(ME, ConsumerCommand::Suspend { operation: operation(7) })));
     assert!(matches!(world.outcomes.get(&7), Some(Outcome::Done)));
     world.publish(0, &["a", "b"]);
     let token = world.take()[0];
@@ -48,7 +48,7 @@ fn a_suspended_consumer_fetches_nothing_but_finishes_what_it_has() {
     world.settle(token, Ack::Done);
     world.pass(5_000);
     assert_eq!(world.log(TOPIC, 0).committed, Some(1));
-    world.input(Input::Command(Command::ResumeConsumer { operation: operation(8), consumer: ME }));
+    world.input(Input::Command(Command::Consumer(ME, ConsumerCommand::Resume { operation: operation(8) })));
     assert_eq!(world.take().len(), 1, "at once");
 }
 
@@ -56,7 +56,7 @@ fn a_suspended_consumer_fetches_nothing_but_finishes_what_it_has() {
 fn queues_change_hands_while_a_member_is_suspended() {
     let mut world = World::with_queues(2);
     world.start();
-    world.input(Input::Command(Command::SuspendConsumer { operation: operation(7), consumer: ME }));
+    world.input(Input::Command(Command::Consumer(ME, ConsumerCommand::Suspend { operation: operation(7) })));
     world.others = vec!["0-other".into()];
     world.pass(20_000);
     assert_eq!(world.owned(TOPIC), [1]);
@@ -64,7 +64,7 @@ fn queues_change_hands_while_a_member_is_suspended() {
     world.pass(20_000);
     assert_eq!(world.owned(TOPIC), [0, 1]);
     assert_eq!(world.queue(TOPIC, 0).fetch, Fetch::Suspended);
-    world.input(Input::Command(Command::ResumeConsumer { operation: operation(8), consumer: ME }));
+    world.input(Input::Command(Command::Consumer(ME, ConsumerCommand::Resume { operation: operation(8) })));
     world.publish(0, &["a"]);
     assert_eq!(world.take().len(), 1);
 }
@@ -73,8 +73,8 @@ fn queues_change_hands_while_a_member_is_suspended() {
 fn a_consumer_that_is_gone_says_so() {
     let mut world = World::new();
     for command in [
-        Command::SuspendConsumer { operation: operation(3), consumer: ME },
-        Command::InspectConsumer { operation: operation(4), consumer: ME },
+        Command::Consumer(ME, ConsumerCommand::Suspend { operation: operation(3) }),
+        Command::Consumer(ME, ConsumerCommand::Inspect { operation: operation(4) }),
     ] {
         world.input(Input::Command(command));
     }

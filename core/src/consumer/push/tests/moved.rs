@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::world::{BROKER_A, RETRY, STORED, TOPIC, World};
 use crate::client::Input;
 use crate::consumer::push::{Fetch, Pause};
-use crate::consumer::{Ack, ConsumeToken};
+use crate::consumer::{Ack, ConsumeToken, ConsumerCommand};
 use crate::remoting::{
     GetMaxOffsetResponseHeader, PullMessageRequestHeader, PullMessageResponseHeader, RequestCode,
     ResponseCode, SearchOffsetRequestHeader, UpdateConsumerOffsetRequestHeader,
@@ -529,9 +529,9 @@ fn suspend(world: &mut World, operation: u32, suspended: bool) {
     use crate::id::{ConsumerId, GenerationalId, OperationId};
     let (operation, consumer) = (OperationId::from_parts(operation, 0), ConsumerId(1));
     world.input(Input::Command(if suspended {
-        Command::SuspendConsumer { operation, consumer }
+        Command::Consumer(consumer, ConsumerCommand::Suspend { operation })
     } else {
-        Command::ResumeConsumer { operation, consumer }
+        Command::Consumer(consumer, ConsumerCommand::Resume { operation })
     }));
 }
 

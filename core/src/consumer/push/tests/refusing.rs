@@ -8,7 +8,7 @@ use super::looking::health;
 use super::world::{Arrived, BROKER_A, TOPIC, World};
 use crate::client::{Command, Input};
 use crate::consumer::push::{Fetch, Pause};
-use crate::consumer::{Ack, Standing};
+use crate::consumer::{Ack, ConsumerCommand, Standing};
 use crate::id::{ConsumerId, GenerationalId, OperationId};
 use crate::remoting::{PullMessageRequestHeader, RequestCode, ResponseCode};
 
@@ -38,9 +38,9 @@ fn refuse_pulls(world: &mut World, code: i32) {
 fn suspend(world: &mut World, suspend: bool) {
     let (operation, consumer) = (OperationId::from_parts(70 + u32::from(suspend), 0), ConsumerId(1));
     world.input(Input::Command(if suspend {
-        Command::SuspendConsumer { operation, consumer }
+        Command::Consumer(consumer, ConsumerCommand::Suspend { operation })
     } else {
-        Command::ResumeConsumer { operation, consumer }
+        Command::Consumer(consumer, ConsumerCommand::Resume { operation })
     }));
 }
 

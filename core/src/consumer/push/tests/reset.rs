@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::world::{BROKER_A, TOPIC, World};
-use crate::consumer::{Ack, ConsumeToken};
+use crate::consumer::{Ack, ConsumeToken, ConsumerCommand};
 use crate::message::MessageQueue;
 use crate::remoting::{
     FLAG_ONEWAY, MessageQueueForC, RequestCode, ResetOffsetBody, ResetOffsetBodyForC,
@@ -175,13 +175,13 @@ fn a_suspended_consumer_is_reset_and_fetches_nothing_yet() {
         let (mut world, _) = consumed();
         world.log(TOPIC, 0).records.resize(62, alloc::string::String::new());
         let operation = OperationId::from_parts(7, 0);
-        world.input(Input::Command(Command::SuspendConsumer { operation, consumer }));
+        world.input(Input::Command(Command::Consumer(consumer, ConsumerCommand::Suspend { operation })));
         reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), offset)]));
         world.pass(100);
         assert_eq!(world.log(TOPIC, 0).committed, Some(offset));
         assert!(world.take().is_empty());
         let operation = OperationId::from_parts(8, 0);
-        world.input(Input::Command(Command::ResumeConsumer { operation, consumer }));
+        world.input(Input::Command(Command::Consumer(consumer, ConsumerCommand::Resume { operation })));
         assert_eq!(offsets(&world.take()), (offset..62).collect::<Vec<i64>>());
     }
 }
