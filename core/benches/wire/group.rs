@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use rocketmq_client_core::client::{Chunks, Client, Command, Input, Output};
 use rocketmq_client_core::config::{ClientConfig, ConsumeFrom, HostFacts, PushConsumerConfig};
-use rocketmq_client_core::consumer::{Ack, ConsumeToken, ConsumerCommand};
+use rocketmq_client_core::consumer::{Ack, ConsumeToken, ConsumerCommand, Settled};
 use rocketmq_client_core::id::{ChannelId, ConsumerId, GenerationalId as _, OperationId};
 use rocketmq_client_core::remoting::{
     Encoder, FLAG_ONEWAY, FLAG_RESPONSE, FRAME_BYTES_MAX, FrameDecoder, GetConsumerListByGroupResponseBody,
@@ -99,9 +99,8 @@ impl Group {
         self.run();
         let tokens = std::mem::take(&mut self.delivered);
         let delivered = tokens.len();
-        let begun = tokens.iter().map(|token| (*token, Some(self.now))).collect();
-        self.inbox.push_back(Input::Begun { tokens: begun });
-        let answers = tokens.into_iter().map(|token| (token, Ack::Done)).collect();
+        let begun = Some(self.now);
+        let answers = tokens.into_iter().map(|token| Settled { token, ack: Ack::Done, begun }).collect();
         self.inbox.push_back(Input::Settled { answers });
         self.run();
         delivered

@@ -11,7 +11,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::consumer::{Ack, ConsumeToken, ConsumerCommand};
+use crate::consumer::{ConsumeToken, ConsumerCommand, Settled};
 use crate::id::{AskToken, ChannelId, ConsumerId, OperationId, ProducerId, ResolveToken};
 use crate::message::MessageQueue;
 use crate::producer::ProducerCommand;
@@ -65,8 +65,8 @@ pub enum Input {
     Command(Command),
     /// User code has finished with deliveries.
     Settled {
-        /// Their tokens, and what is to become of the messages.
-        answers: Vec<(ConsumeToken, Ack)>,
+        /// Each with its token, and what is to become of the message.
+        answers: Vec<Settled>,
     },
     /// No handler began a delivery, and none will: its queue was revoked, or nobody takes messages any
     /// more.

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Ack, CloseReport, ConsumeToken, ConsumerRequest, ConsumerTimer, PushConsumer};
+use super::{CloseReport, ConsumeToken, ConsumerRequest, ConsumerTimer, PushConsumer, Settled};
 use crate::channel::Reply;
 use crate::client::{Outcome, Output, Shared};
 use crate::config::PushConsumerConfig;
@@ -212,9 +212,9 @@ impl Consumers {
     }
 
     /// User code has finished with deliveries.
-    pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, answers: &[(ConsumeToken, Ack)]) {
-        for answers in answers.chunk_by(|(one, _), (other, _)| one.consumer == other.consumer) {
-            let consumer = answers.first().and_then(|(token, _)| self.push.get_mut(&token.consumer));
+    pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, answers: &[Settled]) {
+        for answers in answers.chunk_by(|one, other| one.token.consumer == other.token.consumer) {
+            let consumer = answers.first().and_then(|first| self.push.get_mut(&first.token.consumer));
             if let Some(consumer) = consumer {
                 consumer.handle_settled(shared, now, answers);
             }

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::id::{ConsumerId, ProcessQueueId};
 use crate::message::MessageQueue;
+use crate::time::Instant;
 
 use super::PulledMessage;
 
@@ -22,6 +23,26 @@ pub struct ConsumeToken {
     /// How often the message had been handed out in this stay before: the answer to a former hand-out
     /// settles nothing.
     pub hand_out: u32,
+}
+
+/// What user code has answered for a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// The delivery's token.
+    pub token: ConsumeToken,
+    /// What is to become of the message.
+    pub ack: Ack,
+    /// When a handler was called with it, where [`Input::Begun`](crate::client::Input::Begun) has not told it: most
+    /// handlers end before anybody looks, and one word is enough for both.
+    pub begun: Option<Instant>,
+}
+
+impl Settled {
+    /// An answer to what was told to have begun before, or for which no handler was called.
+    #[must_use]
+    pub fn new(token: ConsumeToken, ack: Ack) -> Self {
+        Self { token, ack, begun: None }
+    }
 }
 
 /// One message, or one record that can't be read, on its way to user code.

@@ -16,7 +16,7 @@ mod statistics;
 
 pub use command::ConsumerCommand;
 pub use consumers::Consumers;
-pub use delivery::{Ack, CloseReport, ConsumeToken, Delivery, PassedOver};
+pub use delivery::{Ack, CloseReport, ConsumeToken, Delivery, PassedOver, Settled};
 pub use events::{ConsumerRequest, ConsumerTimer};
 pub use flow_control::{FlowControl, Full};
 pub use health::{CommitRefusal, ConsumerHealth, GoingBack, QueueHealth, Refusal, Standing, TopicHealth};

@@ -13,7 +13,7 @@ use super::responder::Responder;
 use super::run_queue::RunQueue;
 use super::waiting::{Budget, Ticket, Waiting};
 use crate::client::{ClientCommand, Command, Input, Outcome, Owner};
-use crate::consumer::{Ack, ConsumeToken};
+use crate::consumer::Settled;
 use crate::error::{Cause, Error, Failure};
 use crate::id::{ConsumerId, OperationId};
 use crate::producer::ProducerCommand;
@@ -104,9 +104,6 @@ pub(crate) struct Mailbox {
     urgent: Vec<Urgent>,
     settled: Vec<Settled>,
 }
-
-/// What user code has answered for a delivery. Of all that comes from users these are the most.
-pub(crate) type Settled = (ConsumeToken, Ack);
 
 impl Mailbox {
     pub(crate) fn new(limits: Limits) -> Self {

@@ -12,7 +12,7 @@ use core::time::Duration;
 use std::sync::{Mutex, OnceLock};
 
 use super::host::Spawn;
-use super::mailbox::{Mailbox, Queued, Settled, Urgent};
+use super::mailbox::{Mailbox, Queued, Urgent};
 use super::park::Lead;
 use super::permits::{Cost, Limits};
 use super::ready::{Owner, ReadySet};
@@ -22,7 +22,7 @@ use super::slots::{Abandoned, Slots, Taken};
 use super::waiting::{Budget, Ticket};
 use super::{DetachedCounts, lock};
 use crate::client::{ClientCommand, Command, Input, Outcome};
-use crate::consumer::ConsumeToken;
+use crate::consumer::{ConsumeToken, Settled};
 use crate::error::{Cause, Error, Failure};
 use crate::id::OperationId;
 use crate::lines::LogLines;

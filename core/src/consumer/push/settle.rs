@@ -9,7 +9,7 @@ use super::PushConsumer;
 use super::pull::delivery;
 use super::queue::{Cached, Fate, Fetch, OwnedQueue};
 use crate::client::{Output, Shared};
-use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, PulledMessage, TopicStatistics};
+use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, PulledMessage, Settled, TopicStatistics};
 use crate::id::ProcessQueueId;
 use crate::message::DELAY_LEVELS;
 use crate::time::{Instant, doubled};
@@ -23,10 +23,10 @@ pub(super) const LEVEL_DEAD_LETTER: i32 = -1;
 
 impl PushConsumer {
     /// User code has finished with deliveries of this consumer.
-    pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, answers: &[(ConsumeToken, Ack)]) {
-        for answers in answers.chunk_by(|(one, _), (other, _)| one.queue == other.queue) {
-            if let [(token, _), ..] = answers {
-                self.settle_of_queue(shared, now, token.queue, answers);
+    pub fn handle_settled(&mut self, shared: &mut Shared, now: Instant, answers: &[Settled]) {
+        for answers in answers.chunk_by(|one, other| one.token.queue == other.token.queue) {
+            if let [first, ..] = answers {
+                self.settle_of_queue(shared, now, first.token.queue, answers);
             }
         }
         self.closing_message_settled(shared, now);
@@ -37,7 +37,7 @@ impl PushConsumer {
         shared: &mut Shared,
         now: Instant,
         id: ProcessQueueId,
-        answers: &[(ConsumeToken, Ack)],
+        answers: &[Settled],
     ) {
         let Some(owned) = self.owned.get_mut(id) else {
             return self.settle_of_former(shared, now, id, answers);
@@ -46,12 +46,12 @@ impl PushConsumer {
         let before = owned.cache.bytes();
         let mut done = 0;
         let mut back = Vec::new();
-        for (token, ack) in answers {
+        for Settled { token, ack, begun } in answers {
             let offset = token.queue_offset;
-            let mut begun = None;
+            let mut called = None;
             let mut is_in_hand = |cached: &Cached| {
-                begun = Some(cached.begun).filter(|_| cached.is_in_hand(*token));
-                begun.is_some()
+                called = Some(begun.or(cached.begun)).filter(|_| cached.is_in_hand(*token));
+                called.is_some()
             };
             if *ack == Ack::Done {
                 done += u64::from(owned.cache.settle_if(offset, is_in_hand).is_some());
@@ -61,7 +61,7 @@ impl PushConsumer {
                 cached.fate = Fate::SendingBack(level);
                 back.push((offset, level));
             }
-            match begun {
+            match called {
                 Some(begun) => {
                     let took = begun.map(|begun| now.saturating_since(begun));
                     count_answer(statistics, *ack, took);
@@ -91,9 +91,10 @@ impl PushConsumer {
         shared: &mut Shared,
         now: Instant,
         id: ProcessQueueId,
-        answers: &[(ConsumeToken, Ack)],
+        answers: &[Settled],
     ) {
-        for (token, ack) in answers {
+        for answer in answers {
+            let token = answer.token;
             let Some(later) = self.moves.find(id, token.queue_offset) else {
                 self.late += 1;
                 continue;
@@ -103,7 +104,12 @@ impl PushConsumer {
             let cached = self.cached(later, token.queue_offset);
             let is_anew = cached.is_some_and(|cached| cached.hand_out == anew);
             let hand_out = if is_anew { anew } else { token.hand_out };
-            self.settle_of_queue(shared, now, later, &[(ConsumeToken { hand_out, ..*token }, *ack)]);
+            self.settle_of_queue(
+                shared,
+                now,
+                later,
+                &[Settled { token: ConsumeToken { hand_out, ..token }, ..*answer }],
+            );
         }
     }
 

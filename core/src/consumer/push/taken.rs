@@ -22,6 +22,7 @@ pub(super) struct Taken {
 }
 
 impl Taken {
+    #[inline]
     pub(super) fn push(&mut self, offset: i64, bytes: usize, record: Record) {
         if let Some(by_offset) = &mut self.by_offset {
             by_offset.insert(offset, self.places.len());

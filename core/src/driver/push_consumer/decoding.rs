@@ -12,7 +12,7 @@ use super::super::host::Spawn;
 use super::super::lock;
 use super::super::run_queue::{LARGE_BYTES, RunQueue};
 use super::message::ReceivedMessage;
-use crate::consumer::{Ack, ConsumeToken, Delivery};
+use crate::consumer::{Ack, Delivery};
 use crate::lines::{Brief, LogLines};
 
 type Decide = dyn Fn(&ReceivedMessage) -> Ack + Send + Sync;
@@ -81,9 +81,9 @@ impl Decoding {
     }
 
     /// A panic of a handler means that what it had not answered comes again.
-    pub(super) fn panicked(&self, token: Option<ConsumeToken>) -> Ack {
+    pub(super) fn panicked(&self, offset: Option<i64>) -> Ack {
         if self.may_log() {
-            let (group, offset) = (&*self.group, token.map(|token| token.queue_offset));
+            let group = &*self.group;
             tracing::warn!(group, offset, "a handler panicked; what it had not answered comes again later");
         }
         Ack::Retry

@@ -7,14 +7,13 @@ use core::future::Future;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::super::mailbox::Settled;
 use super::super::run_queue::{Hand, RunQueue, Want};
 use super::super::shared::Alive;
 use super::batch::Batch;
 use super::decoding::Decoding;
 use super::message::ReceivedMessage;
 use super::stream::Delivered;
-use crate::consumer::{Ack, ConsumeToken, Delivery};
+use crate::consumer::{Ack, ConsumeToken, Delivery, Settled};
 use crate::time::Instant;
 
 /// Whose messages they are.
@@ -65,10 +64,10 @@ where
 
     fn begin(&mut self, source: &Source<'_>, _: &Arc<Hand>, first: Delivery) -> Begun<Fut> {
         let token = first.token;
-        let message = source.decoding.for_handler(first).map_err(|ack| Some((token, ack)))?;
+        let message = source.decoding.for_handler(first).map_err(|ack| Some(Settled::new(token, ack)))?;
         match catch_unwind(AssertUnwindSafe(|| (self.0)(message))) {
             Ok(call) => Ok((Some(token), call)),
-            Err(_) => Err(Some((token, source.decoding.panicked(Some(token))))),
+            Err(_) => Err(Some(Settled::new(token, source.decoding.panicked(Some(token.queue_offset))))),
         }
     }
 
@@ -113,13 +112,12 @@ impl Source<'_> {
         let mut messages = Vec::new();
         let mut next = Some(first);
         while let Some(delivery) = next {
-            let token = delivery.token;
             let answer = match self.decoding.for_handler(delivery) {
                 Ok(message) => {
                     messages.push(Delivered::new(message, self.alive, self.queue));
                     None
                 }
-                Err(ack) => Some((token, ack)),
+                Err(ack) => Some(ack),
             };
             let tells = answer.is_some();
             next = hand.turn(&self.alive.0.hands, answer);

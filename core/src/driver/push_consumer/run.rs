@@ -15,7 +15,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use super::super::lock;
-use super::super::mailbox::Settled;
 use super::super::operation::Operation;
 use super::super::ready::{self, Owner, ReadySet};
 use super::super::run_queue::{Hand, WaiterId};
@@ -27,7 +26,7 @@ use super::control::{Concurrency, ConsumerControl};
 use super::handler::{Each, Handler, Several};
 use super::message::ReceivedMessage;
 use super::subscription::{CLOSE_TIMEOUT, Subscription};
-use crate::consumer::{Ack, CloseReport, ConsumeToken, Delivery};
+use crate::consumer::{Ack, CloseReport, ConsumeToken, Delivery, Settled};
 use crate::error::Result;
 use crate::id::ConsumerId;
 
@@ -370,9 +369,9 @@ impl<'a, H: Handler> Handlers<'a, H> {
         let ack = match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
             Ok(Poll::Pending) => return None,
             Ok(Poll::Ready(output)) => H::answer(output),
-            Err(_) => self.subscription.decoding.panicked(slot.token),
+            Err(_) => self.subscription.decoding.panicked(slot.token.map(|token| token.queue_offset)),
         };
-        let answer = slot.token.take().map(|token| (token, ack));
+        let answer = slot.token.take().map(|token| Settled::new(token, ack));
         let dropped = catch_unwind(AssertUnwindSafe(|| slot.future.set(None)));
         let decoding = &self.subscription.decoding;
         if dropped.is_err() && decoding.may_log() {

@@ -13,7 +13,7 @@ use super::decoding::{Decoding, UndecodableHook};
 use super::handler::Source;
 use crate::client::Command;
 use crate::config::PushConsumerConfig;
-use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerCommand};
+use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerCommand, Settled};
 use crate::error::Result;
 use crate::id::ConsumerId;
 
@@ -108,5 +108,5 @@ impl Drop for Subscription {
 
 /// Answers for one delivery.
 pub(super) fn settle(alive: &Alive, token: ConsumeToken, ack: Ack) {
-    alive.0.push_settled(core::iter::once((token, ack)));
+    alive.0.push_settled(core::iter::once(Settled::new(token, ack)));
 }

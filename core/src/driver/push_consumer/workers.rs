@@ -16,7 +16,6 @@ use std::sync::Mutex;
 
 use super::super::host::Spawn;
 use super::super::lock;
-use super::super::mailbox::Settled;
 use super::super::operation::Operation;
 use super::super::park;
 use super::super::run_queue::{Hand, RunQueue, WaiterId, Want};
@@ -27,7 +26,7 @@ use super::decoding::Decoding;
 use super::handler::Source;
 use super::message::ReceivedMessage;
 use super::subscription::{CLOSE_TIMEOUT, Subscription};
-use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerHealth, ConsumerStatistics, Delivery};
+use crate::consumer::{Ack, CloseReport, ConsumerHealth, ConsumerStatistics, Delivery};
 use crate::error::{Error, Result};
 use crate::time::Instant;
 
@@ -163,10 +162,10 @@ struct Worker {
     waiter: WaiterId,
     /// What it has taken and not begun, and its answers: not its own alone, since user code may keep it.
     hand: Arc<Hand>,
-    /// The delivery whose call runs.
-    token: Option<ConsumeToken>,
-    /// What that call has answered.
-    answer: Option<Settled>,
+    /// The offset of the message whose call runs.
+    called: Option<i64>,
+    /// What the last call has answered.
+    answer: Option<Ack>,
     /// There are answers in the hand since it last asked the engine to look.
     untold: bool,
     /// Calls in a row that ended at once.
@@ -183,7 +182,7 @@ impl Worker {
             pool: pool.clone(),
             waiter: pool.queue.waiter(),
             hand: Arc::default(),
-            token: None,
+            called: None,
             answer: None,
             untold: false,
             quick_calls: 0,
@@ -207,7 +206,9 @@ impl Worker {
         self.untold |= answer.is_some();
         let shared = &self.pool.shared;
         if self.untold && !shared.hands.are_watched() {
-            self.hand.tell(&shared.hands, answer.take());
+            if let Some(ack) = answer.take() {
+                self.hand.settle_last(&shared.hands, ack);
+            }
             if shared.told_by_hand() {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -246,7 +247,7 @@ impl Worker {
         loop {
             let delivery = poll_fn(|cx| self.poll_next(cx)).await?;
             self.took.1 += 1;
-            self.token = Some(delivery.token);
+            self.called = Some(delivery.token.queue_offset);
             match self.pool.decoding.for_handler(delivery) {
                 Ok(message) => return Some(message),
                 Err(ack) => self.settle(ack),
@@ -280,7 +281,7 @@ impl Worker {
 
     /// Answers for the delivery in hand; told when the next one is asked for.
     fn settle(&mut self, ack: Ack) {
-        self.answer = self.token.take().map(|token| (token, ack));
+        self.answer = self.called.take().map(|_| ack);
     }
 
     /// Asks the engine to look at the answers.
@@ -308,7 +309,7 @@ impl Worker {
 
     /// Says what a panic means.
     fn panicked(&self) -> Ack {
-        self.pool.decoding.panicked(self.token)
+        self.pool.decoding.panicked(self.called)
     }
 }
 
@@ -317,11 +318,11 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let left = self.pool.queue.leave_hand(self.waiter, &self.hand);
         self.pool.shared.push_handed_back(left);
-        if self.token.is_some() {
+        if self.called.is_some() {
             self.settle(Ack::Retry);
         }
-        if let Some(answer) = self.answer.take() {
-            self.hand.tell(&self.pool.shared.hands, [answer]);
+        if let Some(ack) = self.answer.take() {
+            self.hand.settle_last(&self.pool.shared.hands, ack);
             self.untold = true;
         }
         self.flush();

@@ -2,7 +2,7 @@
 //! got it, and a running hash of its outputs.
 //!
 //! ```text
-//! "rmqrec3\n"  seed  started  wall  facts  configuration
+//! "rmqrec4\n"  seed  started  wall  facts  configuration
 //! then entries:  length  kind  time  …
 //!   input       what went in; bodies of messages as lengths
 //!   checkpoint  outputs so far, and their hash
@@ -30,7 +30,7 @@ use crate::config::{ClientConfig, HostFacts};
 use crate::time::{Instant, Timestamp};
 
 /// How a recording begins.
-const MAGIC: &[u8; 8] = b"rmqrec3\n";
+const MAGIC: &[u8; 8] = b"rmqrec4\n";
 
 /// Sees everything that goes into the core and comes out of it, in order.
 pub trait Tap: Send + 'static {

@@ -13,7 +13,7 @@ use crate::config::{
     AllocateStrategy, ClientConfig, ConsumeFrom, HostFacts, MessageModel, ProducerConfig, PushConsumerConfig,
     RoomRule,
 };
-use crate::consumer::{Ack, ConsumeToken, ConsumerCommand};
+use crate::consumer::{Ack, ConsumeToken, ConsumerCommand, Settled};
 use crate::id::{
     AskToken, ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId, ProducerId, ResolveToken,
 };
@@ -103,6 +103,7 @@ recorded_enum!(AllocateStrategy {
 recorded_enum!(RoomRule { 0 => Before(separator), 1 => Table(table) });
 recorded_struct!(MessageQueue { topic, broker_name, queue_id });
 recorded_struct!(ConsumeToken { consumer, queue, queue_offset, hand_out });
+recorded_struct!(Settled { token, ack, begun });
 recorded_enum!(Ack { 0 => Done, 1 => Retry, 2 => RetryAfter(delay), 3 => DeadLetter });
 recorded_enum!(QueueChoice { 0 => RoundRobin, 1 => Queue(queue), 2 => Hash(hash), 3 => Select });
 recorded_enum!(Answer { 0 => Queue(index), 1 => Failed(reason) });

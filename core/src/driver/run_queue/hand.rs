@@ -11,9 +11,8 @@ use core::time::Duration;
 
 use std::sync::Mutex;
 
-use super::super::mailbox::Settled;
 use super::super::{append_all, lock};
-use crate::consumer::{ConsumeToken, Delivery};
+use crate::consumer::{Ack, ConsumeToken, Delivery, Settled};
 use crate::id::ProcessQueueId;
 use crate::time::Instant;
 
@@ -22,6 +21,9 @@ pub(crate) type Begun = (ConsumeToken, Option<Instant>);
 
 /// How long answers may lie in a hand before the engine looks: one lock and one wake-up for all of them.
 pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// How often a worker may go from one queue to another before it is asked how far it has come.
+const REACHED_MAX: usize = 64;
 
 /// The hand of one worker.
 #[derive(Debug, Default)]
@@ -35,6 +37,11 @@ pub(super) struct Held {
     pub(super) taken: VecDeque<Delivery>,
     begun: Vec<Begun>,
     settled: Vec<Settled>,
+    /// The last of `settled` was begun last and has no answer yet. Mostly that comes before the engine looks, and
+    /// one word is enough for both.
+    open: bool,
+    /// What was begun last, if the engine knows that and there is no answer yet.
+    running: Option<ConsumeToken>,
     /// The time, as it was told last: no clock is read for each message.
     now: Instant,
     /// The engine knows that there is something to see.
@@ -52,11 +59,13 @@ pub(crate) struct Hands {
 }
 
 impl Hand {
-    /// Gives the answer for what was begun before, and begins the next of what was taken.
-    pub(crate) fn turn(self: &Arc<Self>, hands: &Hands, answer: Option<Settled>) -> Option<Delivery> {
+    /// Answers for what was begun last, and begins the next of what was taken.
+    pub(crate) fn turn(self: &Arc<Self>, hands: &Hands, ack: Option<Ack>) -> Option<Delivery> {
         let (next, lists) = {
             let mut held = lock(&self.held);
-            held.settled.extend(answer);
+            if let Some(ack) = ack {
+                held.settle_last(ack);
+            }
             let next = held.begin();
             (next, held.lists())
         };
@@ -66,11 +75,23 @@ impl Hand {
         next
     }
 
+    /// Answers for what was begun last; begins nothing.
+    pub(crate) fn settle_last(self: &Arc<Self>, hands: &Hands, ack: Ack) {
+        let lists = {
+            let mut held = lock(&self.held);
+            held.settle_last(ack);
+            held.lists()
+        };
+        if lists {
+            hands.list(self);
+        }
+    }
+
     /// Gives answers; begins nothing.
     pub(crate) fn tell(self: &Arc<Self>, hands: &Hands, answers: impl IntoIterator<Item = Settled>) {
         let lists = {
             let mut held = lock(&self.held);
-            held.settled.extend(answers);
+            answers.into_iter().for_each(|answer| held.settle(answer));
             held.lists()
         };
         if lists {
@@ -84,6 +105,11 @@ impl Hand {
         held.now = now;
         let first = if begins { held.begin() } else { None };
         BegunOne { first, left: !held.taken.is_empty(), lists: held.lists() }
+    }
+
+    /// Whether it has begun so many queues in turn that it is time to [ask](Self::drain_reached).
+    pub(super) fn has_reached_many(&self) -> bool {
+        lock(&self.held).reached.len() >= REACHED_MAX
     }
 
     /// Changes what was taken and not begun.
@@ -110,6 +136,7 @@ impl Hand {
         let mut held = lock(&self.held);
         held.listed = false;
         held.now = held.now.max(now);
+        held.tell_open();
         append_all(begun, &mut held.begun);
         append_all(settled, &mut held.settled);
     }
@@ -125,6 +152,8 @@ pub(super) struct BegunOne {
 }
 
 impl Held {
+    // Once a message, and a delivery is large to move.
+    #[inline(always)]
     fn begin(&mut self) -> Option<Delivery> {
         let next = self.taken.pop_front()?;
         let (queue, offset) = (next.token.queue, next.token.queue_offset);
@@ -132,8 +161,41 @@ impl Held {
             Some((last, reached)) if *last == queue => *reached = offset.max(*reached),
             _ => self.reached.push((queue, offset)),
         }
-        self.begun.push((next.token, Some(self.now)));
+        if self.open {
+            self.tell_open();
+        }
+        self.running = None;
+        // The answer comes in its place.
+        self.settled.push(Settled { token: next.token, ack: Ack::Retry, begun: Some(self.now) });
+        self.open = true;
         Some(next)
+    }
+
+    fn settle_last(&mut self, ack: Ack) {
+        if core::mem::take(&mut self.open) {
+            self.settled.last_mut().into_iter().for_each(|last| last.ack = ack);
+        } else {
+            self.settled.extend(self.running.take().map(|token| Settled::new(token, ack)));
+        }
+    }
+
+    fn settle(&mut self, answer: Settled) {
+        if self.open && self.settled.last().is_some_and(|open| open.token == answer.token) {
+            return self.settle_last(answer.ack);
+        }
+        self.tell_open();
+        self.running.take_if(|running| *running == answer.token);
+        self.settled.push(answer);
+    }
+
+    /// That it was begun is told by itself; its answer comes later.
+    fn tell_open(&mut self) {
+        if core::mem::take(&mut self.open) {
+            self.running = self.settled.pop().map(|open| {
+                self.begun.push((open.token, open.begun));
+                open.token
+            });
+        }
     }
 
     fn lists(&mut self) -> bool {

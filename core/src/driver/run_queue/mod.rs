@@ -195,7 +195,9 @@ impl RunQueue {
         let (mut lists, mut woken) = (false, None);
         let polled = self.poll(waiter, cx, |state| {
             state.holders.remove(&waiter);
-            learn(&mut state.reached, hand);
+            if hand.has_reached_many() {
+                learn(&mut state.reached, hand);
+            }
             state.workers.entry(waiter).or_insert_with(|| hand.clone());
             if !state.fill(waiter, hand, want) {
                 return None;

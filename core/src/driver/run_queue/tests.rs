@@ -1,4 +1,5 @@
 use super::*;
+use crate::consumer::{Ack, Settled};
 use crate::driver::tests::{CountingWaker, delivery};
 use crate::id::GenerationalId;
 use crate::message::sys_flag;
@@ -207,17 +208,38 @@ fn the_engine_sees_what_began_when_it_began_and_all_answers() {
         [(0, Some(NOW))]
     );
     assert!(hands.are_watched() && look_at == Instant::from_millis(91), "more may come");
-    let answer = (begun[0].0, crate::consumer::Ack::Done);
-    let second = taker.hand.turn(&hands, Some(answer)).expect("one more");
+    let first = Settled::new(begun[0].0, Ack::Done);
+    let second = taker.hand.turn(&hands, Some(Ack::Done)).expect("one more").token;
     begun.clear();
     hands.look(Instant::from_millis(91), &mut look_at, &mut begun, &mut settled);
-    assert_eq!((begun.len(), begun[0]), (1, (second.token, Some(later))), "not when it was taken");
-    assert_eq!(settled, [answer]);
+    assert_eq!(begun, [(second, Some(later))], "not when it was taken");
+    assert_eq!(settled, [first]);
     hands.look(later, &mut look_at, &mut begun, &mut settled);
     assert!(hands.are_watched(), "its time has not come");
     hands.look(Instant::from_millis(92), &mut look_at, &mut begun, &mut settled);
     assert!(!hands.are_watched() && look_at == Instant::FAR_FUTURE, "nothing more came");
     drop(queue);
+}
+
+#[test]
+fn of_a_call_that_ended_before_the_engine_looked_the_answer_tells_both() {
+    let (_queue, hands, taker) = shared_by_two();
+    let (mut begun, mut settled, mut look_at) = (Vec::new(), Vec::new(), Instant::FAR_FUTURE);
+    let second = taker.hand.turn(&hands, None).expect("one more").token;
+    let third = taker.hand.turn(&hands, Some(Ack::Done)).expect("one more").token;
+    hands.look(NOW, &mut look_at, &mut begun, &mut settled);
+    assert_eq!(settled, [Settled { token: second, ack: Ack::Done, begun: Some(NOW) }]);
+    let running: Vec<_> = begun.iter().map(|(token, at)| (token.queue_offset, *at)).collect();
+    assert_eq!(running, [(0, Some(NOW)), (third.queue_offset, Some(NOW))]);
+    // Of several calls that run, each answer names its own, whether the engine knows the last one or not.
+    let fourth = taker.hand.turn(&hands, None).expect("one more").token;
+    settled.clear();
+    let told = [fourth, third].map(|token| Settled::new(token, Ack::Done));
+    taker.hand.tell(&hands, told);
+    taker.hand.settle_last(&hands, Ack::Done);
+    hands.look(NOW, &mut look_at, &mut begun, &mut settled);
+    let last = Settled { begun: Some(NOW), ..told[0] };
+    assert_eq!(settled, [last, told[1]], "each once");
 }
 
 /// Inflates to much, if it is one of queue 0.

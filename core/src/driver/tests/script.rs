@@ -20,7 +20,7 @@ use std::task::Wake;
 use super::super::{BoxFuture, BoxTask, Client, Engine, Host, Machine, Options, Spawn, lock, start_machine};
 use crate::client::{ClientCommand, Command, Input, Outcome, Output};
 use crate::config::HostFacts;
-use crate::consumer::{ConsumeToken, ConsumerCommand, Delivery, PulledMessage};
+use crate::consumer::{ConsumeToken, ConsumerCommand, Delivery, PulledMessage, Settled};
 use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId};
 use crate::message::{MessageQueue, StoredMessage, StoredRecord, encode_stored};
 use crate::producer::ProducerCommand;
@@ -316,11 +316,12 @@ impl World {
         let mut told = Vec::new();
         for (_, input) in &lock(&self.stage).inputs {
             match input {
-                Input::Settled { answers } => told.extend(
-                    answers
-                        .iter()
-                        .map(|(token, ack)| alloc::format!("settled {} {ack:?}", token.queue_offset)),
-                ),
+                Input::Settled { answers } => {
+                    for Settled { token, ack, begun } in answers {
+                        told.extend(begun.map(|_| alloc::format!("begun {}", token.queue_offset)));
+                        told.push(alloc::format!("settled {} {ack:?}", token.queue_offset));
+                    }
+                }
                 input => told.push(short(input)),
             }
         }

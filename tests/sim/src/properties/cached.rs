@@ -52,7 +52,7 @@ impl Cached {
             }
             Input::Command(Command::Client(ClientCommand::Close { .. })) => self.forget(node),
             Input::Settled { answers } => {
-                answers.iter().for_each(|(token, _)| self.take(bounds, now, node, *token));
+                answers.iter().for_each(|answer| self.take(bounds, now, node, answer.token));
             }
             Input::HandedBack { token } => self.take(bounds, now, node, *token),
             Input::Begun { tokens } => tokens.iter().for_each(|(token, at)| self.begun(node, *token, *at)),

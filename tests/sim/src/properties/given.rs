@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rocketmq_client_core::client::{Command, Input, Output};
-use rocketmq_client_core::consumer::{Ack, ConsumeToken, ConsumerCommand, Delivery};
+use rocketmq_client_core::consumer::{Ack, ConsumeToken, ConsumerCommand, Delivery, Settled};
 use rocketmq_client_core::id::{ConsumerId, ProcessQueueId};
 use rocketmq_client_core::message::MessageQueue;
 use rocketmq_client_core::time::Instant;
@@ -45,7 +45,10 @@ impl Given {
                 self.groups.insert((node, *consumer), config.group.clone());
             }
             Input::Settled { answers } => {
-                for (token, ack) in answers {
+                for Settled { token, ack, begun } in answers {
+                    if begun.is_some() {
+                        self.reach(node, *token);
+                    }
                     let Some(given) = self.in_hand.remove(&(node, *token)) else { continue };
                     let place = (given.queue, token.queue_offset);
                     match ack {

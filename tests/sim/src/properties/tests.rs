@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use rocketmq_client_core::client::{ClientCommand, Command, Input, Outcome, Output};
 use rocketmq_client_core::config::PushConsumerConfig;
-use rocketmq_client_core::consumer::{Ack, ConsumeToken, ConsumerCommand, Delivery, PulledMessage};
+use rocketmq_client_core::consumer::{Ack, ConsumeToken, ConsumerCommand, Delivery, PulledMessage, Settled};
 use rocketmq_client_core::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId};
 use rocketmq_client_core::message::{MessageQueue, StoredMessages, sys_flag};
 use rocketmq_client_core::remoting::{
@@ -379,7 +379,7 @@ fn token(stay: u32, queue_offset: i64) -> ConsumeToken {
 }
 
 fn settle(monitor: &mut Monitor, at: Instant, token: ConsumeToken) {
-    monitor.core_input(at, NODE, &Input::Settled { answers: vec![(token, Ack::Done)] });
+    monitor.core_input(at, NODE, &Input::Settled { answers: vec![Settled::new(token, Ack::Done)] });
 }
 
 type Bounded = (fn(&mut PushConsumerConfig), Bound);

@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::looking::health;
 use super::world::{BROKER_A, RETRY, TOPIC, World};
 use crate::client::Input;
-use crate::consumer::{Ack, ConsumeToken};
+use crate::consumer::{Ack, ConsumeToken, Settled};
 use crate::message::{Properties, property};
 use crate::remoting::{
     ConsumerSendMsgBackRequestHeader, RequestCode, ResponseCode, SendMessageRequestHeaderV2,
@@ -43,7 +43,9 @@ fn a_second_answer_that_comes_together_with_the_first_changes_nothing() {
     for second in [Ack::Retry, Ack::Done] {
         let (mut world, token) = one_message();
         world.silent.insert(RequestCode::CONSUMER_SEND_MSG_BACK.0);
-        world.input(Input::Settled { answers: [(token, Ack::Retry), (token, second)].into() });
+        world.input(Input::Settled {
+            answers: [Settled::new(token, Ack::Retry), Settled::new(token, second)].into(),
+        });
         assert_eq!(world.requests(RequestCode::CONSUMER_SEND_MSG_BACK).len(), 1, "{second:?}");
         assert_eq!(world.queue(TOPIC, 0).committable, Some(0), "{second:?}");
     }

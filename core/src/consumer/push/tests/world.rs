@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use crate::client::{Client, Command, Input, Outcome, Output};
 use crate::config::{ClientConfig, HostFacts, PushConsumerConfig};
 use crate::consumer::push::QueueView;
-use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerCommand, Delivery, PushConsumer};
+use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerCommand, Delivery, PushConsumer, Settled};
 use crate::id::{ChannelId, ConsumerId, GenerationalId, OperationId, ProcessQueueId};
 use crate::message::{StoredRecord, encode_stored};
 use crate::remoting::{
@@ -280,7 +280,7 @@ impl World {
     }
 
     pub(super) fn settle(&mut self, token: ConsumeToken, ack: Ack) {
-        self.input(Input::Settled { answers: [(token, ack)].into() });
+        self.input(Input::Settled { answers: [Settled::new(token, ack)].into() });
     }
 
     pub(super) fn hand_back(&mut self, token: ConsumeToken) {
