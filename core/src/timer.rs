@@ -132,6 +132,19 @@ impl<K> Timers<K> {
         near.into_iter().chain(far).min()
     }
 
+    /// The key of a timer that none is due before; `None` where it is one of several that are far.
+    pub fn first(&self) -> Option<&K> {
+        let near = self.near.first_key_value();
+        let Some(index) = self.first_filled() else { return near.map(|(_, key)| key) };
+        let bucket = &self.buckets[index];
+        let alone = self.nodes.get(bucket.head as usize).filter(|node| node.next == NONE);
+        let earliest = alone.map_or(bucket.earliest, |node| node.deadline);
+        match near {
+            Some(((at, _), key)) if *at <= earliest => Some(key),
+            _ => alone?.key.as_ref(),
+        }
+    }
+
     /// How many are armed.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -336,6 +349,9 @@ mod tests {
                 let exact = model.first_key_value().map(|((at, _), _)| *at);
                 prop_assert_eq!(timers.next_deadline().is_some(), exact.is_some());
                 prop_assert!(timers.next_deadline() <= exact.or(Some(Instant::FAR_FUTURE)));
+                let first = timers.first().map(|first| model.iter().find(|(_, number)| *number == first));
+                prop_assert!(first.is_none_or(|first| first.map(|((at, _), _)| *at) == exact));
+                prop_assert!(timers.first().is_some() || model.len() != 1);
                 prop_assert_eq!(timers.len(), model.len());
             }
             // Whoever waits for each deadline that is told finds all of them.

@@ -327,7 +327,10 @@ impl<P: Clone> Channels<P> {
     }
 
     /// The earliest deadline.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub fn next_deadline(&mut self) -> Option<Instant> {
+        while let Some(&ChannelTimer::Silence(id)) = self.timers.first()
+            && self.put_off_silence(id)
+        {}
         self.timers.next_deadline()
     }
 

@@ -21,7 +21,11 @@ use super::{Channel, ChannelEvent, ChannelTimer, Channels, State};
 /// So long may a peer be silent before it is asked.
 const SILENCE_UNASKED: Duration = Duration::from_secs(5);
 
-/// What is known of a peer's silence. One timer, which is moved when it is due, not when something comes.
+/// A timer that is due so much too early is moved before the host waits for it.
+const EARLY_MAX: Duration = Duration::from_millis(500);
+
+/// What is known of a peer's silence. One timer, which is moved when it is due or the next one to be, not whenever
+/// something comes.
 #[derive(Clone, Debug)]
 pub(super) struct Silence {
     /// Armed as long as something is awaited, and for a while longer.
@@ -78,6 +82,20 @@ impl<P: Clone> Channels<P> {
             None => {}
         }
         channel.silence.timer = Some(self.timers.arm(due, ChannelTimer::Silence(id)));
+    }
+
+    /// The host is to wait until the silence of a connection is looked at. If something has come since, that is too
+    /// early: whether it is put off.
+    pub(super) fn put_off_silence(&mut self, id: ChannelId) -> bool {
+        let Some(channel) = self.arena.get_mut(id) else { return false };
+        let due = channel.silence_due(self.limits.silence_max);
+        let Some((due, timer)) = due.zip(channel.silence.timer) else { return false };
+        let is_early = timer.deadline() + EARLY_MAX <= due;
+        if is_early {
+            self.timers.cancel(timer);
+            channel.silence.timer = Some(self.timers.arm(due, ChannelTimer::Silence(id)));
+        }
+        is_early
     }
 
     /// A request was sent at `since` and has run out of time. If the peer has said nothing since, it has as

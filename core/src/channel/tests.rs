@@ -209,6 +209,28 @@ fn a_connection_on_which_nothing_comes_any_more_is_given_up_with_all_it_holds() 
 }
 
 #[test]
+fn nobody_waits_for_the_silence_of_a_peer_that_has_spoken_since() {
+    let mut world = World::new();
+    world.ask(A, 1, 60_000);
+    world.ask(A, 2, 60_000);
+    let id = world.connect();
+    let requests = world.written();
+    let asked = world.now;
+    assert_eq!(world.channels.next_deadline(), Some(asked + Duration::from_secs(5)));
+    world.pass(300);
+    world.answer(id, &requests[0], ResponseCode::SUCCESS);
+    assert_eq!(world.channels.next_deadline(), Some(asked + Duration::from_secs(5)), "it is not worth it");
+    world.pass(3_700);
+    world.ask(A, 3, 60_000);
+    let request = world.written();
+    world.answer(id, &request[0], ResponseCode::SUCCESS);
+    assert_eq!(world.channels.next_deadline(), Some(asked + Duration::from_secs(9)));
+    world.pass(5_000);
+    let silent = core::iter::from_fn(|| world.channels.poll_event());
+    assert_eq!(silent.filter(|event| matches!(event, ChannelEvent::Silent { .. })).count(), 1);
+}
+
+#[test]
 fn a_timeout_while_other_answers_come_costs_only_that_request() {
     let mut world = World::new();
     world.ask(A, 1, 3_000);

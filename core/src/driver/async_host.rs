@@ -12,6 +12,7 @@ use core::future::Future;
 use core::net::SocketAddr;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use bytes::BytesMut;
 use std::io::{self, ErrorKind, IoSlice};
@@ -70,11 +71,30 @@ enum Socket<S> {
     Up(S),
 }
 
-/// Arming a timer costs more than a message, so it is left alone when the deadline moves back, and
-/// armed again when it goes off early.
+/// Arming a timer costs more than a message, so it is left alone when the deadline moves back, and armed again when
+/// it goes off early. But one that goes off early wakes a client that has nothing to do: so once in a while it is
+/// moved, too.
 struct Alarm<T> {
     at: Option<Instant>,
     timer: Option<T>,
+    /// When it was armed.
+    since: Instant,
+}
+
+/// An alarm that would go off so much too early is moved,
+const EARLY_MAX: Duration = Duration::from_millis(500);
+/// if it was armed so long ago.
+const MOVE_INTERVAL: Duration = Duration::from_millis(100);
+
+impl<T> Alarm<T> {
+    /// Whether it goes off at `deadline` or not much earlier; `now` is asked for only where it matters.
+    fn is_armed_for(&self, deadline: Instant, now: impl FnOnce() -> Instant) -> bool {
+        match self.at {
+            Some(at) if at + EARLY_MAX < deadline => now().saturating_since(self.since) < MOVE_INTERVAL,
+            Some(at) => at <= deadline,
+            None => false,
+        }
+    }
 }
 
 impl<S: Sockets> fmt::Debug for AsyncHost<S> {
@@ -92,7 +112,7 @@ impl<S: Sockets> AsyncHost<S> {
             runtime: sockets,
             tasks: Arc::new(Spawner::new(system, tasks)),
             sockets: Vec::new(),
-            alarm: Alarm { at: None, timer: None },
+            alarm: Alarm { at: None, timer: None, since: Instant::ZERO },
         }
     }
 }
@@ -181,10 +201,10 @@ impl<S: Sockets> Host for AsyncHost<S> {
     fn poll_wait(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.system.to_std(deadline) else { return Poll::Pending };
         loop {
-            let armed = self.alarm.at.is_some_and(|armed| armed <= deadline);
-            if !armed {
+            if !self.alarm.is_armed_for(deadline, || self.system.now()) {
                 self.runtime.arm(&mut self.alarm.timer, at);
                 self.alarm.at = Some(deadline);
+                self.alarm.since = self.system.now();
             }
             let Some(timer) = &mut self.alarm.timer else { return Poll::Pending };
             if Pin::new(timer).poll(cx).is_pending() {
@@ -201,7 +221,6 @@ impl<S: Sockets> Host for AsyncHost<S> {
 mod tests {
     use super::*;
     use core::task::Waker;
-    use core::time::Duration;
     use std::sync::Mutex;
 
     /// When timers were armed, and whether the last one is ready.
@@ -278,6 +297,8 @@ mod tests {
         let (mut host, clockwork) = host();
         let mut cx = Context::from_waker(Waker::noop());
         for (deadline, armed) in [(10, 1), (20, 1), (10, 1), (5, 2), (30, 2)] {
+            // However slow this runs.
+            host.alarm.since = after(1_000);
             assert!(host.poll_wait(after(deadline), &mut cx).is_pending());
             assert_eq!(clockwork.lock().unwrap().armed.len(), armed, "after {deadline} s");
         }
@@ -292,6 +313,23 @@ mod tests {
         let at = clockwork.lock().unwrap().armed.clone();
         assert_eq!(at.len(), 4);
         assert_eq!((at[0] - at[1], at[3] - at[2]), (Duration::from_secs(5), Duration::ZERO));
+    }
+
+    #[test]
+    fn an_alarm_that_would_wake_for_nothing_is_moved_once_in_a_while() {
+        let ms = Instant::from_millis;
+        let alarm = Alarm { at: Some(ms(3_000)), timer: Some(()), since: ms(1_000) };
+        for (deadline_ms, now_ms, is_armed) in [
+            (3_000, 2_000, true),
+            (2_999, 1_000, false),
+            (3_500, 2_000, true),
+            (3_501, 1_099, true),
+            (3_501, 1_100, false),
+            (90_000, 1_099, true),
+        ] {
+            let armed = alarm.is_armed_for(ms(deadline_ms), || ms(now_ms));
+            assert_eq!(armed, is_armed, "for {deadline_ms} at {now_ms}");
+        }
     }
 
     #[test]
