@@ -92,8 +92,10 @@ impl<T> Alarm<T> {
         match self.at {
             Some(at) if at + EARLY_MAX < deadline => {
                 let now = now();
-                let is_kept = now.saturating_since(self.moved) < MOVE_INTERVAL;
-                if !is_kept {
+                // One that has gone off is not moved, but armed for the next time.
+                let is_moved = at > now;
+                let is_kept = is_moved && now.saturating_since(self.moved) < MOVE_INTERVAL;
+                if is_moved && !is_kept {
                     self.moved = now;
                 }
                 is_kept
@@ -335,10 +337,13 @@ mod tests {
             (3_501, 1_099, true),
             (3_501, 1_100, false),
             (90_000, 1_099, true),
+            (90_000, 3_000, false),
         ] {
             let mut alarm = Alarm { at: Some(ms(3_000)), timer: Some(()), moved: ms(1_000) };
             let armed = alarm.is_armed_for(ms(deadline_ms), || ms(now_ms));
             assert_eq!(armed, is_armed, "for {deadline_ms} at {now_ms}");
+            let is_moved = deadline_ms > 3_500 && !is_armed && now_ms < 3_000;
+            assert_eq!(alarm.moved, if is_moved { ms(now_ms) } else { ms(1_000) });
         }
     }
 
