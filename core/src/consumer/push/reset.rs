@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 
 use super::PushConsumer;
 use super::place::Question;
-use super::queue::Pause;
+use super::queue::{Fetch, Pause};
 use crate::client::Shared;
 use crate::consumer::ProcessQueue;
 use crate::id::ProcessQueueId;
@@ -57,6 +57,17 @@ impl PushConsumer {
         // Bytes of what was cached are free.
         self.proceed_with_room(shared, now);
         true
+    }
+
+    /// A pause is over. Where a reset waited, nobody has been told of its place yet.
+    pub(super) fn pause_is_over(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
+        if let Some(owned) = self.owned.get(id)
+            && let Fetch::Pausing(_, Pause::OffsetMoved) = owned.fetch
+        {
+            let queue = owned.queue.clone();
+            self.commit(shared, now, &queue);
+        }
+        self.proceed(shared, now, id);
     }
 
     /// The queue begins at `place`, which a broker has confirmed; nothing of it is cached.

@@ -203,6 +203,28 @@ fn a_close_commits_where_it_was_reset_to_meanwhile() {
     assert!(header.header::<UpdateConsumerOffsetRequestHeader<'_>>().commit_offset >= 10);
 }
 
+/// Resets the queue 0 to `offset` so soon after others that it waits for 800 ms.
+fn reset_that_waits(world: &mut World, offset: i64) {
+    let told = |offset| table(&[(queue(TOPIC, 0), offset)]);
+    for pause in [0, 100, 200, 400] {
+        reset(world, FLAG_ONEWAY, "g", TOPIC, &told(10));
+        world.pass(pause);
+    }
+    reset(world, FLAG_ONEWAY, "g", TOPIC, &told(offset));
+}
+
+#[test]
+fn a_reset_that_waits_is_committed_when_the_wait_is_over() {
+    let (mut world, _) = consumed();
+    reset_that_waits(&mut world, 7);
+    world.pass(500);
+    reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), 8)]));
+    world.pass(299);
+    assert_eq!(world.log(TOPIC, 0).committed, Some(10));
+    world.pass(1);
+    assert_eq!(world.log(TOPIC, 0).committed, Some(8));
+}
+
 #[test]
 fn the_retry_topics_queue_can_be_reset() {
     let (mut world, _) = consumed();
