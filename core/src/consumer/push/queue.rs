@@ -276,6 +276,7 @@ impl PushConsumer {
     /// A queue is no longer this member's: what is settled is committed, what is cached is revoked.
     pub(super) fn release(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
         self.note_progress(id);
+        self.believe_reset(id);
         let Some(gone) = self.forget_queue(shared, id).map(|gone| gone.queue) else { return };
         self.moves.forget(id, i64::MAX);
         self.offsets.trust(&gone);

@@ -70,6 +70,16 @@ impl PushConsumer {
         self.proceed(shared, now, id);
     }
 
+    /// Nobody waits any more for a broker to say whether the queue reaches the offset that it was reset to: the group
+    /// stands there, or at the end as far as it is known.
+    pub(super) fn believe_reset(&mut self, id: ProcessQueueId) {
+        let Some(owned) = self.owned.get(id) else { return };
+        let Some(wanted) = owned.question.and_then(Question::wanted) else { return };
+        let place = owned.max_offset.map_or(wanted, |end| wanted.min(end));
+        let queue = owned.queue.clone();
+        self.set_back(&queue, place);
+    }
+
     /// The queue begins at `place`, which a broker has confirmed; nothing of it is cached.
     pub(super) fn begin_at(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId, place: i64) {
         let Some(owned) = self.owned.get_mut(id) else { return };
