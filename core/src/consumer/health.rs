@@ -169,7 +169,7 @@ pub enum Standing {
     Pulling(Duration),
     /// Stands still: too much is cached.
     Full(Full),
-    /// Stands still after something went wrong; it goes on in this time, or when the broker is back.
+    /// Waits, mostly after something went wrong; it goes on in this time, or when the broker is back.
     Paused(Pause, Duration),
     /// Stands still: the consumer was suspended.
     Suspended,
@@ -178,10 +178,10 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Whether nothing is being fetched.
+    /// Whether nothing is being fetched, for longer than a moment.
     #[must_use]
     pub fn is_still(self) -> bool {
-        !matches!(self, Self::Asking | Self::Pulling(_))
+        !matches!(self, Self::Asking | Self::Pulling(_) | Self::Paused(Pause::SmallSteps, _))
     }
 }
 
@@ -210,6 +210,7 @@ impl fmt::Display for Standing {
             Self::Asking => f.write_str("asks where to start"),
             Self::Pulling(time) => write!(f, "waits at the broker for {}", Seconds(*time)),
             Self::Full(full) => write!(f, "stands still: {full}"),
+            Self::Paused(why @ Pause::SmallSteps, time) => write!(f, "{why}; asks again in {}", Seconds(*time)),
             Self::Paused(why, time) => write!(f, "stands still: {why}; again in {}", Seconds(*time)),
             Self::Suspended => f.write_str("stands still: the consumer is suspended"),
             Self::Closing => f.write_str("stands still: the consumer is closing"),

@@ -78,6 +78,8 @@ pub enum Pause {
     /// The broker says at once that there is nothing, instead of waiting for something: as a slave does at
     /// its end.
     Empty,
+    /// The broker leads on again and again, at once, by few messages that are not for the group: a moment's pause.
+    SmallSteps,
     /// The answer could not be read, or led nowhere.
     BadAnswer,
     /// A commit of this member's former stay at the queue is on its way: until it has ended nobody can
@@ -102,6 +104,7 @@ impl fmt::Display for Pause {
             Self::Busy => "the broker is busy, or a slave that may not be read from",
             Self::FlowControl => "the broker sheds load",
             Self::Empty => "the broker has nothing and doesn't wait for it, as a slave at its end",
+            Self::SmallSteps => "the broker leads on by few messages at a time, none of them for the group",
             Self::Refused => "the broker refuses to serve it",
             Self::BadAnswer => "the broker's answer makes no sense",
             Self::Committing => "an own commit of the queue is still on its way",
