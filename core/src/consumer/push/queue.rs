@@ -371,23 +371,16 @@ impl PushConsumer {
         if self.is_closing() {
             return;
         }
-        if self.suspended
-            && let Some(owned) = self.owned.get_mut(id)
-            && owned.question.is_none()
-        {
-            owned.fetch = Fetch::Suspended;
-            return;
+        let key = self.timer(ConsumerTimer::Fetch(id));
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        if let Fetch::Pausing(former, _) = owned.fetch {
+            shared.cancel(former);
         }
-        let timer = shared.arm(now + delay, self.timer(ConsumerTimer::Fetch(id)));
-        match self.owned.get_mut(id) {
-            Some(owned) => {
-                if let Fetch::Pausing(former, _) = owned.fetch {
-                    shared.cancel(former);
-                }
-                owned.fetch = Fetch::Pausing(timer, why);
-            }
-            None => shared.cancel(timer),
-        }
+        owned.fetch = if self.suspended && owned.question.is_none() {
+            Fetch::Suspended
+        } else {
+            Fetch::Pausing(shared.arm(now + delay, key), why)
+        };
     }
 
     /// A broker is back: queues that waited for it go on at once.
