@@ -38,7 +38,7 @@ impl PushConsumer {
         }
         let is_inside = end.is_some_and(|end| offset <= end);
         // A broker that resets all the time would be asked, and told what counts now, as often.
-        let wait = gone.moved.another_untold(now, self.config.pull_delay_when_exception);
+        let wait = gone.moved.another_unasked(now, self.config.pull_delay_when_exception);
         let new =
             self.insert_stay(shared, now, |timer| gone.successor(timer, ProcessQueue::default(), offset));
         if is_inside {
