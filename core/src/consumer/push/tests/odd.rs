@@ -447,7 +447,10 @@ fn in_a_busy_topic_a_message_for_the_group_never_waits_long_behind_those_that_ar
             [(1, 100_000, 2), (1, 1_000, 45), (1, 2_000, 25), (30, 60, 100), (30, 100, 100), (30, 5_000, 31)]
         {
             let (pulls, gap) = Leading { batch, round_trip }.on(|at, ms| at.max(5 + ms * a_second / 1_000));
-            assert!(gap <= gap_max, "{a_second} a second, {round_trip} ms: {gap} ms, {pulls} pulls of {batch}");
+            assert!(
+                gap <= gap_max,
+                "{a_second} a second, {round_trip} ms: {gap} ms, {pulls} pulls of {batch}"
+            );
         }
     }
 }
@@ -482,6 +485,9 @@ fn of_small_steps_people_are_told_what_they_are_and_not_that_the_queue_stands() 
     }
     assert!(matches!(world.queue(TOPIC, 0).fetch, Fetch::Pausing(_, Pause::SmallSteps)));
     let health = world.consumer().health(world.client.shared(), world.now);
-    assert!(health.to_string().contains("leads on by few messages at a time, none of them for the group"), "{health}");
+    assert!(
+        health.to_string().contains("leads on by few messages at a time, none of them for the group"),
+        "{health}"
+    );
     assert!(health.is_flowing(), "{health}");
 }

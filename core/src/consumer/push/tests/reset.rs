@@ -240,7 +240,11 @@ fn a_reset_beyond_the_known_end_is_not_forgotten_by_a_queue_that_is_given_up_bef
     reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), 99)]));
     world.members_change(&["0-first"]);
     world.pass(300);
-    assert_eq!((world.owned(TOPIC), world.log(TOPIC, 0).committed), ([1].into(), Some(52)), "it was asked for");
+    assert_eq!(
+        (world.owned(TOPIC), world.log(TOPIC, 0).committed),
+        ([1].into(), Some(52)),
+        "it was asked for"
+    );
 }
 
 #[test]
