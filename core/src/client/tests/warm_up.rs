@@ -112,7 +112,8 @@ fn refuse<const N: usize>(world: &mut World, topics: [&str; N]) -> [bool; N] {
 
 #[test]
 fn the_last_failure_is_told_although_another_look_up_is_under_way_when_the_time_is_over() {
-    let mut world = World::with_producer(ProducerConfig { send_timeout: Duration::from_secs(1), ..producer() });
+    let mut world =
+        World::with_producer(ProducerConfig { send_timeout: Duration::from_secs(1), ..producer() });
     warm_up(&mut world, 50, &["A", "T"]);
     assert_eq!(refuse(&mut world, ["T"]), [true]);
     // A never has an answer, T no other; the name server answers whoever asks whether it is there.
