@@ -58,8 +58,8 @@ use shared::Notice;
 ///   An earlier input makes that time void; the next [`Output::Wait`] names another.
 /// - A connection is named by the client. The host tells of one whose [`Output::Connect`] it has seen and whose
 ///   [`Output::Close`] it has not; whatever it still tells of another is let pass.
-/// - Each command with an operation ends by one [`Output::Complete`]. After [`Output::ClientClosed`] there are only
-///   commands that are refused.
+/// - Each command with an operation ends by one [`Output::Complete`]. After [`Output::ClientClosed`] only what
+///   ends or looks is still done; all other commands are refused.
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Shared,
@@ -182,7 +182,7 @@ impl Client {
         }
     }
 
-    /// A closing client still lets its producers and consumers be closed, which they already are.
+    /// A client that closes or has closed still does what ends or looks, and refuses all else.
     fn handle_command(&mut self, now: Instant, command: Command) {
         let is_ending = self.closed || self.closing.is_some();
         let Self { shared, producers, consumers, .. } = self;

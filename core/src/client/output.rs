@@ -105,8 +105,9 @@ pub enum Output {
         /// Which.
         consumer: ConsumerId,
     },
-    /// The client has closed: all commands have ended, all connections are dropped, and nothing comes any more. Comes
-    /// once.
+    /// The client has closed: all commands have ended, and all connections are dropped. Comes once. What comes later
+    /// only answers later commands: closes and what looks are done, all others are refused, and a consumer that would
+    /// start gets its [`ConsumerClosed`](Self::ConsumerClosed) as well.
     ClientClosed,
     /// Nothing more to do until this time, or until an input comes.
     Wait(Instant),

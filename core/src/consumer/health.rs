@@ -84,7 +84,7 @@ pub struct QueueHealth {
     pub going_back: usize,
     /// The first of them that was refused.
     pub refused_back: Option<GoingBack>,
-    /// Attempts to fetch that came to nothing, in a row.
+    /// Attempts to fetch that came to nothing, in a row; one that is under way is not among them.
     pub failures: u32,
     /// Answers of brokers, and records in answers, that can't be true and were left out, in this stay.
     pub bad_answers: u64,
@@ -169,7 +169,7 @@ pub enum Standing {
     Pulling(Duration),
     /// Stands still: too much is cached.
     Full(Full),
-    /// Stands still after something went wrong; it goes on in this time, or when the broker is back.
+    /// Waits, mostly after something went wrong; it goes on in this time, or when the broker is back.
     Paused(Pause, Duration),
     /// Stands still: the consumer was suspended.
     Suspended,
@@ -178,10 +178,14 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Whether nothing is being fetched.
+    /// Whether nothing is being fetched, for longer than a moment.
     #[must_use]
     pub fn is_still(self) -> bool {
-        !matches!(self, Self::Asking | Self::Pulling(_))
+        !self.is_at_broker() && !matches!(self, Self::Paused(Pause::SmallSteps, _))
+    }
+
+    fn is_at_broker(self) -> bool {
+        matches!(self, Self::Asking | Self::Pulling(_))
     }
 }
 
@@ -210,6 +214,9 @@ impl fmt::Display for Standing {
             Self::Asking => f.write_str("asks where to start"),
             Self::Pulling(time) => write!(f, "waits at the broker for {}", Seconds(*time)),
             Self::Full(full) => write!(f, "stands still: {full}"),
+            Self::Paused(why @ Pause::SmallSteps, time) => {
+                write!(f, "{why}; asks again in {}", Seconds(*time))
+            }
             Self::Paused(why, time) => write!(f, "stands still: {why}; again in {}", Seconds(*time)),
             Self::Suspended => f.write_str("stands still: the consumer is suspended"),
             Self::Closing => f.write_str("stands still: the consumer is closing"),
@@ -271,7 +278,8 @@ impl fmt::Display for QueueHealth {
             }
         }
         if self.failures > 0 {
-            write!(f, "; {} failures in a row", self.failures)?;
+            let which = if self.standing.is_at_broker() { "before this one" } else { "in a row" };
+            write!(f, "; attempts {which} that came to nothing: {}", self.failures)?;
         }
         if let Some(bad) = &self.bad_answer {
             write!(f, "; {} bad answers, the last: {bad}", self.bad_answers)?;

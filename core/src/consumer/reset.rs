@@ -66,7 +66,7 @@ impl LeftOut<'_> {
         for (queues, what) in [
             (&self.elsewhere, "not owned by this member"),
             (&self.of_other_topics, "of another topic"),
-            (&self.nonsense, "with a negative offset"),
+            (&self.nonsense, "with a negative offset or none"),
         ] {
             if let Some(first) = queues.first() {
                 reason += &format!("{} queues {what}, the first {first}; ", queues.len());

@@ -465,7 +465,8 @@ impl Producers {
             }
             Next::Pause(pause) => {
                 let topic = &send.order.message.topic;
-                tracing::debug!(%topic, %cause, pause_ms = pause.as_millis(), "trying again after a pause");
+                let broker = send.queue.as_deref().map(|queue| &*queue.broker_name);
+                tracing::debug!(%topic, broker, %cause, pause_ms = pause.as_millis(), "trying again after a pause");
                 send.last_cause = Some(Box::new(cause));
                 self.pause(shared, now, id, pause);
             }

@@ -30,8 +30,19 @@ pub(super) struct WarmUp {
 struct Missing {
     /// Look-ups that have ended.
     look_ups: u32,
-    /// Why the last one found nothing; `None` while another is under way.
+    /// Why the last one found nothing.
     cause: Option<Cause>,
+    /// When the next one begins; `None` while one is under way.
+    again: Option<Instant>,
+}
+
+impl WarmUp {
+    /// Arms the timer for what comes first: a look-up, or the end.
+    fn arm(&mut self, shared: &mut Shared, operation: OperationId) {
+        shared.cancel(self.timer);
+        let at = self.missing.values().filter_map(|missing| missing.again).fold(self.deadline, Instant::min);
+        self.timer = shared.arm(at, TimerKey::WarmUp(operation));
+    }
 }
 
 impl Producers {
@@ -88,7 +99,7 @@ impl Producers {
     ) {
         let found = matches!(outcome, RouteOutcome::Known { .. });
         let waits = |warm_up: &WarmUp| {
-            warm_up.missing.get(topic).is_some_and(|missing| found || missing.cause.is_none())
+            warm_up.missing.get(topic).is_some_and(|missing| found || missing.again.is_none())
         };
         let waiting: Vec<OperationId> =
             self.warm_ups.iter().filter(|(_, warm_up)| waits(warm_up)).map(|(id, _)| *id).collect();
@@ -107,9 +118,8 @@ impl Producers {
                     missing.cause = Some(cause.clone());
                     match retry::after_no_route(cause) {
                         Next::Pause(pause) => {
-                            shared.cancel(warm_up.timer);
-                            let at = warm_up.deadline.min(now + pause);
-                            warm_up.timer = shared.arm(at, TimerKey::WarmUp(operation));
+                            missing.again = Some(now + pause);
+                            warm_up.arm(shared, operation);
                         }
                         Next::Now | Next::GiveUp => self.warm_up_failed(shared, now, operation, topic),
                     }
@@ -122,17 +132,22 @@ impl Producers {
     pub(crate) fn handle_warm_up_timer(&mut self, shared: &mut Shared, now: Instant, operation: OperationId) {
         let Some(warm_up) = self.warm_ups.get_mut(&operation) else { return };
         if now >= warm_up.deadline {
-            let Some(topic) = warm_up.missing.keys().next().cloned() else { return };
+            // One that is known to have failed tells more than one that has had no answer.
+            let all = &warm_up.missing;
+            let failed = all.iter().find(|(_, missing)| missing.cause.is_some());
+            let Some((topic, _)) = failed.or_else(|| all.iter().next()) else { return };
+            let topic = topic.clone();
             return self.warm_up_failed(shared, now, operation, &topic);
         }
-        warm_up.timer = shared.arm(warm_up.deadline, TimerKey::WarmUp(operation));
         let state = self.table.get(&warm_up.producer);
         let queue_nums = state.map(|state| state.config.default_topic_queue_nums);
         for (topic, missing) in &mut warm_up.missing {
-            if missing.cause.take().is_some() {
+            if missing.again.is_some_and(|at| at <= now) {
+                missing.again = None;
                 shared.look_up_route(now, topic, queue_nums);
             }
         }
+        warm_up.arm(shared, operation);
     }
 
     /// A producer is forgotten: nothing is looked up for it any more.
@@ -165,7 +180,7 @@ impl Producers {
     ) {
         let Some(mut warm_up) = self.warm_ups.remove(&operation) else { return };
         shared.cancel(warm_up.timer);
-        let Missing { look_ups, cause } = warm_up.missing.remove(topic).unwrap_or_default();
+        let Missing { look_ups, cause, .. } = warm_up.missing.remove(topic).unwrap_or_default();
         let failure = Failure {
             action: "look up the route of",
             topic: Some(topic.clone()),

@@ -142,6 +142,31 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn nothing_to_read_is_told_and_is_no_success() {
+    let broker = DevBroker::start().expect("a broker");
+    let empty = std::env::temp_dir().join(format!("rmq-empty-{}", std::process::id()));
+    std::fs::write(&empty, "\n").expect("a file");
+    let file = empty.to_str().expect("a name");
+    for (source, told) in
+        [(&[][..], "nothing on standard input: nothing was sent"), (&["--file", file], "nothing in ")]
+    {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rmq"))
+            .args(["send", "--namesrv", &broker.addr(), "T"])
+            .args(source)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        drop(child.stdin.take());
+        let output = child.wait_with_output().expect("it ends");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(told), "{text}");
+        assert_eq!(output.status.code(), Some(FAILED), "{text}");
+    }
+    std::fs::remove_file(&empty).expect("it was there");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let broker = DevBroker::start().expect("a broker");
     let mut child = Command::new(env!("CARGO_BIN_EXE_rmq"))

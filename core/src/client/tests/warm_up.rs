@@ -91,3 +91,53 @@ fn a_producer_that_closes_ends_its_warm_ups_and_begins_none() {
     assert!(matches!(outcome(&world, 60), Some(Outcome::Done)));
     assert!(!world.client.producers().uses("T"), "its route may be forgotten");
 }
+
+/// Answers the look-ups of these topics with errors until none comes at once: whether there were any, for each.
+fn refuse<const N: usize>(world: &mut World, topics: [&str; N]) -> [bool; N] {
+    let mut refused = [false; N];
+    let topic_of = |arrived: &Arrived| {
+        let header = arrived.command.header::<GetRouteInfoRequestHeader<'_>>();
+        header.ok().map(|header| header.topic.to_string())
+    };
+    while let Some((index, at)) = world.arrived.iter().enumerate().find_map(|(at, arrived)| {
+        let topic = topic_of(arrived)?;
+        Some((topics.iter().position(|of| *of == topic)?, at))
+    }) {
+        let arrived = world.arrived.remove(at).expect("it is there");
+        refused[index] = true;
+        world.answer(&arrived, ResponseCode::SYSTEM_ERROR);
+    }
+    refused
+}
+
+#[test]
+fn the_last_failure_is_told_although_another_look_up_is_under_way_when_the_time_is_over() {
+    let mut world =
+        World::with_producer(ProducerConfig { send_timeout: Duration::from_secs(1), ..producer() });
+    warm_up(&mut world, 50, &["A", "T"]);
+    assert_eq!(refuse(&mut world, ["T"]), [true]);
+    // A never has an answer, T no other; the name server answers whoever asks whether it is there.
+    for _ in 0..9 {
+        world.pass(100);
+        refuse(&mut world, ["TBW102"]);
+    }
+    assert!(world.outcomes.is_empty(), "{:?}", world.outcomes);
+    world.pass(100);
+    let Some(Outcome::Failed(Error::NotSent(failure))) = outcome(&world, 50) else {
+        panic!("{:?}", world.outcomes)
+    };
+    assert_eq!((failure.topic.as_deref(), failure.attempts), (Some("T"), 1), "{failure}");
+    assert!(failure.to_string().contains("as scripted"), "{failure}");
+}
+
+#[test]
+fn a_topic_is_asked_for_again_in_time_whatever_happens_to_others() {
+    let mut world = World::seeded(&[NAME_SERVER], 1);
+    warm_up(&mut world, 50, &["T", "U"]);
+    assert_eq!(refuse(&mut world, ["T"]), [true]);
+    // A pause is 200 ms.
+    for (ms, expected) in [(190, [false, true]), (10, [true, false])] {
+        world.pass(ms);
+        assert_eq!(refuse(&mut world, ["T", "U"]), expected);
+    }
+}

@@ -151,6 +151,8 @@ impl PushConsumer {
 
     fn commit_and_leave(&mut self, shared: &mut Shared, now: Instant) {
         self.end_handlers(shared);
+        let ids: Vec<ProcessQueueId> = self.owned.iter().map(|(id, _)| id).collect();
+        ids.into_iter().for_each(|id| self.believe_reset(id));
         self.offsets.last_round();
         self.commit_all(shared, now);
         self.leave_when_committed(shared, now);

@@ -188,7 +188,7 @@ impl PushConsumer {
             ConsumerTimer::FirstCommit => self.first_commit_waited_for(shared, now),
             ConsumerTimer::Routes => self.look_for_routes(shared, now),
             ConsumerTimer::Refused => self.open_gates(shared, now),
-            ConsumerTimer::Fetch(queue) => self.proceed(shared, now, queue),
+            ConsumerTimer::Fetch(queue) => self.pause_is_over(shared, now, queue),
             ConsumerTimer::Reoffer { queue, queue_offset } => {
                 let queue = self.stay_of(queue, queue_offset);
                 self.reoffer(shared, now, queue, queue_offset);

@@ -58,6 +58,14 @@ impl Question {
     pub(super) fn end(wanted: i64) -> Self {
         Self::new(Ask::End { wanted })
     }
+
+    /// The offset of a reset that is to be weighed.
+    pub(super) fn wanted(self) -> Option<i64> {
+        match self.ask {
+            Ask::End { wanted } => Some(wanted),
+            Ask::StoredSince { .. } => None,
+        }
+    }
 }
 
 /// The place in an answer, or what is wrong with it.

@@ -25,17 +25,32 @@ use crate::time::{Instant, doubled};
 /// A broker holds a pull that has nothing to bring; one that answers sooner without bringing anything
 /// is not asked again at once.
 const HELD_MIN: Duration = Duration::from_millis(50);
-/// So many answers in a row may come sooner, bring nothing and lead on by less than a pull could bring, before their
-/// queue is asked for less often.
+/// An answer without messages that leads on by less is a small step, however many messages a pull may bring: brokers look
+/// through hundreds that are not for the group before they answer, so it has led to the end, or the broker is odd.
+const SMALL_STEP: i64 = 32;
+/// So many small steps in a row may come sooner than [`HELD_MIN`] before their queue is asked for less often.
 const SMALL_STEPS_MAX: u32 = 8;
-/// The first pause after that; each doubles. Where a busy topic's messages are merely not for this group, so many gather
-/// in it that the next step is none of the small ones, and a message that is waits no longer than that.
-const SMALL_STEP_DELAY_MIN: Duration = Duration::from_millis(20);
+/// The first time after that from pull to pull; each doubles. Where a busy topic's messages are merely not for this group,
+/// so many gather in it that the next step is none of the small ones.
+const SMALL_STEP_INTERVAL_MIN: Duration = Duration::from_millis(20);
+/// The longest time from pull to pull. A message for the group among a few that are not waits no longer than that.
+const SMALL_STEP_INTERVAL_MAX: Duration = Duration::from_millis(100);
 /// The longest pause before a broker is asked again that says that a queue is empty although it was not.
 const EMPTY_DELAY_MAX: Duration = Duration::from_secs(2);
 /// However many queues of a broker are said to be empty, one of them is asked for in this time: each of sixteen still
 /// within [`EMPTY_DELAY_MAX`].
 const EMPTY_INTERVAL: Duration = Duration::from_millis(125);
+
+impl OwnedQueue {
+    /// An answer came after `took` and has led on by `step` without messages: for how long the next pull waits.
+    fn wait_for_steps(&mut self, took: Duration, step: i64) -> Option<Duration> {
+        let is_small = took < HELD_MIN && 0 < step && step < SMALL_STEP;
+        self.small_steps = if is_small { self.small_steps.saturating_add(1) } else { 0 };
+        let further = self.small_steps.checked_sub(SMALL_STEPS_MAX + 1)?;
+        let interval = doubled(SMALL_STEP_INTERVAL_MIN, further, SMALL_STEP_INTERVAL_MAX);
+        interval.checked_sub(took).filter(|delay| !delay.is_zero())
+    }
+}
 
 impl PushConsumer {
     /// Pulls from `offset`.
@@ -155,12 +170,11 @@ impl PushConsumer {
         }
         self.end_look(id);
         let Some(owned) = self.owned.get_mut(id) else { return };
-        let soon = now.saturating_since(begun) < HELD_MIN;
-        let is_small = soon && !found && next > at && next - at < i64::from(self.config.pull_batch_size);
-        owned.small_steps = if is_small { owned.small_steps.saturating_add(1) } else { 0 };
-        if let Some(further) = owned.small_steps.checked_sub(SMALL_STEPS_MAX + 1) {
-            let delay = doubled(SMALL_STEP_DELAY_MIN, further, self.empty_delay_max());
-            return self.pause(shared, now, id, delay, Pause::Empty);
+        let took = now.saturating_since(begun);
+        let soon = took < HELD_MIN;
+        if let Some(delay) = owned.wait_for_steps(took, if found { 0 } else { next - at }) {
+            owned.failures = 0;
+            return self.pause(shared, now, id, delay, Pause::SmallSteps);
         }
         if next == at && soon {
             if !other_broker || owned.failures > 0 {

@@ -78,6 +78,8 @@ pub enum Pause {
     /// The broker says at once that there is nothing, instead of waiting for something: as a slave does at
     /// its end.
     Empty,
+    /// The broker leads on again and again, at once, by few messages that are not for the group: a moment's pause.
+    SmallSteps,
     /// The answer could not be read, or led nowhere.
     BadAnswer,
     /// A commit of this member's former stay at the queue is on its way: until it has ended nobody can
@@ -102,6 +104,7 @@ impl fmt::Display for Pause {
             Self::Busy => "the broker is busy, or a slave that may not be read from",
             Self::FlowControl => "the broker sheds load",
             Self::Empty => "the broker has nothing and doesn't wait for it, as a slave at its end",
+            Self::SmallSteps => "the broker leads on by few messages at a time, none of them for the group",
             Self::Refused => "the broker refuses to serve it",
             Self::BadAnswer => "the broker's answer makes no sense",
             Self::Committing => "an own commit of the queue is still on its way",
@@ -276,6 +279,7 @@ impl PushConsumer {
     /// A queue is no longer this member's: what is settled is committed, what is cached is revoked.
     pub(super) fn release(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
         self.note_progress(id);
+        self.believe_reset(id);
         let Some(gone) = self.forget_queue(shared, id).map(|gone| gone.queue) else { return };
         self.moves.forget(id, i64::MAX);
         self.offsets.trust(&gone);
@@ -367,23 +371,16 @@ impl PushConsumer {
         if self.is_closing() {
             return;
         }
-        if self.suspended
-            && let Some(owned) = self.owned.get_mut(id)
-            && owned.question.is_none()
-        {
-            owned.fetch = Fetch::Suspended;
-            return;
+        let key = self.timer(ConsumerTimer::Fetch(id));
+        let Some(owned) = self.owned.get_mut(id) else { return };
+        if let Fetch::Pausing(former, _) = owned.fetch {
+            shared.cancel(former);
         }
-        let timer = shared.arm(now + delay, self.timer(ConsumerTimer::Fetch(id)));
-        match self.owned.get_mut(id) {
-            Some(owned) => {
-                if let Fetch::Pausing(former, _) = owned.fetch {
-                    shared.cancel(former);
-                }
-                owned.fetch = Fetch::Pausing(timer, why);
-            }
-            None => shared.cancel(timer),
-        }
+        owned.fetch = if self.suspended && owned.question.is_none() {
+            Fetch::Suspended
+        } else {
+            Fetch::Pausing(shared.arm(now + delay, key), why)
+        };
     }
 
     /// A broker is back: queues that waited for it go on at once.

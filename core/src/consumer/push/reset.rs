@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 
 use super::PushConsumer;
 use super::place::Question;
-use super::queue::Pause;
+use super::queue::{Fetch, Pause};
 use crate::client::Shared;
 use crate::consumer::ProcessQueue;
 use crate::id::ProcessQueueId;
@@ -38,7 +38,7 @@ impl PushConsumer {
         }
         let is_inside = end.is_some_and(|end| offset <= end);
         // A broker that resets all the time would be asked, and told what counts now, as often.
-        let wait = gone.moved.another_untold(now, self.config.pull_delay_when_exception);
+        let wait = gone.moved.another_unasked(now, self.config.pull_delay_when_exception);
         let new =
             self.insert_stay(shared, now, |timer| gone.successor(timer, ProcessQueue::default(), offset));
         if is_inside {
@@ -57,6 +57,27 @@ impl PushConsumer {
         // Bytes of what was cached are free.
         self.proceed_with_room(shared, now);
         true
+    }
+
+    /// A pause is over. Where a reset waited, nobody has been told of its place yet.
+    pub(super) fn pause_is_over(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
+        if let Some(owned) = self.owned.get(id)
+            && let Fetch::Pausing(_, Pause::OffsetMoved) = owned.fetch
+        {
+            let queue = owned.queue.clone();
+            self.commit(shared, now, &queue);
+        }
+        self.proceed(shared, now, id);
+    }
+
+    /// Nobody waits any more for a broker to say whether the queue reaches the offset that it was reset to: the group
+    /// stands there, or at the end as far as it is known.
+    pub(super) fn believe_reset(&mut self, id: ProcessQueueId) {
+        let Some(owned) = self.owned.get(id) else { return };
+        let Some(wanted) = owned.question.and_then(Question::wanted) else { return };
+        let place = owned.max_offset.map_or(wanted, |end| wanted.min(end));
+        let queue = owned.queue.clone();
+        self.set_back(&queue, place);
     }
 
     /// The queue begins at `place`, which a broker has confirmed; nothing of it is cached.

@@ -55,7 +55,7 @@ impl Moved {
 
     /// As [`another`](Self::another), for what comes without being asked for: how long it waits from now on. Whoever
     /// is told again while it waits does not wait longer for that, or it would never go on.
-    pub(super) fn another_untold(&mut self, now: Instant, max: Duration) -> Option<Duration> {
+    pub(super) fn another_unasked(&mut self, now: Instant, max: Duration) -> Option<Duration> {
         let delay = self.another(now, max);
         if self.due <= now {
             self.due = delay.map_or(now, |delay| now.max(self.due + delay));

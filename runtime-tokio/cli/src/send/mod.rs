@@ -38,7 +38,9 @@ pub(crate) async fn run(args: SendArgs) -> Result<(), CliError> {
     let run = Run { producer, args: &args, bar, sends: JoinSet::new(), batch: Vec::new(), summary };
     let summary = run.until_end(&mut source).await?;
     client.close_within(CLOSE_TIMEOUT).await?;
-    summary.finish(source.total(), args.oneway, source.blank_lines())
+    let had_nothing = summary.had_nothing();
+    summary.finish(source.total(), args.oneway, source.blank_lines())?;
+    if had_nothing { Err(source.had_nothing()) } else { Ok(()) }
 }
 
 /// A request that ended.

@@ -31,7 +31,7 @@ enum Bodies {
     /// The template, so many times more.
     Same { total: u64, left: u64 },
     /// Lines, read by a thread of their own: a terminal may be slow.
-    Lines { lines: mpsc::Receiver<Result<Bytes, CliError>>, blank: Arc<AtomicU64> },
+    Lines { lines: mpsc::Receiver<Result<Bytes, CliError>>, blank: Arc<AtomicU64>, name: String },
 }
 
 impl Source {
@@ -72,6 +72,15 @@ impl Source {
             Bodies::Same { .. } => 0,
             Bodies::Lines { blank, .. } => blank.load(Ordering::Relaxed),
         }
+    }
+
+    /// That it had nothing, for people.
+    pub(super) fn had_nothing(&self) -> CliError {
+        CliError::Failed(match &self.bodies {
+            Bodies::Lines { name, .. } if name != "-" => format!("nothing in {name}: nothing was sent"),
+            Bodies::Lines { .. } => "nothing on standard input: nothing was sent".to_owned(),
+            Bodies::Same { .. } => "nothing was sent".to_owned(),
+        })
     }
 
     /// The next message. Cancel safe.
@@ -139,19 +148,19 @@ fn lines(path: &Path) -> Result<Bodies, CliError> {
     };
     let (sender, lines) = mpsc::channel(LINES_AHEAD);
     let blank = Arc::new(AtomicU64::new(0));
-    let seen = blank.clone();
+    let (seen, told) = (blank.clone(), name.clone());
     // Not one of the runtime's threads: nobody waits for this one when it hangs at a terminal.
     thread::spawn(move || {
         let mut input = BufReader::new(input);
         let mut number = 0;
-        while let Some(line) = next_line(&mut input, &mut number, &seen, &name) {
+        while let Some(line) = next_line(&mut input, &mut number, &seen, &told) {
             let ended = line.is_err();
             if sender.blocking_send(line).is_err() || ended {
                 return;
             }
         }
     });
-    Ok(Bodies::Lines { lines, blank })
+    Ok(Bodies::Lines { lines, blank, name })
 }
 
 /// The next line that is not empty, without its end. Empty ones are counted.

@@ -59,6 +59,11 @@ impl Summary {
         self.failure.is_some()
     }
 
+    /// Whether nothing was ever begun.
+    pub(super) fn had_nothing(&self) -> bool {
+        self.attempted == 0
+    }
+
     pub(super) fn interrupted(&mut self) {
         self.interrupted = true;
     }

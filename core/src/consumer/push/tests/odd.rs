@@ -1,13 +1,15 @@
 //! Answers to pulls that can't be true, and such that only look like it.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
 use super::world::{Arrived, STORED, TOPIC, World, record, records};
+use crate::config::PushConsumerConfig;
 use crate::consumer::push::{Fetch, Pause};
 use crate::consumer::{Ack, BadAnswer, ConsumeToken};
 use crate::message::{Message, StoredMessages, StoredRecord, encode_batch, encode_stored, sys_flag};
@@ -47,10 +49,16 @@ type Answer = (ResponseCode, PullMessageResponseHeader, Bytes);
 
 /// A consumer that stands at 5 of 8 messages and waits for the answer to its pull.
 fn standing_at_five() -> (World, Arrived) {
+    standing_at_five_of(|_| {})
+}
+
+/// The same with settings changed.
+fn standing_at_five_of(change: impl FnOnce(&mut PushConsumerConfig)) -> (World, Arrived) {
     let mut world = World::new();
     world.log(TOPIC, 0).committed = Some(5);
     world.log(TOPIC, 0).records = vec![String::new(); 5];
-    world.start();
+    world.start_with("*", change);
+    world.pass(1_000);
     world.log(TOPIC, 0).records = vec![String::new(); 8];
     let is_its = |pull: &Arrived| pull.header::<PullMessageRequestHeader<'_>>().topic == TOPIC;
     let at = world.held.iter().position(is_its).expect("a pull waits");
@@ -373,48 +381,113 @@ fn an_answer_of_many_records_from_the_last_to_the_first_arrives_whole() {
     assert_eq!(bad_answers(&world), 0);
 }
 
-/// So many pulls of the queue in ten seconds, and the longest time in ms between two, from a broker that answers each
-/// within a ms without messages and leads on to what `next` makes of the place asked for and the time in ms.
-fn led_on(next: impl Fn(i64, i64) -> i64) -> (usize, i64) {
-    let (mut world, pull) = standing_at_five();
-    world.silent.insert(RequestCode::PULL_MESSAGE.0);
-    let mut pulls = vec![pull];
-    let (mut count, mut last, mut gap) = (0, 0, 0);
-    for ms in 0..10_000 {
-        for pull in core::mem::take(&mut pulls) {
-            let at = pull.header::<PullMessageRequestHeader<'_>>().queue_offset;
-            let (code, header, body) =
-                none(ResponseCode::PULL_RETRY_IMMEDIATELY, next(at, ms), at + 1_000_000);
-            world.answer(&pull, code, &header, &body);
-            count += 1;
-            gap = gap.max(ms - last);
-            last = ms;
+/// A broker that brings nothing and leads on.
+#[derive(Clone, Copy)]
+struct Leading {
+    batch: i32,
+    /// In ms.
+    round_trip: u64,
+}
+
+impl Leading {
+    /// So many pulls of the queue in ten seconds, and the longest time in ms between two, when it leads on to what
+    /// `next` makes of the place asked for and the time in ms.
+    fn on(self, next: impl Fn(i64, i64) -> i64) -> (usize, u128) {
+        let (mut world, first) = standing_at_five_of(|config| config.pull_batch_size = self.batch);
+        world.silent.insert(RequestCode::PULL_MESSAGE.0);
+        let begun = world.now;
+        let mut pulls = vec![Arrived { at: begun, ..first }];
+        let (mut count, mut last, mut gap) = (0, begun, 0);
+        for ms in 0..10_000 {
+            let is_due = |pull: &mut Arrived| world.now - pull.at >= Duration::from_millis(self.round_trip);
+            for pull in pulls.extract_if(.., is_due).collect::<Vec<_>>() {
+                let at = pull.header::<PullMessageRequestHeader<'_>>().queue_offset;
+                let (code, header, body) =
+                    none(ResponseCode::PULL_RETRY_IMMEDIATELY, next(at, ms), at + 1_000_000);
+                world.answer(&pull, code, &header, &body);
+            }
+            world.pass(1);
+            let is_its = |pull: &Arrived| pull.header::<PullMessageRequestHeader<'_>>().topic == TOPIC;
+            for pull in core::mem::take(&mut world.swallowed).into_iter().filter(is_its) {
+                count += 1;
+                gap = gap.max((pull.at - last).as_millis());
+                last = pull.at;
+                pulls.push(pull);
+            }
         }
-        world.pass(1);
-        let is_its = |pull: &Arrived| pull.header::<PullMessageRequestHeader<'_>>().topic == TOPIC;
-        pulls.extend(core::mem::take(&mut world.swallowed).into_iter().filter(is_its));
+        (count, gap)
     }
-    (count, gap)
 }
 
 #[test]
-fn a_broker_that_leads_on_by_small_steps_for_ever_is_asked_less_often() {
-    for step in [1, 31] {
-        let (pulls, _) = led_on(|at, _| at + step);
-        assert!((8..=40).contains(&pulls), "{pulls} pulls in ten seconds by {step}");
+fn a_broker_that_leads_on_by_small_steps_for_ever_is_asked_less_often_whatever_a_pull_may_bring() {
+    for batch in [1, 32, 1_024] {
+        for step in [1, 31] {
+            let (pulls, gap) = Leading { batch, round_trip: 1 }.on(|at, _| at + step);
+            assert!((90..=120).contains(&pulls), "{pulls} pulls in ten seconds by {step} of {batch}");
+            assert!(gap <= 100, "{gap} ms by {step} of {batch}");
+        }
     }
 }
 
 #[test]
 fn a_broker_that_looks_through_many_messages_that_are_not_for_the_group_is_asked_on_at_once() {
-    let (pulls, _) = led_on(|at, _| at + 800);
-    assert!((5_000..=20_000).contains(&pulls), "{pulls}");
+    for batch in [1, 32, 1_024] {
+        for step in [32, 800] {
+            let (pulls, _) = Leading { batch, round_trip: 1 }.on(|at, _| at + step);
+            assert!((4_900..=20_000).contains(&pulls), "{pulls} by {step} of {batch}");
+        }
+    }
 }
 
 #[test]
 fn in_a_busy_topic_a_message_for_the_group_never_waits_long_behind_those_that_are_not() {
-    for (a_second, gap_max) in [(100_000, 1), (1_000, 45), (2_000, 25)] {
-        let (pulls, gap) = led_on(|at, ms| at.max(5 + ms * a_second / 1_000));
-        assert!(gap <= gap_max, "{a_second} a second: {gap} ms, {pulls} pulls");
+    for batch in [1, 32, 1_024] {
+        for (round_trip, a_second, gap_max) in
+            [(1, 100_000, 2), (1, 1_000, 45), (1, 2_000, 25), (30, 60, 100), (30, 100, 100), (30, 5_000, 31)]
+        {
+            let (pulls, gap) = Leading { batch, round_trip }.on(|at, ms| at.max(5 + ms * a_second / 1_000));
+            assert!(
+                gap <= gap_max,
+                "{a_second} a second, {round_trip} ms: {gap} ms, {pulls} pulls of {batch}"
+            );
+        }
     }
+}
+
+#[test]
+fn answers_with_a_message_each_are_asked_on_at_once() {
+    for batch in [1, 32, 1_024] {
+        let (mut world, mut pull) = standing_at_five_of(|config| config.pull_batch_size = batch);
+        world.silent.insert(RequestCode::PULL_MESSAGE.0);
+        for at in 5..105 {
+            world.answer(&pull, ResponseCode::SUCCESS, &header(at + 1, at + 1), &lie(&[(TOPIC, 0, at)]));
+            world.pass(0);
+            let is_its = |pull: &Arrived| pull.header::<PullMessageRequestHeader<'_>>().topic == TOPIC;
+            pull = core::mem::take(&mut world.swallowed).into_iter().find(is_its).expect("asked on");
+        }
+        assert_eq!(offsets(&world.take()), (5..105).collect::<Vec<i64>>());
+    }
+}
+
+#[test]
+fn of_small_steps_people_are_told_what_they_are_and_not_that_the_queue_stands() {
+    let (mut world, mut pull) = standing_at_five();
+    world.silent.insert(RequestCode::PULL_MESSAGE.0);
+    // The first one was held.
+    for at in 5..15 {
+        let (code, header, body) = none(ResponseCode::PULL_RETRY_IMMEDIATELY, at + 1, at + 1);
+        world.answer(&pull, code, &header, &body);
+        world.pass(0);
+        let is_its = |pull: &Arrived| pull.header::<PullMessageRequestHeader<'_>>().topic == TOPIC;
+        let next = core::mem::take(&mut world.swallowed).into_iter().find(is_its);
+        pull = next.unwrap_or(pull);
+    }
+    assert!(matches!(world.queue(TOPIC, 0).fetch, Fetch::Pausing(_, Pause::SmallSteps)));
+    let health = world.consumer().health(world.client.shared(), world.now);
+    assert!(
+        health.to_string().contains("leads on by few messages at a time, none of them for the group"),
+        "{health}"
+    );
+    assert!(health.is_flowing(), "{health}");
 }

@@ -83,6 +83,25 @@ fn a_broker_that_refuses_everything_is_asked_once_a_second_for_all_and_goes_on_a
 }
 
 #[test]
+fn attempts_that_came_to_nothing_are_told_as_past_while_a_pull_is_held() {
+    let mut world = refused(ResponseCode::SYSTEM_BUSY.0);
+    world.pass(5_000);
+    let told = health(&mut world).to_string();
+    assert!(told.contains("attempts in a row that came to nothing: "), "{told}");
+    world.refuse.clear();
+    world.pass(5_000);
+    assert_eq!(world.held.len(), ALL);
+    let told = health(&mut world).to_string();
+    assert!(told.contains("attempts before this one that came to nothing: "), "{told}");
+    assert!(!told.contains("in a row"), "{told}");
+    world.publish(0, &["a"]);
+    assert_eq!(
+        health(&mut world).queues.iter().find(|queue| queue.failures == 0).map(|queue| queue.queue.queue_id),
+        Some(0)
+    );
+}
+
+#[test]
 fn a_broker_that_sheds_load_is_asked_again_after_20_ms_and_then_less_and_less_often() {
     let mut world = refused(ResponseCode::FLOW_CONTROL.0);
     let begun = world.now;

@@ -203,6 +203,71 @@ fn a_close_commits_where_it_was_reset_to_meanwhile() {
     assert!(header.header::<UpdateConsumerOffsetRequestHeader<'_>>().commit_offset >= 10);
 }
 
+/// Resets the queue 0 to `offset` so soon after others that it waits for 800 ms.
+fn reset_that_waits(world: &mut World, offset: i64) {
+    let told = |offset| table(&[(queue(TOPIC, 0), offset)]);
+    for pause in [0, 100, 200, 400] {
+        reset(world, FLAG_ONEWAY, "g", TOPIC, &told(10));
+        world.pass(pause);
+    }
+    reset(world, FLAG_ONEWAY, "g", TOPIC, &told(offset));
+}
+
+#[test]
+fn a_reset_that_waits_is_committed_when_the_wait_is_over() {
+    let (mut world, _) = consumed();
+    reset_that_waits(&mut world, 7);
+    world.pass(500);
+    reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), 8)]));
+    world.pass(299);
+    assert_eq!(world.log(TOPIC, 0).committed, Some(10));
+    world.pass(1);
+    assert_eq!(world.log(TOPIC, 0).committed, Some(8));
+}
+
+#[test]
+fn a_reset_beyond_the_known_end_is_not_forgotten_by_a_queue_that_is_given_up_before_it_is_weighed() {
+    for (offset, expected) in [(99, 52), (i64::MAX, 52), (52, 52), (7, 7)] {
+        let (mut world, _) = consumed();
+        reset_that_waits(&mut world, offset);
+        world.members_change(&["0-first"]);
+        world.pass(300);
+        assert_eq!(world.owned(TOPIC), [1]);
+        assert_eq!(world.log(TOPIC, 0).committed, Some(expected), "{offset}");
+    }
+    let (mut world, _) = consumed();
+    world.silent.insert(RequestCode::GET_MAX_OFFSET.0);
+    reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), 99)]));
+    world.members_change(&["0-first"]);
+    world.pass(300);
+    assert_eq!(
+        (world.owned(TOPIC), world.log(TOPIC, 0).committed),
+        ([1].into(), Some(52)),
+        "it was asked for"
+    );
+}
+
+#[test]
+fn a_reset_beyond_the_known_end_is_not_forgotten_by_a_close_before_it_is_weighed() {
+    for waits in [true, false] {
+        let (mut world, left) = consumed();
+        world.silent.insert(RequestCode::GET_MAX_OFFSET.0);
+        if waits {
+            reset_that_waits(&mut world, 99);
+        } else {
+            reset(&mut world, FLAG_ONEWAY, "g", TOPIC, &table(&[(queue(TOPIC, 0), 99)]));
+        }
+        world.close(10_000);
+        for token in left {
+            world.settle(token, Ack::Done);
+        }
+        world.pass(100);
+        let report = world.report().expect("closed");
+        assert_eq!((report.queues_committed, report.queues_uncommitted), (2, 0));
+        assert_eq!((world.log(TOPIC, 0).committed, world.log(TOPIC, 1).committed), (Some(52), Some(52)));
+    }
+}
+
 #[test]
 fn the_retry_topics_queue_can_be_reset() {
     let (mut world, _) = consumed();
