@@ -107,7 +107,9 @@ impl PushConsumer {
         let took = asked_at.map(|at| now.saturating_since(at));
         gate.took = took.filter(|took| *took <= SERVED_AFTER_MAX).unwrap_or(gate.took);
         // Those that come later from the same round, or were under way before, change nothing.
-        let counts = is_new || (asked && !gate.refused);
+        // Where all had missed their turn, nobody asks until this one does.
+        let sleeps = gate.opens == Instant::FAR_FUTURE;
+        let counts = is_new || sleeps || (asked && !gate.refused);
         if counts {
             gate.refused = true;
             gate.group = 1;
@@ -230,6 +232,10 @@ impl PushConsumer {
             gate.waiting.remove(&(failures, id));
             gate.out.remove(&id);
             gate.no_room.remove(&id);
+            // It would not open again.
+            if gate.opens == Instant::FAR_FUTURE && gate.no_room.is_empty() {
+                self.gates.gates.remove(broker);
+            }
         }
     }
 

@@ -248,3 +248,29 @@ proptest! {
         run.heal();
     }
 }
+
+#[test]
+fn a_queue_that_is_refused_while_another_without_room_is_given_up_asks_again() {
+    let mut run = Run::new();
+    run.step(Step::Refuse(0, 0));
+    for (queue, count) in [(0, 5), (2, 2), (1, 1)] {
+        run.step(Step::Publish(queue, count));
+    }
+    run.step(Step::Relent);
+    let first = run.hands.pop();
+    if let Some(token) = first {
+        run.settle(token, Ack::Done);
+    }
+    run.step(Step::Pass(900));
+    for queue in [0, 0, 0, 0, 0, 0, 0, 0, 2] {
+        run.step(Step::Publish(queue, 1));
+    }
+    run.step(Step::Forget);
+    for _ in 0..5 {
+        run.step(Step::Publish(0, 1));
+    }
+    for step in [Step::Pass(4_900), Step::Others(1), Step::Forget, Step::Publish(2, 1)] {
+        run.step(step);
+    }
+    run.heal();
+}
