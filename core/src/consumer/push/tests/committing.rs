@@ -116,3 +116,17 @@ fn a_close_of_many_queues_ends_in_time_though_every_commit_is_refused() {
     let asked: Vec<usize> = (0..300).map(|queue| world.commits(queue).len()).collect();
     assert!(asked.iter().all(|count| *count == 1), "each had its turn");
 }
+
+#[test]
+fn an_idle_consumer_wakes_only_to_ask_something() {
+    let mut world = World::with_queues(2);
+    world.start();
+    world.publish(0, &["a"]);
+    let token = world.take()[0];
+    world.settle(token, Ack::Done);
+    world.pass(40_000);
+    let before = world.wakes;
+    world.pass(60_000);
+    let wakes = world.wakes - before;
+    assert!(wakes <= 22, "{wakes} times in a minute");
+}

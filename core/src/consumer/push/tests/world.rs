@@ -134,6 +134,8 @@ pub(super) struct World {
     pub(super) registered: BTreeSet<String>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) revoked: Vec<ProcessQueueId>,
+    /// Deadlines that passed.
+    pub(super) wakes: u32,
     pub(super) closing: bool,
     pub(super) closed: bool,
     pub(super) outcomes: BTreeMap<u32, Outcome>,
@@ -192,6 +194,7 @@ impl World {
             deliveries: Vec::new(),
             revoked: Vec::new(),
             closing: false,
+            wakes: 0,
             closed: false,
             outcomes: BTreeMap::new(),
             finished: None,
@@ -297,6 +300,7 @@ impl World {
         let end = self.now + Duration::from_millis(ms);
         while self.deadline <= end {
             self.now = self.deadline;
+            self.wakes += 1;
             self.input(Input::Timeout);
         }
         self.now = end;
