@@ -239,6 +239,11 @@ impl OwnedQueue {
         }
     }
 
+    /// Whether something else than a pull follows this pause: a question, or the commit of a reset.
+    pub(super) fn pauses_although_suspended(&self, why: Pause) -> bool {
+        self.question.is_some() || why == Pause::OffsetMoved
+    }
+
     pub(super) fn count(&self, fate: impl Fn(Fate) -> bool) -> usize {
         self.cache.iter().filter(|(_, cached)| fate(cached.fate)).count()
     }
@@ -376,7 +381,7 @@ impl PushConsumer {
         if let Fetch::Pausing(former, _) = owned.fetch {
             shared.cancel(former);
         }
-        owned.fetch = if self.suspended && owned.question.is_none() {
+        owned.fetch = if self.suspended && !owned.pauses_although_suspended(why) {
             Fetch::Suspended
         } else {
             Fetch::Pausing(shared.arm(now + delay, key), why)

@@ -22,7 +22,7 @@ impl PushConsumer {
         self.stop_gates(shared);
         for (_, owned) in self.owned.iter_mut() {
             match owned.fetch {
-                Fetch::Pausing(..) if owned.question.is_some() => continue,
+                Fetch::Pausing(_, why) if owned.pauses_although_suspended(why) => continue,
                 Fetch::Pausing(timer, _) => shared.cancel(timer),
                 Fetch::Full(_) | Fetch::Gated(_) => {}
                 Fetch::Asking | Fetch::Pulling(_) | Fetch::Suspended | Fetch::Stopped => continue,

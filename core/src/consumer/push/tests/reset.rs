@@ -4,7 +4,10 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::world::{BROKER_A, TOPIC, World};
+use crate::client::{Command, Input};
+use crate::consumer::push::Fetch;
 use crate::consumer::{Ack, ConsumeToken, ConsumerCommand};
+use crate::id::{ConsumerId, GenerationalId, OperationId};
 use crate::message::MessageQueue;
 use crate::remoting::{
     FLAG_ONEWAY, MessageQueueForC, RequestCode, ResetOffsetBody, ResetOffsetBodyForC,
@@ -168,8 +171,6 @@ fn a_reset_overtakes_a_commit_that_is_under_way() {
 
 #[test]
 fn a_suspended_consumer_is_reset_and_fetches_nothing_yet() {
-    use crate::client::{Command, Input};
-    use crate::id::{ConsumerId, GenerationalId, OperationId};
     let consumer = ConsumerId(1);
     for offset in [10, 60] {
         let (mut world, _) = consumed();
@@ -223,6 +224,31 @@ fn a_reset_that_waits_is_committed_when_the_wait_is_over() {
     assert_eq!(world.log(TOPIC, 0).committed, Some(10));
     world.pass(1);
     assert_eq!(world.log(TOPIC, 0).committed, Some(8));
+}
+
+fn suspend(world: &mut World) {
+    let operation = OperationId::from_parts(7, 0);
+    let suspend = ConsumerCommand::Suspend { operation };
+    world.input(Input::Command(Command::Consumer(ConsumerId(1), suspend)));
+}
+
+#[test]
+fn a_reset_that_waits_is_committed_when_the_wait_is_over_although_the_consumer_is_suspended() {
+    for before in [true, false] {
+        let (mut world, _) = consumed();
+        if before {
+            suspend(&mut world);
+        }
+        reset_that_waits(&mut world, 7);
+        if !before {
+            suspend(&mut world);
+        }
+        world.pass(799);
+        assert_eq!(world.log(TOPIC, 0).committed, Some(10), "{before}");
+        world.pass(1);
+        assert_eq!(world.log(TOPIC, 0).committed, Some(7), "{before}");
+        assert_eq!(world.queue(TOPIC, 0).fetch, Fetch::Suspended);
+    }
 }
 
 #[test]
