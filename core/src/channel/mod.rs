@@ -34,11 +34,11 @@ use core::time::Duration;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::client::{Chunks, ConnectionStatistics, Output};
 use crate::config::ClientConfig;
 use crate::error::Cause;
 use crate::hash::SeededState;
 use crate::id::{Arena, ChannelId, ResolveToken};
+use crate::output::{Chunks, ConnectionStatistics, Output};
 use crate::remoting::{Encoder, RemotingCommand};
 use crate::rng::Rng;
 use crate::time::Instant;

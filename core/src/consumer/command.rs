@@ -4,10 +4,11 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use super::Consumers;
-use crate::client::{Outcome, Output, Shared};
 use crate::config::PushConsumerConfig;
 use crate::error::Error;
 use crate::id::{ConsumerId, OperationId};
+use crate::output::{Outcome, Output};
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// What can be asked of a consumer.

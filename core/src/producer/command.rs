@@ -6,11 +6,14 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{BatchOrder, Producers, SendKind, SendOrder};
-use crate::client::{OutboundMessage, Outcome, QueueChoice, Shared};
 use crate::config::ProducerConfig;
 use crate::error::Error;
 use crate::id::{OperationId, ProducerId};
 use crate::message::Message;
+use crate::message::outbound::OutboundMessage;
+use crate::output::Outcome;
+use crate::producer::queue_choice::QueueChoice;
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// What can be asked of a producer.

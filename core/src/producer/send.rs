@@ -9,19 +9,21 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::channel::{Keep, Reply};
-use crate::client::{Asker, OutboundMessage, Outcome, Owner, Question, QueueChoice, Shared, TimerKey};
 use crate::config::ProducerConfig;
 use crate::error::{Cause, Error, Failure, UsageError};
 use crate::id::{AskToken, OperationId, ProducerId, SendId};
 use crate::message::id::HexId;
+use crate::message::outbound::OutboundMessage;
 use crate::message::{MessageQueue, UNIQ_KEY_CHARS_MAX, property};
+use crate::output::{BatchReceipt, Outcome, Owner, Question, SendReceipt, SendStatus};
+use crate::producer::queue_choice::QueueChoice;
 use crate::remoting::HeaderError;
 use crate::route::RouteOutcome;
+use crate::shared::{Asker, Shared, TimerKey};
 use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
 
 use super::publish_info::TopicPublishInfo;
-use super::receipt::{BatchReceipt, SendReceipt, SendStatus};
 use super::request::{self, Letter};
 use super::retry::{self, Budget, Failed, Next, Reachable, Verdict, judge};
 use super::{Producer, Producers};
