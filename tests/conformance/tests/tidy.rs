@@ -1,5 +1,8 @@
 //! Reads the sources and holds the rules that no compiler knows.
 
+#[path = "tidy/floors.rs"]
+mod floors;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
