@@ -84,6 +84,7 @@
 //!
 
 #![no_std]
+#![warn(clippy::too_many_lines)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;

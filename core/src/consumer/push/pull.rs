@@ -91,6 +91,7 @@ impl PushConsumer {
     }
 
     /// A pull has ended.
+    #[expect(clippy::too_many_lines, reason = "to be split")]
     pub(super) fn handle_pulled(
         &mut self,
         shared: &mut Shared,

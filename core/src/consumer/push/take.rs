@@ -83,6 +83,7 @@ impl PushConsumer {
     ///
     /// # Errors
     /// Why there is more to do about it.
+    #[expect(clippy::too_many_lines, reason = "to be split")]
     pub(super) fn take_messages(
         &mut self,
         shared: &mut Shared,
