@@ -28,7 +28,7 @@ pub enum Input {
     },
     /// A connection came up.
     Connected {
-        /// Which.
+        /// The connection that is up.
         channel: ChannelId,
     },
     /// A frame arrived.
@@ -47,7 +47,7 @@ pub enum Input {
     },
     /// A connection ended or never came up. After this the host knows the channel no more.
     Closed {
-        /// Which.
+        /// The connection that is gone.
         channel: ChannelId,
         /// Why, in words for a person.
         reason: Arc<str>,
@@ -118,17 +118,17 @@ impl Command {
 pub enum ClientCommand {
     /// Reach one of the name servers, so that a wrong address is told at once.
     Connect {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
     },
     /// Tell what the client has done.
     Statistics {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
     },
     /// Close all consumers, then all producers, then the connections.
     Close {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
         /// How long it may take.
         timeout: Duration,

@@ -51,7 +51,7 @@ pub enum Output {
     Connect {
         /// The connection's name from now on.
         channel: ChannelId,
-        /// Where to.
+        /// One of the addresses of `endpoint`.
         address: SocketAddr,
         /// The `host:port` that was configured or that the route gave: what a certificate must name, and
         /// what a proxy is asked for.
@@ -66,7 +66,7 @@ pub enum Output {
     },
     /// Drop a connection. No input about it is expected any more.
     Close {
-        /// Which.
+        /// The connection to be dropped.
         channel: ChannelId,
         /// Whether what is still to be written may be given to the socket. Without it not a byte may: the
         /// core has told users that it was not sent.
@@ -74,9 +74,9 @@ pub enum Output {
     },
     /// A command has ended.
     Complete {
-        /// Whose.
+        /// The name that the command came with.
         operation: OperationId,
-        /// How.
+        /// What came of it.
         outcome: Outcome,
     },
     /// Messages for user code; each token is to be answered by one
@@ -106,7 +106,7 @@ pub enum Output {
     },
     /// A producer asks nothing any more.
     ProducerClosed {
-        /// Which.
+        /// The producer, which is forgotten.
         producer: ProducerId,
     },
     /// A consumer has begun to close, and gets no more deliveries: those that no handler has begun must not begin,
@@ -114,14 +114,14 @@ pub enum Output {
     /// been begun. These may begin until [`ConsumerClosed`](Self::ConsumerClosed): left undone, they hold the commit
     /// before what is done, which then comes again. The close waits for what is neither settled nor handed back.
     ConsumerClosing {
-        /// Which.
+        /// The consumer, which still takes answers.
         consumer: ConsumerId,
     },
     /// A consumer waits for its handlers no more: what has not begun must not begin, and is
     /// [handed back](crate::client::Input::HandedBack). Streams end. Comes once, after
     /// [`ConsumerClosing`](Self::ConsumerClosing), or alone for a consumer that could not start.
     ConsumerClosed {
-        /// Which.
+        /// The consumer, which is gone for its handlers.
         consumer: ConsumerId,
     },
     /// The client has closed: all commands have ended, and all connections are dropped. Comes once. What comes later

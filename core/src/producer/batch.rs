@@ -23,7 +23,7 @@ use super::send::{Content, SendKind, SendOrder, push_unique_key};
 /// A batch as the user ordered it.
 #[derive(Clone, Debug)]
 pub struct BatchOrder {
-    /// Who waits.
+    /// The command to be completed.
     pub operation: OperationId,
     /// By which producer.
     pub producer: ProducerId,

@@ -40,13 +40,13 @@ pub enum SendKind {
 /// A send as the user ordered it.
 #[derive(Clone, Debug)]
 pub struct SendOrder {
-    /// Who waits.
+    /// The command to be completed.
     pub operation: OperationId,
     /// By which producer.
     pub producer: ProducerId,
-    /// What.
+    /// The message, validated.
     pub message: Box<OutboundMessage>,
-    /// Where to.
+    /// How its queue is found.
     pub choice: QueueChoice,
     /// The budget; the producer's own when `None`.
     pub timeout: Option<Duration>,

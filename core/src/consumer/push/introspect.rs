@@ -38,7 +38,7 @@ pub struct QueueView {
 }
 
 impl PushConsumer {
-    /// Its name.
+    /// The name that commands and outputs know it by.
     #[must_use]
     pub fn id(&self) -> ConsumerId {
         self.id
