@@ -139,12 +139,12 @@ impl Client {
             Input::Answered { token, answer } => self.handle_answered(now, token, answer),
             Input::Abandoned => self.abandon(now),
         }
-        self.settle(now);
+        self.carry_on(now);
         self.shared.channels.handle_timeout(now);
-        self.settle(now);
+        self.carry_on(now);
         while let Some(key) = self.shared.timers.pop_due(now) {
             self.handle_timer(now, key);
-            self.settle(now);
+            self.carry_on(now);
         }
     }
 
@@ -164,7 +164,7 @@ impl Client {
     }
 
     /// Carries on until no machine has anything to tell another.
-    fn settle(&mut self, now: Instant) {
+    fn carry_on(&mut self, now: Instant) {
         loop {
             if let Some(event) = self.shared.channels.poll_event() {
                 self.handle_channel_event(now, event);

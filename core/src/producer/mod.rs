@@ -41,14 +41,14 @@ pub use command::ProducerCommand;
 pub use publish_info::TopicPublishInfo;
 pub use send::{SendKind, SendOrder};
 
-use send::Send;
+use send::OpenSend;
 use warm_up::WarmUp;
 
 /// All producers of a client.
 #[derive(Clone, Debug, Default)]
 pub struct Producers {
     table: BTreeMap<ProducerId, Producer>,
-    sends: Arena<SendId, Send>,
+    sends: Arena<SendId, OpenSend>,
     routing: BTreeMap<Arc<str>, Vec<SendId>>,
     warm_ups: BTreeMap<OperationId, WarmUp>,
 }

@@ -69,7 +69,7 @@ pub(super) enum Content {
 
 /// A send under way.
 #[derive(Clone, Debug)]
-pub(super) struct Send {
+pub(super) struct OpenSend {
     order: SendOrder,
     content: Content,
     /// The unique key: of a batch's first message, whose others follow.
@@ -100,7 +100,7 @@ enum State {
     Asking(AskToken, TimerId),
 }
 
-impl Send {
+impl OpenSend {
     pub(super) fn is_to(&self, topic: &str) -> bool {
         &*self.order.message.topic == topic
     }
@@ -155,7 +155,7 @@ impl Producers {
         };
         let deadline = now + order.timeout.unwrap_or(producer.config.send_timeout);
         producer.under_way += 1;
-        let id = self.sends.insert(Send {
+        let id = self.sends.insert(OpenSend {
             order,
             content,
             message_id,
@@ -510,7 +510,7 @@ impl Producers {
     /// For reports and properties: the unique keys of all messages that are under way.
     #[must_use]
     pub fn message_ids(&self) -> Vec<HexId> {
-        let count = |send: &Send| match send.content {
+        let count = |send: &OpenSend| match send.content {
             Content::One => 1,
             Content::Batch { count, .. } => count,
         };
@@ -530,7 +530,7 @@ pub(super) fn push_unique_key(shared: &mut Shared, born: Timestamp, text: &mut S
 }
 
 /// Java: the table of reports to `MQFaultStrategy#updateFaultItem`.
-fn report_health(producer: &mut Producer, now: Instant, send: &Send, verdict: &Verdict) {
+fn report_health(producer: &mut Producer, now: Instant, send: &OpenSend, verdict: &Verdict) {
     if !producer.config.latency_fault_tolerance {
         return;
     }

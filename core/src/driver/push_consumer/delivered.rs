@@ -54,7 +54,7 @@ impl Delivered {
 
     fn answer(&mut self, ack: Ack) {
         if let Some(token) = self.token.take() {
-            settle(&self.alive, token, ack);
+            push_answer(&self.alive, token, ack);
         }
     }
 }
@@ -67,7 +67,7 @@ impl Drop for Delivered {
             Some(token) if self.queue.is_given_up() => {
                 self.alive.0.push_urgent(Urgent::Input(Input::HandedBack { token }));
             }
-            Some(token) => settle(&self.alive, token, Ack::Retry),
+            Some(token) => push_answer(&self.alive, token, Ack::Retry),
             None => {}
         }
     }
@@ -88,6 +88,6 @@ impl core::fmt::Display for Delivered {
 }
 
 /// Answers for one delivery.
-fn settle(alive: &Alive, token: ConsumeToken, ack: Ack) {
+fn push_answer(alive: &Alive, token: ConsumeToken, ack: Ack) {
     alive.0.push_settled(core::iter::once(Settled::new(token, ack)));
 }
