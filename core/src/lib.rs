@@ -48,6 +48,8 @@
 //! | module | what it decides |
 //! |---|---|
 //! | [`client`] | composes the machines; periodic work, heartbeats, requests from brokers, closing |
+//! | `shared` | what machines have in common: timers, routes, doubts about them, questions, the way out |
+//! | `output` | all that leaves, as plain values; users find each at its machine |
 //! | [`channel`] | connect, idle, back-off, the response table, what was surely not sent |
 //! | [`namesrv`], [`route`] | whom to ask for routes, and which queues follow from them |
 //! | [`producer`], [`latency`] | attempts, retries, verdicts, batches, brokers to avoid |
@@ -82,6 +84,7 @@
 //!
 
 #![no_std]
+#![warn(clippy::too_many_lines)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
@@ -101,9 +104,11 @@ pub mod latency;
 pub mod lines;
 pub mod message;
 pub mod namesrv;
+mod output;
 pub mod producer;
 pub mod remoting;
 pub mod rng;
 pub mod route;
+mod shared;
 pub mod time;
 pub mod timer;

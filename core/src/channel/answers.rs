@@ -6,9 +6,9 @@ use alloc::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::client::Output;
 use crate::error::Cause;
 use crate::id::ChannelId;
+use crate::output::Output;
 use crate::remoting::{Encoder, FLAG_RESPONSE, Head, Header, ResponseCode};
 use crate::time::Instant;
 

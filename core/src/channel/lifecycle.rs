@@ -7,10 +7,10 @@ use core::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 
-use crate::client::Output;
 use crate::config::split_address;
 use crate::error::Cause;
 use crate::id::{ChannelId, ResolveToken};
+use crate::output::Output;
 use crate::time::Instant;
 
 use super::silence::Silence;

@@ -34,11 +34,11 @@ use core::time::Duration;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::client::{Chunks, ConnectionStatistics, Output};
 use crate::config::ClientConfig;
 use crate::error::Cause;
 use crate::hash::SeededState;
 use crate::id::{Arena, ChannelId, ResolveToken};
+use crate::output::{Chunks, ConnectionStatistics, Output};
 use crate::remoting::{Encoder, RemotingCommand};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -64,7 +64,7 @@ pub struct RequestFailure {
     pub peer: Arc<str>,
     /// Whether it is certain that the peer never got it whole.
     pub not_sent: bool,
-    /// Why.
+    /// What happened instead of an answer.
     pub cause: Cause,
 }
 
@@ -75,7 +75,7 @@ pub enum ChannelEvent<P> {
     Reply {
         /// What it was for.
         purpose: P,
-        /// How.
+        /// The answer, or why there is none.
         reply: Reply,
     },
     /// The socket took the last byte of a one-way request.
@@ -89,7 +89,7 @@ pub enum ChannelEvent<P> {
         channel: ChannelId,
         /// Who asks.
         address: Arc<str>,
-        /// What.
+        /// Its request.
         command: RemotingCommand,
     },
     /// The peer has not executed a send and wants it on another connection: whoever made it makes it once
@@ -115,7 +115,7 @@ pub enum ChannelEvent<P> {
     },
     /// A connection has brought its first answer.
     Heard {
-        /// Whose.
+        /// The peer that answered.
         address: Arc<str>,
     },
     /// A connection ended, or the attempt to open one.
@@ -130,7 +130,7 @@ pub enum ChannelEvent<P> {
 /// A connection that ended without this client's wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
-    /// Why.
+    /// What ended it.
     pub cause: Cause,
     /// Whether it was up and nobody waited for anything on it: a peer may close what is idle.
     pub idle: bool,

@@ -7,7 +7,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::client::Chunks;
+use crate::output::Chunks;
 
 /// Bodies up to this size are copied behind their head: cheaper than another piece to write.
 const COPIED_BYTES_MAX: usize = 4_096;

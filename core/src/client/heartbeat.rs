@@ -1,6 +1,6 @@
 //! Heartbeats: who is told, when, and what comes of it. Java: `MQClientInstance#sendHeartbeatToAllBroker`.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -14,98 +14,11 @@ use crate::lines::Brief;
 use crate::producer::Producers;
 use crate::remoting::{HeartbeatData, ProducerData, RequestCode, ResponseCode};
 use crate::route::MASTER_ID;
+use crate::shared::{Heartbeats, Purpose, Shared};
 use crate::time::Instant;
-use crate::timer::{TimerId, Timers};
 
-use super::shared::{Purpose, Shared, TimerKey};
-
-/// Between two heartbeats to one broker, whoever wants them. A consumer that the broker has not been told of
-/// need not wait.
-const PAUSE: Duration = Duration::from_secs(1);
 /// Pause after a round while a consumer is known to no broker.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
-
-/// The state of a client's heartbeats. All of them are due by one timer.
-#[derive(Clone, Debug)]
-pub struct Heartbeats {
-    timer: Option<TimerId>,
-    /// When all brokers are to hear next.
-    next_round: Instant,
-    /// Brokers that have heard too lately, and when they may hear again.
-    put_off: BTreeMap<Arc<str>, Instant>,
-    outstanding: BTreeSet<Arc<str>>,
-    peers: BTreeMap<Arc<str>, Peer>,
-}
-
-/// One broker.
-#[derive(Clone, Debug, Default)]
-struct Peer {
-    /// Heartbeats without an answer yet.
-    in_flight: usize,
-    /// Consumer groups that left meanwhile, and that these heartbeats may still name.
-    left: BTreeSet<Arc<str>>,
-    /// The last one, whatever became of it.
-    tried: Option<Instant>,
-    /// The last one, unless it surely was not sent.
-    sent: Option<Instant>,
-    /// The newest consumer that was named.
-    newest: Option<ConsumerId>,
-    /// The code of its last answer, if that was a refusal.
-    refused: Option<ResponseCode>,
-}
-
-impl Default for Heartbeats {
-    fn default() -> Self {
-        Self {
-            timer: None,
-            next_round: Instant::FAR_FUTURE,
-            put_off: BTreeMap::new(),
-            outstanding: BTreeSet::new(),
-            peers: BTreeMap::new(),
-        }
-    }
-}
-
-impl Heartbeats {
-    /// The next round is due at `at`, if it was not due earlier.
-    pub(super) fn due(&mut self, timers: &mut Timers<TimerKey>, at: Instant) {
-        self.next_round = self.next_round.min(at);
-        self.arm(timers);
-    }
-
-    fn arm(&mut self, timers: &mut Timers<TimerKey>) {
-        let at = self.put_off.values().fold(self.next_round, |at, other| at.min(*other));
-        match self.timer {
-            Some(timer) if timer.deadline() <= at => return,
-            Some(timer) => drop(timers.cancel(timer)),
-            None => {}
-        }
-        self.timer = Some(timers.arm(at, TimerKey::Heartbeat));
-    }
-
-    /// A consumer group leaves a broker. A broker that takes up requests side by side may do so before it
-    /// takes up a heartbeat that names the group, and would have it back then for as long as a member may
-    /// be silent, with queues that nobody consumes: after that heartbeat the broker is told again.
-    pub(crate) fn leaves(&mut self, address: &Arc<str>, group: &Arc<str>) {
-        if let Some(peer) = self.peers.get_mut(address).filter(|peer| peer.in_flight > 0) {
-            peer.left.insert(group.clone());
-        }
-    }
-}
-
-impl Peer {
-    /// When it may hear again after `last`, if that is not now.
-    fn pause(&self, now: Instant, last: Option<Instant>, newest: Option<ConsumerId>) -> Option<Instant> {
-        let until = last? + PAUSE;
-        (now < until && newest <= self.newest).then_some(until)
-    }
-
-    /// A heartbeat has been answered, or failed: the groups that left, if it was the last on its way.
-    fn answered(&mut self) -> BTreeSet<Arc<str>> {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        if self.in_flight > 0 { BTreeSet::new() } else { core::mem::take(&mut self.left) }
-    }
-}
 
 /// What one answer to a heartbeat ended.
 pub(super) struct Heard {

@@ -1,19 +1,14 @@
 //! Everything that can enter a [`Client`](super::Client), as plain values.
 
-use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::consumer::{ConsumeToken, ConsumerCommand, Settled};
 use crate::id::{AskToken, ChannelId, ConsumerId, OperationId, ProducerId, ResolveToken};
-use crate::message::MessageQueue;
 use crate::producer::ProducerCommand;
 use crate::remoting::RemotingCommand;
 use crate::time::{Instant, Timestamp};
@@ -33,7 +28,7 @@ pub enum Input {
     },
     /// A connection came up.
     Connected {
-        /// Which.
+        /// The connection that is up.
         channel: ChannelId,
     },
     /// A frame arrived.
@@ -52,7 +47,7 @@ pub enum Input {
     },
     /// A connection ended or never came up. After this the host knows the channel no more.
     Closed {
-        /// Which.
+        /// The connection that is gone.
         channel: ChannelId,
         /// Why, in words for a person.
         reason: Arc<str>,
@@ -123,17 +118,17 @@ impl Command {
 pub enum ClientCommand {
     /// Reach one of the name servers, so that a wrong address is told at once.
     Connect {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
     },
     /// Tell what the client has done.
     Statistics {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
     },
     /// Close all consumers, then all producers, then the connections.
     Close {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
         /// How long it may take.
         timeout: Duration,
@@ -148,49 +143,4 @@ impl ClientCommand {
             }
         }
     }
-}
-
-/// A message as it goes on the wire. The caller's side has validated and, where it pays, compressed it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct OutboundMessage {
-    /// Its topic.
-    pub topic: Arc<str>,
-    /// Its body as stored.
-    pub body: Bytes,
-    /// The user's flag.
-    pub flag: i32,
-    /// Compression bits and the like.
-    pub sys_flag: i32,
-    /// Properties in wire form; the core adds the unique key.
-    pub properties: String,
-}
-
-impl fmt::Debug for OutboundMessage {
-    /// The body's length stands for the body.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { topic, body, flag, sys_flag, properties } = self;
-        f.debug_struct("OutboundMessage")
-            .field("topic", topic)
-            .field("body_bytes", &body.len())
-            .field("flag", flag)
-            .field("sys_flag", sys_flag)
-            .field("properties", properties)
-            .finish()
-    }
-}
-
-/// Which queue a message goes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum QueueChoice {
-    /// Round robin; a retry goes to another broker. The default.
-    RoundRobin,
-    /// This queue and no other; there is no second attempt.
-    Queue(Box<MessageQueue>),
-    /// The same key, the same queue, while the route is unchanged: the hash of the key modulo the
-    /// number of queues. Java: `SelectMessageQueueByHash`; no second attempt.
-    Hash(i32),
-    /// The producer's owner is asked, once, with the queues of that moment; there is no second attempt.
-    /// Java: `MessageQueueSelector`.
-    Select,
 }

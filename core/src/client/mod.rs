@@ -7,18 +7,14 @@
 //! One input is dealt with completely, with everything that follows from it, before the next. Timers
 //! that are due fire after the input that came at the same time: an answer at its deadline counts.
 
-mod ask;
 mod closing;
 mod doubts;
 mod heartbeat;
 mod input;
-mod output;
-mod pace;
 mod peer_request;
 mod peers;
 mod poll;
 mod routing;
-mod shared;
 mod statistics;
 
 use alloc::sync::Arc;
@@ -31,21 +27,19 @@ use crate::id::AskToken;
 use crate::producer::Producers;
 use crate::time::{Instant, Timestamp, WallClock};
 
-pub use ask::{Answer, Owner, Question};
-pub use doubts::Doubts;
-pub use heartbeat::Heartbeats;
-pub use input::{ClientCommand, Command, Input, OutboundMessage, QueueChoice};
-pub use output::{Chunks, Outcome, Output};
-pub use shared::{Purpose, Shared, TimerKey};
-pub use statistics::{ClientStatistics, ConnectionStatistics};
+pub use crate::message::outbound::OutboundMessage;
+pub use crate::output::{
+    Answer, Chunks, ClientStatistics, ConnectionStatistics, Outcome, Output, Owner, Question,
+};
+pub use crate::producer::queue_choice::QueueChoice;
+pub use crate::shared::{Doubts, Heartbeats, Purpose, Shared, TimerKey};
+pub use input::{ClientCommand, Command, Input};
 
-pub(crate) use ask::Asker;
-
+use crate::shared::{Asker, Notice, selected_queue};
 use closing::Closing;
 use peers::Peers;
 use poll::RoutePoll;
 use routing::Connecting;
-use shared::Notice;
 
 /// A whole client as plain data. Java: `MQClientInstance` and all it holds.
 ///
@@ -145,12 +139,12 @@ impl Client {
             Input::Answered { token, answer } => self.handle_answered(now, token, answer),
             Input::Abandoned => self.abandon(now),
         }
-        self.settle(now);
+        self.carry_on(now);
         self.shared.channels.handle_timeout(now);
-        self.settle(now);
+        self.carry_on(now);
         while let Some(key) = self.shared.timers.pop_due(now) {
             self.handle_timer(now, key);
-            self.settle(now);
+            self.carry_on(now);
         }
     }
 
@@ -170,7 +164,7 @@ impl Client {
     }
 
     /// Carries on until no machine has anything to tell another.
-    fn settle(&mut self, now: Instant) {
+    fn carry_on(&mut self, now: Instant) {
         loop {
             if let Some(event) = self.shared.channels.poll_event() {
                 self.handle_channel_event(now, event);
@@ -264,7 +258,7 @@ impl Client {
         let Some(asker) = self.shared.asks.remove(token) else { return };
         match asker {
             Asker::SelectQueue { send, topic, queues } => {
-                let selected = ask::selected_queue(topic, &queues, answer);
+                let selected = selected_queue(topic, &queues, answer);
                 self.producers.handle_selected(&mut self.shared, now, send, selected);
             }
         }

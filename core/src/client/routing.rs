@@ -1,20 +1,24 @@
 //! Talking to name servers: the first connection, and look-ups from server to server. Java: `MQClientInstance#updateTopicRouteInfoFromNameServer`.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::channel::Reply;
-use crate::error::Cause;
+use crate::config::ClientConfig;
+use crate::error::{Cause, Error, Failure};
 use crate::id::OperationId;
+use crate::output::Outcome;
 use crate::remoting::{RemotingCommand, ResponseCode, TopicRouteData};
 use crate::route::{LookupStep, RouteOutcome, RouteTooLarge, TopicRoute, weigh_body};
+use crate::shared::{Notice, Shared, TimerKey};
 use crate::time::Instant;
 use crate::timer::TimerId;
 
-use super::shared::unreachable;
-use super::{Client, Outcome, TimerKey};
+use super::Client;
 
 /// Users who wait until a name server is reached.
 #[derive(Clone, Debug)]
@@ -218,7 +222,31 @@ impl Client {
     }
 }
 
+impl Shared {
+    /// Whoever waits for the route of `topic` hears of it.
+    fn end_lookup(&mut self, topic: &Arc<str>, outcome: RouteOutcome) {
+        self.routes.lookups.remove(topic);
+        if let RouteOutcome::Failed(cause) = &outcome {
+            tracing::debug!(%topic, %cause, "route look-up failed");
+        }
+        self.notices.push_back(Notice::Route(topic.clone(), outcome));
+    }
+}
+
 fn names(servers: &[Arc<str>]) -> Arc<str> {
     let names: Vec<&str> = servers.iter().map(|name| &**name).collect();
     names.join(";").into()
+}
+
+/// What a command is told when nobody can be reached.
+fn unreachable(config: &ClientConfig, attempts: usize, elapsed: Duration, cause: Cause) -> Outcome {
+    let names: Vec<&str> = config.name_servers.iter().map(|name| &**name).collect();
+    Outcome::Failed(Error::Unreachable(Box::new(Failure {
+        action: "reach a name server",
+        topic: None,
+        peer: Some(names.join(";").into()),
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        elapsed,
+        cause,
+    })))
 }

@@ -4,10 +4,11 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use super::Consumers;
-use crate::client::{Outcome, Output, Shared};
 use crate::config::PushConsumerConfig;
 use crate::error::Error;
 use crate::id::{ConsumerId, OperationId};
+use crate::output::{Outcome, Output};
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// What can be asked of a consumer.
@@ -17,31 +18,31 @@ pub enum ConsumerCommand {
     /// Start to consume, by a name that was never used before. Completed when the consumer is registered and its
     /// queues were divided once.
     Start {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
         /// Its settings, validated.
         config: Arc<PushConsumerConfig>,
     },
     /// Stop fetching, let handlers finish, commit with answers, unregister.
     Close {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
         /// How long handlers and commits may take.
         timeout: Duration,
     },
     /// Fetch nothing for now; what is cached is consumed on.
     Suspend {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
     },
     /// Fetch again.
     Resume {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
     },
     /// Tell how it is and what it has done.
     Inspect {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
     },
 }

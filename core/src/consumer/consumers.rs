@@ -7,12 +7,13 @@ use alloc::vec::Vec;
 
 use super::{CloseReport, ConsumeToken, ConsumerRequest, ConsumerTimer, PushConsumer, Settled};
 use crate::channel::Reply;
-use crate::client::{Outcome, Output, Shared};
 use crate::config::PushConsumerConfig;
 use crate::error::{Error, UsageError};
 use crate::id::{ConsumerId, OperationId};
+use crate::output::{Outcome, Output};
 use crate::remoting::ConsumerData;
 use crate::route::RouteOutcome;
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// The consumers of a client, by their ids. Java: `MQClientInstance#consumerTable`.

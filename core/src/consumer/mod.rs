@@ -2,27 +2,23 @@
 
 mod command;
 mod consumers;
-mod delivery;
-mod events;
 mod flow_control;
-mod health;
 mod offset_store;
 mod process_queue;
-mod pulled;
 pub mod push;
 pub mod rebalance;
 mod reset;
-mod statistics;
 
+pub use crate::output::{
+    Ack, CloseReport, CommitRefusal, ConsumeToken, ConsumerHealth, ConsumerStatistics, Delivery, Full,
+    GoingBack, Latency, PassedOver, PulledMessage, QueueHealth, Refusal, Settled, Standing, TopicHealth,
+    TopicStatistics,
+};
+pub use crate::shared::{ConsumerRequest, ConsumerTimer};
 pub use command::ConsumerCommand;
 pub use consumers::Consumers;
-pub use delivery::{Ack, CloseReport, ConsumeToken, Delivery, PassedOver, Settled};
-pub use events::{ConsumerRequest, ConsumerTimer};
-pub use flow_control::{FlowControl, Full};
-pub use health::{CommitRefusal, ConsumerHealth, GoingBack, QueueHealth, Refusal, Standing, TopicHealth};
+pub use flow_control::FlowControl;
 pub use offset_store::{CommitEnd, FIRST_COMMIT_PATIENCE, OffsetStore, RELEASE_COMMIT_MAX};
 pub use process_queue::ProcessQueue;
-pub use pulled::PulledMessage;
 pub use push::{BadAnswer, PushConsumer};
 pub use reset::{Reset, UnreadableReset};
-pub use statistics::{ConsumerStatistics, Latency, TopicStatistics};

@@ -7,9 +7,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Consumers, PushConsumer};
-use crate::client::Shared;
 use crate::message::MessageQueue;
 use crate::remoting::{JsonError, RemotingCommand, ResetOffsetBody, ResetOffsetRequestHeader};
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// Where a group is to begin again on queues of a topic. Java: `ResetOffsetRequestHeader`, `ResetOffsetBody`.

@@ -7,16 +7,16 @@ use core::time::Duration;
 
 use super::DetachedCounts;
 use super::engine::{Engine, Machine, Parts};
+use super::exchange::{Alive, Exchange, Turn};
 use super::host::Host;
 use super::operation::Operation;
 use super::permits::Limits;
 use super::producer::ProducerBuilder;
 use super::push_consumer::PushConsumerBuilder;
+use super::queued::Budget;
 use super::record::{Start, Tap};
 use super::resolve::{Resolver, SystemResolver};
-use super::shared::{Alive, Shared, Turn};
 use super::transform::TransformFactory;
-use super::waiting::Budget;
 use crate::client::{Client as ClientMachine, ClientCommand, ClientStatistics, Command};
 use crate::config::{ClientConfig, HostFacts};
 use crate::error::UsageError;
@@ -93,7 +93,7 @@ pub fn start_machine<H: Host, M: Machine>(
     let machine = machine(host.facts(), seed, started, wall);
     let spawn = host.spawn();
     let resolver = options.resolver.unwrap_or_else(|| Box::new(SystemResolver::new(spawn.clone())));
-    let shared = Arc::new(Shared::new(options.limits, spawn));
+    let shared = Arc::new(Exchange::new(options.limits, spawn));
     let client = Client { alive: Arc::new(Alive(shared.clone())) };
     let parts = Parts { shared, resolver, transforms: options.transforms, started, wall };
     (client, Engine::new(host, machine, parts))
@@ -149,7 +149,7 @@ impl Client {
         self.alive.0.detached_counts()
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Exchange> {
         &self.alive.0
     }
 

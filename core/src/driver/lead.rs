@@ -21,9 +21,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 use std::thread;
 
 use super::engine::{Engine, Machine};
+use super::exchange::Exchange;
 use super::host::Host;
-use super::park::{Lead, Parker};
-use super::shared::Shared;
+use super::parker::{Lead, Parker};
 use super::{Client, lock};
 use crate::time::Instant;
 
@@ -85,7 +85,7 @@ impl<H: BlockingHost, M: Machine> Leader<H, M> {
             background: OnceLock::new(),
             background_waits: AtomicBool::new(false),
         });
-        let shared: &Arc<Shared> = client.shared();
+        let shared: &Arc<Exchange> = client.shared();
         let installed = shared.lead.set(Box::new(Handle(inner.clone())));
         assert!(installed.is_ok(), "a client has one engine, and it is installed once");
         Self { inner }

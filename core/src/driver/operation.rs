@@ -6,8 +6,8 @@ use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use super::exchange::{Alive, Exchange, Submitted};
 use super::park;
-use super::shared::{Alive, Shared, Submitted};
 use crate::client::{ClientStatistics, Outcome};
 use crate::consumer::{CloseReport, ConsumerHealth, ConsumerStatistics};
 use crate::error::{Error, Result};
@@ -162,7 +162,7 @@ impl<T: FromOutcome> Operation<T> {
         Self { state, outcome: PhantomData }
     }
 
-    pub(crate) fn shared(&self) -> Option<&Arc<Shared>> {
+    pub(crate) fn shared(&self) -> Option<&Arc<Exchange>> {
         match &self.state {
             State::Running { alive, .. } => Some(&alive.0),
             _ => None,

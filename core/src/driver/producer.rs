@@ -11,11 +11,11 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::compress::{self, Compression};
+use super::exchange::{Alive, Turn};
 use super::mailbox::Urgent;
 use super::operation::Operation;
 use super::queue_selector::{MessageView, QueueSelector};
-use super::shared::{Alive, Turn};
-use super::waiting::Budget;
+use super::queued::Budget;
 use crate::client::{Command, OutboundMessage, Owner, QueueChoice};
 use crate::config::ProducerConfig;
 use crate::error::{Error, Result, UsageError};

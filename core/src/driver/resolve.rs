@@ -14,10 +14,10 @@ use smallvec::SmallVec;
 use std::net::ToSocketAddrs;
 use std::sync::Mutex;
 
+use super::exchange::Exchange;
 use super::host::Spawn;
 use super::lock;
 use super::mailbox::Urgent;
-use super::shared::Shared;
 use crate::client::Input;
 use crate::id::ResolveToken;
 
@@ -33,12 +33,12 @@ pub trait Resolver: Send + 'static {
 /// Where the result of one look-up goes.
 #[derive(Debug)]
 pub struct Answer {
-    shared: Arc<Shared>,
+    shared: Arc<Exchange>,
     token: Option<ResolveToken>,
 }
 
 impl Answer {
-    pub(crate) fn new(shared: &Arc<Shared>, token: ResolveToken) -> Self {
+    pub(crate) fn new(shared: &Arc<Exchange>, token: ResolveToken) -> Self {
         Self { shared: shared.clone(), token: Some(token) }
     }
 

@@ -4,16 +4,14 @@ use super::std;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::any::Any;
 use core::fmt;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::engine::panic_text;
-use super::mailbox::Urgent;
-use super::shared::Shared;
-use crate::client::{Answer, Input, Owner, Question};
+use crate::client::{Answer, Owner, Question};
 use crate::id::AskToken;
 
 /// Answers the questions of one owner.
@@ -23,16 +21,22 @@ pub(crate) trait Responder: fmt::Debug + Send + Sync {
     fn respond(&self, question: Question, reply: Reply);
 }
 
+/// Where answers go.
+pub(crate) trait Answers: fmt::Debug + Send + Sync {
+    /// What user code has said, or that it will not say anything.
+    fn put_answer(&self, token: AskToken, answer: Answer);
+}
+
 /// Where one answer goes. Dropped without one, it tells that there will be none.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    shared: Arc<Shared>,
+    answers: Arc<dyn Answers>,
     token: Option<AskToken>,
 }
 
 impl Reply {
-    fn new(shared: &Arc<Shared>, token: AskToken) -> Self {
-        Self { shared: shared.clone(), token: Some(token) }
+    fn new(answers: Arc<dyn Answers>, token: AskToken) -> Self {
+        Self { answers, token: Some(token) }
     }
 
     /// Tells the answer.
@@ -42,7 +46,7 @@ impl Reply {
 
     fn put(&mut self, answer: Answer) {
         if let Some(token) = self.token.take() {
-            self.shared.push_urgent(Urgent::Input(Input::Answered { token, answer }));
+            self.answers.put_answer(token, answer);
         }
     }
 }
@@ -62,6 +66,14 @@ pub(crate) fn caught(ask: impl FnOnce() -> Answer) -> Answer {
     catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(panicked)
 }
 
+/// What a panic says.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without words")
+        .to_string()
+}
+
 /// Who answers for whom.
 #[derive(Debug, Default)]
 pub(super) struct Responders {
@@ -79,8 +91,8 @@ impl Responders {
     }
 
     /// Has a question answered; an owner that nobody answers for is told so.
-    pub(super) fn ask(&self, shared: &Arc<Shared>, token: AskToken, owner: Owner, question: Question) {
-        let reply = Reply::new(shared, token);
+    pub(super) fn ask(&self, answers: Arc<dyn Answers>, token: AskToken, owner: Owner, question: Question) {
+        let reply = Reply::new(answers, token);
         if let Some(responder) = self.table.get(&owner) {
             responder.respond(question, reply);
         }

@@ -2,49 +2,14 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use core::time::Duration;
 
-use super::mailbox::Queued;
 use super::permits::Cost;
+use super::queued::Queued;
 use crate::time::Instant;
 
 /// A place among the commands that wait for permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
-
-/// The time that a send may take, which counts from the user's call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Budget {
-    called: Instant,
-    deadline: Instant,
-}
-
-impl Budget {
-    /// `timeout` from now on.
-    pub(crate) fn new(now: Instant, timeout: Duration) -> Self {
-        Self { called: now, deadline: now + timeout }
-    }
-
-    /// Whether nothing is left of it.
-    pub(crate) fn is_spent(&self, now: Instant) -> bool {
-        now >= self.deadline
-    }
-
-    /// What is left of it.
-    pub(crate) fn left(&self, now: Instant) -> Duration {
-        self.deadline - now
-    }
-
-    /// When the call was made.
-    pub(crate) fn called(&self) -> Instant {
-        self.called
-    }
-
-    /// The time since the call.
-    pub(crate) fn elapsed(&self, now: Instant) -> Duration {
-        now - self.called
-    }
-}
 
 /// In the order of their arrival, and by the ends of their budgets.
 #[derive(Debug, Default)]

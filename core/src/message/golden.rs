@@ -325,6 +325,16 @@ fn namespaces_and_names_are_javas() {
     });
 }
 
+fn trace_msg_type(ordinal: u8) -> trace::TraceMsgType {
+    match ordinal {
+        0 => trace::TraceMsgType::Normal,
+        1 => trace::TraceMsgType::TransHalf,
+        2 => trace::TraceMsgType::TransCommit,
+        3 => trace::TraceMsgType::Delay,
+        _ => trace::TraceMsgType::Order,
+    }
+}
+
 /// The records that Java makes of one context: one for each bean.
 fn trace_records(vector: &Value) -> Vec<trace::TraceRecord> {
     let timestamp = Timestamp::from_millis(number(vector, "time_stamp"));
@@ -333,13 +343,7 @@ fn trace_records(vector: &Value) -> Vec<trace::TraceRecord> {
     let records = vector["beans"].as_array().unwrap().iter().map(|bean| {
         let bean_of = |field: &str| text(bean, field).to_string();
         let opt_of = |field: &str| bean[field].as_str().map(ToString::to_string);
-        let msg_type = match number::<u8>(bean, "msg_type_ordinal") {
-            0 => trace::TraceMsgType::Normal,
-            1 => trace::TraceMsgType::TransHalf,
-            2 => trace::TraceMsgType::TransCommit,
-            3 => trace::TraceMsgType::Delay,
-            _ => trace::TraceMsgType::Order,
-        };
+        let msg_type = trace_msg_type(number(bean, "msg_type_ordinal"));
         match text(vector, "type") {
             "Pub" => trace::TraceRecord::Pub(trace::PubTrace {
                 timestamp,

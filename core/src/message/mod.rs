@@ -16,6 +16,7 @@ pub mod id;
 #[expect(clippy::module_inception, reason = "the file is named after the one type it holds")]
 mod message;
 pub mod names;
+pub(crate) mod outbound;
 pub mod pop;
 pub mod properties;
 pub mod property;

@@ -137,7 +137,7 @@ pub struct SubAfterTrace {
 /// A transaction was ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EndTransactionTrace {
-    /// When.
+    /// When the transaction was ended.
     pub timestamp: Timestamp,
     /// The broker's region.
     pub region_id: String,
@@ -166,7 +166,7 @@ pub struct EndTransactionTrace {
 /// A timer message was recalled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RecallTrace {
-    /// When.
+    /// When the message was recalled.
     pub timestamp: Timestamp,
     /// The broker's region.
     pub region_id: String,

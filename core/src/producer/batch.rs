@@ -6,12 +6,15 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::client::{OutboundMessage, Outcome, QueueChoice, Shared};
 use crate::error::UsageError;
 use crate::id::{OperationId, ProducerId};
 use crate::message::batch::encode_keyed_batch;
 use crate::message::id::HexId;
+use crate::message::outbound::OutboundMessage;
 use crate::message::{InvalidBatch, Message, property};
+use crate::output::Outcome;
+use crate::producer::queue_choice::QueueChoice;
+use crate::shared::Shared;
 use crate::time::{Instant, Timestamp};
 
 use super::Producers;
@@ -20,7 +23,7 @@ use super::send::{Content, SendKind, SendOrder, push_unique_key};
 /// A batch as the user ordered it.
 #[derive(Clone, Debug)]
 pub struct BatchOrder {
-    /// Who waits.
+    /// The command to be completed.
     pub operation: OperationId,
     /// By which producer.
     pub producer: ProducerId,

@@ -6,11 +6,14 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{BatchOrder, Producers, SendKind, SendOrder};
-use crate::client::{OutboundMessage, Outcome, QueueChoice, Shared};
 use crate::config::ProducerConfig;
 use crate::error::Error;
 use crate::id::{OperationId, ProducerId};
 use crate::message::Message;
+use crate::message::outbound::OutboundMessage;
+use crate::output::Outcome;
+use crate::producer::queue_choice::QueueChoice;
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// What can be asked of a producer.
@@ -24,25 +27,25 @@ pub enum ProducerCommand {
     },
     /// Look up the routes of topics, so that the first send to each need not wait for that.
     WarmUp {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
         /// Their names, validated.
         topics: Vec<Arc<str>>,
     },
     /// Send a message and report the broker's answer.
     Send {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
-        /// What.
+        /// The message, validated.
         message: Box<OutboundMessage>,
-        /// Where to.
+        /// How its queue is found.
         choice: QueueChoice,
         /// The budget; the producer's own when `None`.
         timeout: Option<Duration>,
     },
     /// Send several messages as one batch and report the broker's answer.
     SendBatch {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
         /// What, [validated](crate::message::validate_batch); the core adds the unique keys.
         messages: Vec<Message>,
@@ -53,16 +56,16 @@ pub enum ProducerCommand {
     },
     /// Send a message and expect no answer. The outcome says whether the socket took it.
     SendOneway {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
-        /// What.
+        /// The message, validated.
         message: Box<OutboundMessage>,
-        /// Where to.
+        /// How its queue is found.
         choice: QueueChoice,
     },
     /// Let its sends end and forget it.
     Close {
-        /// Who waits.
+        /// The command to be completed.
         operation: OperationId,
         /// How long its sends may take.
         timeout: Duration,

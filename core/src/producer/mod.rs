@@ -15,7 +15,7 @@
 mod batch;
 mod command;
 mod publish_info;
-mod receipt;
+pub(crate) mod queue_choice;
 mod request;
 mod retry;
 mod send;
@@ -26,28 +26,29 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::client::{Output, Purpose, Shared, TimerKey};
 use crate::config::ProducerConfig;
 use crate::id::{Arena, OperationId, ProducerId, SendId};
 use crate::latency::LatencyFaultTolerance;
+use crate::output::Output;
 use crate::route::Routes;
+use crate::shared::{Purpose, Shared, TimerKey};
 use crate::time::Instant;
 use crate::timer::TimerId;
 
+pub use crate::output::{BatchReceipt, BatchReceipts, SendReceipt, SendStatus};
 pub use batch::BatchOrder;
 pub use command::ProducerCommand;
 pub use publish_info::TopicPublishInfo;
-pub use receipt::{BatchReceipt, BatchReceipts, SendReceipt, SendStatus};
 pub use send::{SendKind, SendOrder};
 
-use send::Send;
+use send::OpenSend;
 use warm_up::WarmUp;
 
 /// All producers of a client.
 #[derive(Clone, Debug, Default)]
 pub struct Producers {
     table: BTreeMap<ProducerId, Producer>,
-    sends: Arena<SendId, Send>,
+    sends: Arena<SendId, OpenSend>,
     routing: BTreeMap<Arc<str>, Vec<SendId>>,
     warm_ups: BTreeMap<OperationId, WarmUp>,
 }

@@ -3,9 +3,9 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::client::QueueChoice;
 use crate::latency::LatencyFaultTolerance;
 use crate::message::MessageQueue;
+use crate::producer::queue_choice::QueueChoice;
 use crate::remoting::SendTemplate;
 use crate::rng::Rng;
 use crate::route::TopicRoute;

@@ -4,11 +4,12 @@ use alloc::borrow::Cow;
 use alloc::sync::Arc;
 
 use crate::channel::{Channels, Keep};
-use crate::client::{OutboundMessage, Purpose};
 use crate::config::ProducerConfig;
 use crate::id::SendId;
 use crate::message::MessageQueue;
+use crate::message::outbound::OutboundMessage;
 use crate::remoting::{Encoder, RequestCode, SendFields, SendMessageRequestHeaderV2, SendTemplate};
+use crate::shared::Purpose;
 use crate::time::{Instant, Timestamp};
 
 use super::SendKind;

@@ -5,9 +5,9 @@
 use core::time::Duration;
 
 use crate::channel::{Reply, RequestFailure};
-use crate::client::QueueChoice;
 use crate::config::ProducerConfig;
 use crate::error::Cause;
+use crate::producer::queue_choice::QueueChoice;
 use crate::remoting::{RemotingCommand, ResponseCode};
 
 use super::{SendKind, SendStatus};

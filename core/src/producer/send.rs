@@ -9,19 +9,21 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::channel::{Keep, Reply};
-use crate::client::{Asker, OutboundMessage, Outcome, Owner, Question, QueueChoice, Shared, TimerKey};
 use crate::config::ProducerConfig;
 use crate::error::{Cause, Error, Failure, UsageError};
 use crate::id::{AskToken, OperationId, ProducerId, SendId};
 use crate::message::id::HexId;
+use crate::message::outbound::OutboundMessage;
 use crate::message::{MessageQueue, UNIQ_KEY_CHARS_MAX, property};
+use crate::output::{BatchReceipt, Outcome, Owner, Question, SendReceipt, SendStatus};
+use crate::producer::queue_choice::QueueChoice;
 use crate::remoting::HeaderError;
 use crate::route::RouteOutcome;
+use crate::shared::{Asker, Shared, TimerKey};
 use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
 
 use super::publish_info::TopicPublishInfo;
-use super::receipt::{BatchReceipt, SendReceipt, SendStatus};
 use super::request::{self, Letter};
 use super::retry::{self, Budget, Failed, Next, Reachable, Verdict, judge};
 use super::{Producer, Producers};
@@ -38,13 +40,13 @@ pub enum SendKind {
 /// A send as the user ordered it.
 #[derive(Clone, Debug)]
 pub struct SendOrder {
-    /// Who waits.
+    /// The command to be completed.
     pub operation: OperationId,
     /// By which producer.
     pub producer: ProducerId,
-    /// What.
+    /// The message, validated.
     pub message: Box<OutboundMessage>,
-    /// Where to.
+    /// How its queue is found.
     pub choice: QueueChoice,
     /// The budget; the producer's own when `None`.
     pub timeout: Option<Duration>,
@@ -67,7 +69,7 @@ pub(super) enum Content {
 
 /// A send under way.
 #[derive(Clone, Debug)]
-pub(super) struct Send {
+pub(super) struct OpenSend {
     order: SendOrder,
     content: Content,
     /// The unique key: of a batch's first message, whose others follow.
@@ -98,7 +100,7 @@ enum State {
     Asking(AskToken, TimerId),
 }
 
-impl Send {
+impl OpenSend {
     pub(super) fn is_to(&self, topic: &str) -> bool {
         &*self.order.message.topic == topic
     }
@@ -153,7 +155,7 @@ impl Producers {
         };
         let deadline = now + order.timeout.unwrap_or(producer.config.send_timeout);
         producer.under_way += 1;
-        let id = self.sends.insert(Send {
+        let id = self.sends.insert(OpenSend {
             order,
             content,
             message_id,
@@ -508,7 +510,7 @@ impl Producers {
     /// For reports and properties: the unique keys of all messages that are under way.
     #[must_use]
     pub fn message_ids(&self) -> Vec<HexId> {
-        let count = |send: &Send| match send.content {
+        let count = |send: &OpenSend| match send.content {
             Content::One => 1,
             Content::Batch { count, .. } => count,
         };
@@ -528,7 +530,7 @@ pub(super) fn push_unique_key(shared: &mut Shared, born: Timestamp, text: &mut S
 }
 
 /// Java: the table of reports to `MQFaultStrategy#updateFaultItem`.
-fn report_health(producer: &mut Producer, now: Instant, send: &Send, verdict: &Verdict) {
+fn report_health(producer: &mut Producer, now: Instant, send: &OpenSend, verdict: &Verdict) {
     if !producer.config.latency_fault_tolerance {
         return;
     }

@@ -8,10 +8,11 @@ use alloc::vec::Vec;
 
 use super::retry::{self, Next};
 use super::{Producers, TopicPublishInfo};
-use crate::client::{Outcome, Shared, TimerKey};
 use crate::error::{Cause, Error, Failure};
 use crate::id::{OperationId, ProducerId};
+use crate::output::Outcome;
 use crate::route::RouteOutcome;
+use crate::shared::{Shared, TimerKey};
 use crate::time::Instant;
 use crate::timer::TimerId;
 

@@ -1,11 +1,16 @@
 //! Reads the sources and holds the rules that no compiler knows.
 
+#[path = "tidy/floors.rs"]
+mod floors;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const ADAPTER_LINES_MAX: usize = 450;
 const SHARED_LINES_MAX: usize = 10;
 const FILE_LINES_MAX: usize = 900;
+/// Of a file in `core/src`, its tests apart.
+const CORE_LINES_MAX: usize = 600;
 const LINE_CHARS_MAX: usize = 200;
 
 /// Everything that may lie at the top of the repository, besides names that begin with a dot.
@@ -162,6 +167,22 @@ fn no_file_is_too_long_or_unfinished() {
     assert!(sources.iter().any(|s| s.path.ends_with("core/src/lib.rs")), "the core was not found");
     let faults: Vec<String> = sources.iter().flat_map(faults).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The lines of a file but for the tests at its end.
+fn lines_without_tests(text: &str) -> usize {
+    text.split("\n#[cfg(test)]\nmod tests {\n").next().unwrap_or_default().lines().count()
+}
+
+#[test]
+fn no_file_of_the_core_is_too_long() {
+    let all = sources(&root().join("core/src"));
+    let code = all.iter().filter(|s| !is_test_file(&s.path) && !s.path.iter().any(|name| name == "tests"));
+    let counted: Vec<_> =
+        code.map(|source| (source.path.display(), lines_without_tests(&source.text))).collect();
+    assert!(counted.len() > 200, "the core was not found");
+    let long: Vec<_> = counted.iter().filter(|(_, lines)| *lines > CORE_LINES_MAX).collect();
+    assert!(long.is_empty(), "split them, {CORE_LINES_MAX} lines without tests are the most: {long:?}");
 }
 
 #[test]
@@ -332,6 +353,12 @@ mod the_rules_see {
     fn a_file_one_line_too_long() {
         assert!(faults(&source("a.rs", "a\n".repeat(FILE_LINES_MAX))).is_empty());
         assert_eq!(faults(&source("a.rs", "a\n".repeat(FILE_LINES_MAX + 1))).len(), 1);
+    }
+
+    #[test]
+    fn the_lines_of_a_file_but_not_those_of_the_tests_at_its_end() {
+        assert_eq!(lines_without_tests("a\nb\n\n#[cfg(test)]\nmod tests {\n    c\n}\n"), 2);
+        assert_eq!(lines_without_tests("#[cfg(test)]\nmod tests;\n\na\n"), 4);
     }
 
     #[test]

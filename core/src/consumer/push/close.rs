@@ -11,11 +11,12 @@ use bytes::Bytes;
 
 use super::queue::{Fate, Fetch, OwnedQueue};
 use super::{Phase, PushConsumer};
-use crate::client::{Outcome, Output, Shared};
 use crate::consumer::{ConsumerRequest, ConsumerTimer};
 use crate::id::{OperationId, ProcessQueueId};
 use crate::message::MessageQueue;
+use crate::output::{Outcome, Output};
 use crate::remoting::UnregisterClientRequestHeader;
+use crate::shared::Shared;
 use crate::time::Instant;
 use crate::timer::TimerId;
 

@@ -15,14 +15,15 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::queue::{Fetch, Pause};
+use super::queue::Fetch;
 use super::{PushConsumer, refused};
-use crate::client::Shared;
 use crate::consumer::{ConsumerTimer, Refusal};
 use crate::error::Cause;
 use crate::id::ProcessQueueId;
 use crate::message::names;
+use crate::output::Pause;
 use crate::route::MASTER_ID;
+use crate::shared::Shared;
 use crate::time::{Instant, doubled};
 use crate::timer::TimerId;
 

@@ -5,11 +5,11 @@ use core::time::Duration;
 
 use super::queue::{Fate, OwnedQueue};
 use super::{Fetch, PushConsumer};
-use crate::client::Shared;
 use crate::consumer::{ConsumerHealth, ConsumerStatistics, GoingBack, QueueHealth, Standing, TopicHealth};
 use crate::id::{ConsumerId, ProcessQueueId};
 use crate::message::MessageQueue;
 use crate::route::TopicRoute;
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// One owned queue, as it is now.
@@ -38,7 +38,7 @@ pub struct QueueView {
 }
 
 impl PushConsumer {
-    /// Its name.
+    /// The name that commands and outputs know it by.
     #[must_use]
     pub fn id(&self) -> ConsumerId {
         self.id

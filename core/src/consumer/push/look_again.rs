@@ -5,8 +5,8 @@
 
 use super::PushConsumer;
 use super::queue::OwnedQueue;
-use crate::client::Shared;
 use crate::id::ProcessQueueId;
+use crate::shared::Shared;
 use crate::time::{Instant, Timestamp};
 
 /// The newest message that was fetched of a queue.

@@ -44,12 +44,12 @@ use alloc::vec::Vec;
 
 use super::{CloseReport, ConsumerRequest, ConsumerTimer, FlowControl, OffsetStore, TopicStatistics};
 use crate::channel::Reply;
-use crate::client::{Purpose, Shared, TimerKey};
 use crate::config::PushConsumerConfig;
 use crate::error::UsageError;
 use crate::id::{Arena, ConsumerId, OperationId, ProcessQueueId};
 use crate::message::{MessageQueue, names};
 use crate::remoting::{ConsumerData, SubscriptionData};
+use crate::shared::{Purpose, Shared, TimerKey};
 use crate::time::{Instant, Timestamp};
 use crate::timer::TimerId;
 
@@ -60,9 +60,9 @@ use rebalance::Rounds;
 use restart::Moves;
 use start::{MissingRoutes, Starting};
 
-pub use bad_answer::BadAnswer;
+pub use crate::output::{BadAnswer, Pause};
 pub use introspect::QueueView;
-pub use queue::{Fetch, Pause};
+pub use queue::Fetch;
 
 /// A member of a consumer group. Java: `DefaultMQPushConsumer`.
 #[derive(Clone, Debug)]

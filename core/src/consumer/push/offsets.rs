@@ -12,13 +12,13 @@ use bytes::Bytes;
 
 use super::{Phase, PushConsumer};
 use crate::channel::Reply;
-use crate::client::Shared;
 use crate::consumer::{CommitEnd, CommitRefusal, ConsumerRequest, ConsumerTimer, FIRST_COMMIT_PATIENCE};
 use crate::error::Cause;
 use crate::id::ProcessQueueId;
 use crate::message::MessageQueue;
 use crate::remoting::{ResponseCode, UpdateConsumerOffsetRequestHeader};
 use crate::route::MASTER_ID;
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// How long a commit may take.

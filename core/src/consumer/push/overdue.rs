@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use super::PushConsumer;
 use super::queue::Fate;
-use crate::client::Shared;
 use crate::consumer::{ConsumeToken, ConsumerTimer};
 use crate::id::ProcessQueueId;
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// The delay level of a message that was taken away from its handler: 10 s. Java: the 3 in

@@ -6,17 +6,18 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::pull::cause_of;
-use super::queue::{Fetch, OwnedQueue, Pause, RETRY_DELAY_MIN};
+use super::queue::{Fetch, OwnedQueue, RETRY_DELAY_MIN};
 use super::{BadAnswer, PushConsumer};
 use crate::channel::Reply;
-use crate::client::Shared;
 use crate::consumer::ConsumerRequest;
 use crate::id::ProcessQueueId;
 use crate::message::MessageQueue;
+use crate::output::Pause;
 use crate::remoting::{
     GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, ResponseCode, SearchOffsetRequestHeader,
 };
 use crate::route::MASTER_ID;
+use crate::shared::Shared;
 use crate::time::{Instant, Timestamp, doubled};
 
 /// How often a broker may refuse to say where a queue goes on, or say what can't be, before the queue goes

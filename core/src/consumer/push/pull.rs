@@ -9,17 +9,18 @@ use bytes::Bytes;
 
 use super::bad_answer::{Weighed, weigh};
 use super::offset_moved::{Facts, Verdict};
-use super::queue::{Fetch, OwnedQueue, Pause, RETRY_DELAY_MIN};
+use super::queue::{Fetch, OwnedQueue, RETRY_DELAY_MIN};
 use super::take::{Found, NotTaken};
 use super::{BadAnswer, PushConsumer};
 use crate::channel::Reply;
-use crate::client::Shared;
 use crate::consumer::{ConsumeToken, ConsumerRequest, Delivery, PulledMessage};
 use crate::error::Cause;
 use crate::id::ProcessQueueId;
 use crate::message::property;
 use crate::message::sys_flag::pull as pull_flag;
+use crate::output::Pause;
 use crate::remoting::{PullMessageRequestHeader, PullMessageResponseHeader, ResponseCode};
+use crate::shared::Shared;
 use crate::time::{Instant, doubled};
 
 /// A broker holds a pull that has nothing to bring; one that answers sooner without bringing anything
@@ -90,6 +91,7 @@ impl PushConsumer {
     }
 
     /// A pull has ended.
+    #[expect(clippy::too_many_lines, reason = "to be split")]
     pub(super) fn handle_pulled(
         &mut self,
         shared: &mut Shared,

@@ -14,7 +14,6 @@ use super::PushConsumer;
 use super::pull::cause_of;
 use super::queue::Fetch;
 use crate::channel::Reply;
-use crate::client::Shared;
 use crate::consumer::rebalance::{allocate, excludes, sort_members};
 use crate::consumer::{ConsumerRequest, ConsumerTimer};
 use crate::id::ProcessQueueId;
@@ -23,6 +22,7 @@ use crate::remoting::{
     GetConsumerListByGroupRequestHeader, GetConsumerListByGroupResponseBody, ResponseCode,
 };
 use crate::route::MASTER_ID;
+use crate::shared::Shared;
 use crate::time::{Instant, doubled};
 use crate::timer::TimerId;
 

@@ -6,11 +6,12 @@ use core::time::Duration;
 
 use super::PushConsumer;
 use super::pull::cause_of;
-use super::queue::{Pause, RETRY_DELAY_MIN};
+use super::queue::RETRY_DELAY_MIN;
 use crate::channel::Reply;
-use crate::client::Shared;
 use crate::id::ProcessQueueId;
+use crate::output::Pause;
 use crate::remoting::ResponseCode;
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// The first pause after a broker shed load; each further one is twice as long. Java:

@@ -6,11 +6,12 @@ use alloc::sync::Arc;
 
 use super::PushConsumer;
 use super::place::Question;
-use super::queue::{Fetch, Pause};
-use crate::client::Shared;
+use super::queue::Fetch;
 use crate::consumer::ProcessQueue;
 use crate::id::ProcessQueueId;
 use crate::message::MessageQueue;
+use crate::output::Pause;
+use crate::shared::Shared;
 use crate::time::Instant;
 
 impl PushConsumer {

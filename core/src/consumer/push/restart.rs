@@ -7,10 +7,11 @@ use core::time::Duration;
 
 use super::PushConsumer;
 use super::pull::delivery;
-use super::queue::{Cached, Fate, Pause, RETRY_DELAY_MIN};
-use crate::client::{Output, Shared};
+use super::queue::{Cached, Fate, RETRY_DELAY_MIN};
 use crate::consumer::{ConsumeToken, Delivery};
 use crate::id::ProcessQueueId;
+use crate::output::{Output, Pause};
+use crate::shared::Shared;
 use crate::time::{Instant, doubled};
 
 /// Former stays whose handlers may still answer. Of more the oldest is forgotten; what its handlers have

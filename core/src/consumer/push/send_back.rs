@@ -19,13 +19,13 @@ use super::pull::{cause_of, real_topic};
 use super::queue::Fate;
 use super::settle::LEVEL_DEAD_LETTER;
 use crate::channel::Reply;
-use crate::client::Shared;
 use crate::consumer::{ConsumerRequest, PassedOver};
 use crate::error::Cause;
 use crate::id::ProcessQueueId;
 use crate::lines::Brief;
 use crate::message::{MessageQueue, Properties, StoredMessage, names, property, sys_flag};
 use crate::remoting::{ConsumerSendMsgBackRequestHeader, ResponseCode, SendMessageRequestHeaderV2};
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// How long each of the two ways may take. Java: 5,000 ms.

@@ -8,10 +8,11 @@ use core::time::Duration;
 use super::PushConsumer;
 use super::pull::delivery;
 use super::queue::{Cached, Fate, Fetch, OwnedQueue};
-use crate::client::{Output, Shared};
 use crate::consumer::{Ack, ConsumeToken, ConsumerTimer, PulledMessage, Settled, TopicStatistics};
 use crate::id::ProcessQueueId;
 use crate::message::DELAY_LEVELS;
+use crate::output::Output;
+use crate::shared::Shared;
 use crate::time::{Instant, doubled};
 
 /// The delay level by which brokers choose themselves: the more often, the longer.

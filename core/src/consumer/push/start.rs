@@ -7,12 +7,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{Phase, PushConsumer};
-use crate::client::{Outcome, Shared};
 use crate::consumer::ConsumerTimer;
 use crate::error::Error;
 use crate::id::OperationId;
 use crate::message::names;
+use crate::output::Outcome;
 use crate::route::RouteOutcome;
+use crate::shared::Shared;
 use crate::time::{Instant, doubled};
 use crate::timer::TimerId;
 

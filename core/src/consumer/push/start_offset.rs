@@ -8,19 +8,20 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::PushConsumer;
-use super::queue::{Fetch, Pause};
+use super::queue::Fetch;
 use crate::channel::Reply;
-use crate::client::Shared;
 use crate::config::ConsumeFrom;
 use crate::consumer::ConsumerRequest;
 use crate::id::ProcessQueueId;
 use crate::lines::Brief;
 use crate::message::names;
+use crate::output::Pause;
 use crate::remoting::{
     GetMaxOffsetRequestHeader, GetMaxOffsetResponseHeader, QueryConsumerOffsetRequestHeader,
     QueryConsumerOffsetResponseHeader, ResponseCode, SearchOffsetRequestHeader,
 };
 use crate::route::MASTER_ID;
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// What a broker has stored of a group that it doesn't know on a queue.

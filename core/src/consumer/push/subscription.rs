@@ -6,9 +6,9 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use crate::config::{ConsumeFrom, MessageModel, PushConsumerConfig};
-use crate::consumer::pulled::Record;
 use crate::error::UsageError;
 use crate::message::java_trim;
+use crate::output::pulled::Record;
 use crate::remoting::{self, ConsumeFromWhere, ConsumeType, ConsumerData, SUB_ALL, SubscriptionData};
 use crate::time::Timestamp;
 

@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 
 use super::PushConsumer;
 use super::queue::Fetch;
-use crate::client::Shared;
 use crate::consumer::Full;
 use crate::id::ProcessQueueId;
+use crate::shared::Shared;
 use crate::time::Instant;
 
 impl PushConsumer {

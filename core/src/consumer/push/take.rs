@@ -13,12 +13,13 @@ use super::queue::{Cached, Fate};
 use super::subscription::wants;
 use super::taken::Taken;
 use super::{BadAnswer, PushConsumer};
-use crate::client::{Output, Shared};
-use crate::consumer::pulled::Record;
 use crate::consumer::{ConsumeToken, PulledMessage};
 use crate::id::ProcessQueueId;
 use crate::lines::Brief;
 use crate::message::{CheckedMessages, MessageQueue, names};
+use crate::output::Output;
+use crate::output::pulled::Record;
+use crate::shared::Shared;
 use crate::time::Instant;
 
 /// How often an answer that breaks off in the middle, or has a record that can't be one of it, is fetched
@@ -82,6 +83,7 @@ impl PushConsumer {
     ///
     /// # Errors
     /// Why there is more to do about it.
+    #[expect(clippy::too_many_lines, reason = "to be split")]
     pub(super) fn take_messages(
         &mut self,
         shared: &mut Shared,

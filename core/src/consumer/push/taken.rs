@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::consumer::pulled::Record;
+use crate::output::pulled::Record;
 
 /// The records of an answer that are taken, in the order in which they came.
 #[derive(Default)]

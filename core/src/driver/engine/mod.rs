@@ -22,7 +22,6 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::Any;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
@@ -33,13 +32,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use self::channel::Read;
 use self::channels::Channels;
+use super::exchange::{Batch, Exchange};
 use super::host::Host;
 use super::mailbox::Urgent;
 use super::record::Tap;
 use super::resolve::Resolver;
-use super::responder::Responders;
+use super::responder::{Responders, panic_text};
 use super::run_queue::RunQueue;
-use super::shared::{Batch, Shared};
 use super::transform::TransformFactory;
 use crate::client::{Input, Outcome, Output, Owner, Question};
 use crate::consumer::{ConsumeToken, Delivery};
@@ -80,7 +79,7 @@ pub struct Engine<H: Host, M: Machine> {
 struct Core<H, M> {
     host: H,
     machine: M,
-    shared: Arc<Shared>,
+    shared: Arc<Exchange>,
     resolver: Box<dyn Resolver>,
     transforms: Option<TransformFactory>,
     tap: Option<Box<dyn Tap>>,
@@ -105,7 +104,7 @@ struct Core<H, M> {
 
 /// What an engine is built of, beside host and machine.
 pub(crate) struct Parts {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Exchange>,
     pub(crate) resolver: Box<dyn Resolver>,
     pub(crate) transforms: Option<TransformFactory>,
     pub(crate) started: Instant,
@@ -191,7 +190,7 @@ impl<H: Host, M: Machine> Engine<H, M> {
         self.core.wake_at()
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Exchange> {
         &self.core.shared
     }
 
@@ -444,13 +443,6 @@ impl<H: Host, M: Machine> Core<H, M> {
             tracing::error!(text = &**text, "the client broke one of its own rules and has stopped");
         }
     }
-}
-
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without words")
-        .to_string()
 }
 
 impl Machine for crate::client::Client {

@@ -145,7 +145,7 @@ impl<H: Host, M: Machine> Core<H, M> {
         let mut questions = core::mem::take(&mut self.questions);
         let any = !questions.is_empty();
         for (token, owner, question) in questions.drain(..) {
-            self.responders.ask(&self.shared, token, owner, question);
+            self.responders.ask(self.shared.clone(), token, owner, question);
         }
         self.questions = questions;
         any

@@ -3,7 +3,7 @@
 use alloc::vec::{self, Vec};
 use core::ops::Deref;
 
-use super::stream::Delivered;
+use super::delivered::Delivered;
 use crate::consumer::Ack;
 
 /// Messages of one queue, in the order of their offsets, for one call of a handler. Each is answered by

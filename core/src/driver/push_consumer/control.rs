@@ -8,9 +8,9 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use std::sync::Mutex;
 
+use super::super::exchange::Alive;
 use super::super::lock;
 use super::super::operation::Operation;
-use super::super::shared::Alive;
 use crate::client::Command;
 use crate::consumer::{ConsumerCommand, ConsumerHealth, ConsumerStatistics};
 use crate::id::ConsumerId;

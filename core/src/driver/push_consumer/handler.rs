@@ -7,12 +7,12 @@ use core::future::Future;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::super::exchange::Alive;
 use super::super::run_queue::{Hand, RunQueue, Want};
-use super::super::shared::Alive;
 use super::batch::Batch;
 use super::decoding::Decoding;
+use super::delivered::Delivered;
 use super::message::ReceivedMessage;
-use super::stream::Delivered;
 use crate::consumer::{Ack, ConsumeToken, Delivery, Settled};
 use crate::time::Instant;
 

@@ -14,14 +14,14 @@ use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
+use super::super::exchange::Exchange;
 use super::super::lock;
 use super::super::operation::Operation;
 use super::super::ready::{self, Owner, ReadySet};
 use super::super::run_queue::{Hand, WaiterId};
-use super::super::shared::Shared;
 use super::super::signal::Signal;
-use super::PushConsumerBuilder;
 use super::batch::Batch;
+use super::builder::PushConsumerBuilder;
 use super::control::{Concurrency, ConsumerControl};
 use super::handler::{Each, Handler, Several};
 use super::message::ReceivedMessage;
@@ -248,7 +248,7 @@ impl<'a, H: Handler> Handlers<'a, H> {
         }
     }
 
-    fn shared(&self) -> &'a Shared {
+    fn shared(&self) -> &'a Exchange {
         &self.subscription.alive.0
     }
 
@@ -281,7 +281,7 @@ impl<'a, H: Handler> Handlers<'a, H> {
         if open || self.free.len() < self.slots.len() { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    /// Whether this future returns before it runs more of user code, as in [`Shared::told_by_hand`]. It is polled
+    /// Whether this future returns before it runs more of user code, as in [`Exchange::told_by_hand`]. It is polled
     /// again at once.
     fn gives_way(&mut self) -> bool {
         if self.told && !self.gave_way && self.shared().told_by_hand() {

@@ -2,23 +2,19 @@
 
 use alloc::sync::Arc;
 use core::future::Future;
-use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
 use futures_core::Stream;
 
-use super::super::mailbox::Urgent;
 use super::super::operation::Operation;
 use super::super::park;
-use super::super::run_queue::{RunQueue, WaiterId};
-use super::super::shared::Alive;
+use super::super::run_queue::WaiterId;
 use super::control::ConsumerControl;
-use super::message::ReceivedMessage;
-use super::subscription::{CLOSE_TIMEOUT, Subscription, settle};
-use crate::client::Input;
-use crate::consumer::{Ack, CloseReport, ConsumeToken};
+use super::delivered::Delivered;
+use super::subscription::{CLOSE_TIMEOUT, Subscription};
+use crate::consumer::CloseReport;
 
 /// The messages of a consumer. Clones take from the same consumer, each message once; dropping the
 /// last one closes it with deadline zero.
@@ -37,7 +33,7 @@ impl MessageStream {
 
     /// The next message; `None` once the consumer was closed and nothing is left. Cancel safe.
     ///
-    /// A record that can't be decoded is a message too, whose [`body`](ReceivedMessage::body) is an
+    /// A record that can't be decoded is a message too, whose [`body`](super::ReceivedMessage::body) is an
     /// error.
     #[expect(clippy::should_implement_trait, reason = "what every async stream calls it")]
     pub fn next(&mut self) -> Next<'_> {
@@ -121,81 +117,5 @@ impl Drop for Next<'_> {
         if self.waits {
             self.stream.subscription.queue.leave(self.stream.waiter);
         }
-    }
-}
-
-/// A message to be answered, within the consumer's `consume_timeout`. Dropped without an answer, it comes again.
-#[derive(Debug)]
-#[must_use = "dropped without an answer, the message comes again: call ack()"]
-pub struct Delivered {
-    message: ReceivedMessage,
-    token: Option<ConsumeToken>,
-    alive: Arc<Alive>,
-    queue: Arc<RunQueue>,
-}
-
-impl Delivered {
-    pub(super) fn new(message: ReceivedMessage, alive: &Arc<Alive>, queue: &Arc<RunQueue>) -> Self {
-        let token = Some(message.token());
-        Self { message, token, alive: alive.clone(), queue: queue.clone() }
-    }
-
-    /// It has been dealt with.
-    pub fn ack(self) {
-        self.settle(Ack::Done);
-    }
-
-    /// Bring it again later; the broker decides when.
-    pub fn retry(self) {
-        self.settle(Ack::Retry);
-    }
-
-    /// Bring it again after about this time.
-    pub fn retry_after(self, delay: Duration) {
-        self.settle(Ack::RetryAfter(delay));
-    }
-
-    /// Put it into the group's dead letters.
-    pub fn dead_letter(self) {
-        self.settle(Ack::DeadLetter);
-    }
-
-    /// Gives this answer.
-    pub fn settle(mut self, ack: Ack) {
-        self.answer(ack);
-    }
-
-    fn answer(&mut self, ack: Ack) {
-        if let Some(token) = self.token.take() {
-            settle(&self.alive, token, ack);
-        }
-    }
-}
-
-impl Drop for Delivered {
-    /// A consumer that was dropped closes next: a retry, which the broker is asked for, would come too
-    /// late and bring the message a second time.
-    fn drop(&mut self) {
-        match self.token.take() {
-            Some(token) if self.queue.is_given_up() => {
-                self.alive.0.push_urgent(Urgent::Input(Input::HandedBack { token }));
-            }
-            Some(token) => settle(&self.alive, token, Ack::Retry),
-            None => {}
-        }
-    }
-}
-
-impl Deref for Delivered {
-    type Target = ReceivedMessage;
-
-    fn deref(&self) -> &ReceivedMessage {
-        &self.message
-    }
-}
-
-impl core::fmt::Display for Delivered {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.message.fmt(f)
     }
 }

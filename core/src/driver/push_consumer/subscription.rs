@@ -4,16 +4,16 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
+use super::super::exchange::Alive;
 use super::super::mailbox::Urgent;
 use super::super::operation::Operation;
 use super::super::run_queue::RunQueue;
-use super::super::shared::Alive;
 use super::control::{Concurrency, ConsumerControl};
 use super::decoding::{Decoding, UndecodableHook};
 use super::handler::Source;
 use crate::client::Command;
 use crate::config::PushConsumerConfig;
-use crate::consumer::{Ack, CloseReport, ConsumeToken, ConsumerCommand, Settled};
+use crate::consumer::{CloseReport, ConsumerCommand};
 use crate::error::Result;
 use crate::id::ConsumerId;
 
@@ -104,9 +104,4 @@ impl Drop for Subscription {
             self.alive.0.submit_detached(true, close);
         }
     }
-}
-
-/// Answers for one delivery.
-pub(super) fn settle(alive: &Alive, token: ConsumeToken, ack: Ack) {
-    alive.0.push_settled(core::iter::once(Settled::new(token, ack)));
 }

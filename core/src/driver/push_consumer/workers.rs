@@ -14,12 +14,12 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
+use super::super::exchange::{Alive, Exchange};
 use super::super::host::Spawn;
 use super::super::lock;
 use super::super::operation::Operation;
 use super::super::park;
 use super::super::run_queue::{Hand, RunQueue, WaiterId, Want};
-use super::super::shared::{Alive, Shared};
 use super::batch::Batch;
 use super::control::{Concurrency, ConsumerControl};
 use super::decoding::Decoding;
@@ -89,7 +89,7 @@ impl PushConsumer {
 /// The workers of a consumer: not the consumer itself, which ends when its handle goes.
 struct Pool {
     alive: Weak<Alive>,
-    shared: Arc<Shared>,
+    shared: Arc<Exchange>,
     queue: Arc<RunQueue>,
     decoding: Arc<Decoding>,
     spawn: Arc<dyn Spawn>,

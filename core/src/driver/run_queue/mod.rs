@@ -184,7 +184,7 @@ impl RunQueue {
 
     /// Fills a worker's hand and begins the first of what it got; `None` when the queue has ended. Where nothing
     /// is left, it takes from what other workers have not begun. Where it wakes another worker it begins nothing
-    /// and gives way once, as in [`told_by_hand`](super::shared::Shared::told_by_hand); the hand is full then.
+    /// and gives way once, as in [`told_by_hand`](super::exchange::Exchange::told_by_hand); the hand is full then.
     pub(crate) fn poll_hand(
         &self,
         (waiter, hand): (WaiterId, &Arc<Hand>),

@@ -87,7 +87,7 @@ pub enum RecordErrorKind {
     InnerBatch {
         /// The item, from 0.
         index: usize,
-        /// Why.
+        /// What is wrong with its bytes.
         error: crate::message::batch::BatchError,
     },
 }

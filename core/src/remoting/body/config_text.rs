@@ -46,7 +46,7 @@ pub enum ConfigTextError {
     /// A setting that lines without escapes can't carry.
     #[error("the setting {key:?} can't be written as one line `key=value`")]
     Line {
-        /// Its name.
+        /// The name of the setting.
         key: Arc<str>,
     },
 }

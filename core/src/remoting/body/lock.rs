@@ -85,7 +85,7 @@ bodies! {
     SetMessageRequestModeRequestBody [Eq] {
         /// The group.
         consumer_group: "consumerGroup" Arc<str>,
-        /// How.
+        /// Whether it pulls or pops.
         mode: "mode" MessageRequestMode = MessageRequestMode::Pull,
         /// How many other clients share a queue when popping; -1 for all.
         pop_share_queue_num: "popShareQueueNum" i32,

@@ -11,8 +11,8 @@ use rocketmq_client_tokio::core::remoting::{
     UnregisterClientRequestHeader,
 };
 
-use super::World;
 use super::pulled::Pulled;
+use super::world::World;
 
 const BROKER: &str = "null";
 const CLUSTER: &str = "NullCluster";

@@ -5,34 +5,23 @@
 
 mod answers;
 mod pulled;
+mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use bytes::BytesMut;
 use rocketmq_client_tokio::core::remoting::{FRAME_BYTES_MAX, FrameDecoder};
 
 use self::answers::Answerer;
+use self::world::World;
 use super::args::NullArgs;
 use crate::error::CliError;
 use crate::output;
 
 const BUFFER_BYTES: usize = 256 << 10;
-
-/// What all connections know.
-struct World {
-    address: SocketAddr,
-    queues: u16,
-    /// Messages in each queue.
-    messages: u64,
-    /// Bytes of their bodies.
-    size: u32,
-    /// Client ids by group, from heartbeats.
-    members: Mutex<BTreeMap<Arc<str>, BTreeSet<Arc<str>>>>,
-}
 
 /// Serves until the process is ended.
 pub(super) fn run(args: &NullArgs) -> Result<(), CliError> {
@@ -91,24 +80,4 @@ fn answer_all(answerer: &mut Answerer<'_>, bytes: &[u8], out: &mut BytesMut) -> 
         at = end;
     }
     at
-}
-
-impl World {
-    fn join(&self, group: &Arc<str>, client_id: &Arc<str>) {
-        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        members.entry(group.clone()).or_default().insert(client_id.clone());
-    }
-
-    fn leave(&self, client_id: &str) {
-        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        members.retain(|_, members| {
-            members.remove(client_id);
-            !members.is_empty()
-        });
-    }
-
-    fn members(&self, group: &str) -> Vec<Arc<str>> {
-        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        members.get(group).map(|members| members.iter().cloned().collect()).unwrap_or_default()
-    }
 }

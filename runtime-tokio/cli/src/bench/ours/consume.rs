@@ -7,13 +7,14 @@ use rmq::{ConsumeFrom, PushConsumer};
 use rocketmq_client_tokio as rmq;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{Connected, STALL_MAX};
+use super::connected::Connected;
 use crate::bench::args::ConsumeArgs;
 use crate::bench::block::{Outcome, Spec};
 use crate::bench::frames::Frames;
 use crate::bench::limit::{Answers, Job, Limit};
 use crate::bench::meter::Meter;
 use crate::bench::pace::Pace;
+use crate::bench::stamps::STALL_MAX;
 use crate::error::CliError;
 
 /// Messages that a preload has under way.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Connected;
+use super::connected::Connected;
 use crate::bench::args::IdleArgs;
 use crate::bench::block::Spec;
 use crate::bench::meter::{Meter, memory_kb};

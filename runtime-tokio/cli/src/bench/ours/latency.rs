@@ -10,7 +10,7 @@ use rmq::{ConsumeFrom, Message, Operation, Producer, PushConsumer, SendReceipt};
 use rocketmq_client_blocking as blocking;
 use rocketmq_client_tokio as rmq;
 
-use super::Connected;
+use super::connected::Connected;
 use crate::bench::args::LatencyArgs;
 use crate::bench::block::{Outcome, Spec};
 use crate::bench::meter::Meter;

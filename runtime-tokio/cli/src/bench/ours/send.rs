@@ -10,7 +10,7 @@ use rmq::core::driver::FromOutcome;
 use rmq::{BatchReceipt, Message, Operation, Producer, SendReceipt};
 use rocketmq_client_tokio as rmq;
 
-use super::Connected;
+use super::connected::Connected;
 use crate::bench::args::{Mode, SendArgs};
 use crate::bench::block::{Outcome, Spec};
 use crate::bench::meter::Meter;

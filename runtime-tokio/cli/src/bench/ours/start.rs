@@ -7,9 +7,10 @@ use rocketmq_client_tokio as rmq;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::{Connected, STALL_MAX};
+use super::connected::Connected;
 use crate::bench::args::StartArgs;
 use crate::bench::block::Spec;
+use crate::bench::stamps::STALL_MAX;
 use crate::error::CliError;
 
 /// Connects, sends one message and ends. The process that started this one looks at the clock.

@@ -1,4 +1,5 @@
-//! What handles and the engine have in common: one lock that nobody holds for long.
+//! Where handles and the engine meet: commands and answers go in, outcomes come out, under one lock that nobody holds
+//! for long.
 
 use super::std;
 use alloc::boxed::Box;
@@ -12,24 +13,26 @@ use core::time::Duration;
 use std::sync::{Mutex, OnceLock};
 
 use super::host::Spawn;
-use super::mailbox::{Mailbox, Queued, Urgent};
-use super::park::Lead;
+use super::mailbox::{Mailbox, Urgent};
+use super::parker::Lead;
 use super::permits::{Cost, Limits};
+use super::queued::{Budget, Queued};
 use super::ready::{Owner, ReadySet};
+use super::responder::Answers;
 use super::run_queue::{Hands, RunQueue};
 use super::signal::Signal;
 use super::slots::{Abandoned, Slots, Taken};
-use super::waiting::{Budget, Ticket};
+use super::waiting::Ticket;
 use super::{DetachedCounts, lock};
-use crate::client::{ClientCommand, Command, Input, Outcome};
+use crate::client::{Answer, ClientCommand, Command, Input, Outcome};
 use crate::consumer::{ConsumeToken, Settled};
 use crate::error::{Cause, Error, Failure};
-use crate::id::OperationId;
+use crate::id::{AskToken, OperationId};
 use crate::lines::LogLines;
 use crate::time::Instant;
 
 /// Shared by every handle of a client and its engine.
-pub(crate) struct Shared {
+pub(crate) struct Exchange {
     state: Mutex<State>,
     signal: Signal,
     /// What workers have to tell.
@@ -81,7 +84,7 @@ pub(crate) struct Submitted {
     pub(crate) ticket: Option<Ticket>,
 }
 
-/// Scratch space of [`Shared::take`].
+/// Scratch space of [`Exchange::take`].
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) commands: Vec<Queued>,
@@ -94,19 +97,25 @@ pub(crate) struct Batch {
     discarded: Vec<Queued>,
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
+        f.debug_struct("Exchange").finish_non_exhaustive()
     }
 }
 
-impl Owner for Shared {
+impl Owner for Exchange {
     fn raise(&self) {
         self.signal.raise();
     }
 }
 
-impl Shared {
+impl Answers for Exchange {
+    fn put_answer(&self, token: AskToken, answer: Answer) {
+        self.push_urgent(Urgent::Input(Input::Answered { token, answer }));
+    }
+}
+
+impl Exchange {
     pub(crate) fn new(limits: Limits, spawn: Arc<dyn Spawn>) -> Self {
         let state = State {
             mailbox: Mailbox::new(limits),
@@ -537,7 +546,7 @@ fn unknown(elapsed: Duration, cause: Cause) -> Error {
 
 /// Held by every handle; the last one to go closes the client with deadline zero.
 #[derive(Debug)]
-pub(crate) struct Alive(pub(crate) Arc<Shared>);
+pub(crate) struct Alive(pub(crate) Arc<Exchange>);
 
 impl Drop for Alive {
     fn drop(&mut self) {

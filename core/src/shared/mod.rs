@@ -1,5 +1,12 @@
 //! What the machines of a client have in common: connections, routes, timers, and the way out.
 
+mod ask;
+mod consumer_events;
+mod doubts;
+pub(crate) mod heartbeats;
+mod pace;
+mod purpose;
+
 use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -10,13 +17,12 @@ use bytes::Bytes;
 
 use crate::channel::Channels;
 use crate::config::{ClientConfig, HostFacts};
-use crate::consumer::{ConsumerRequest, ConsumerTimer};
-use crate::error::Cause;
-use crate::id::{ConsumerId, OperationId, ProducerId, SendId};
+use crate::id::OperationId;
 use crate::lines::LogLines;
 use crate::message::id::UniqKeyGenerator;
 use crate::message::names;
 use crate::namesrv::NameServers;
+use crate::output::{Outcome, Output};
 use crate::remoting::{
     GetRouteInfoRequestHeader, RequestCode, RequestHeader, RpcRequestHeader, UnregisterClientRequestHeader,
 };
@@ -25,63 +31,15 @@ use crate::route::{Lookup, LookupStep, RouteOutcome, Routes};
 use crate::time::{Instant, Timestamp, WallClock};
 use crate::timer::{TimerId, Timers};
 
-use super::ask::Asks;
-use super::doubts::Doubts;
-use super::heartbeat::Heartbeats;
-use super::pace::LookupPace;
-use super::{Outcome, Output};
+pub use consumer_events::{ConsumerRequest, ConsumerTimer};
+pub use doubts::Doubts;
+pub use heartbeats::Heartbeats;
+pub use purpose::{Purpose, TimerKey};
 
-/// What a request was for; its reply goes there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A route look-up for this topic.
-    Route(Arc<str>),
-    /// A heartbeat to this address, which named the consumers up to this one.
-    Heartbeat(Arc<str>, Option<ConsumerId>),
-    /// An attempt of this send.
-    Send(SendId),
-    /// A consumer's business.
-    Consumer(ConsumerId, ConsumerRequest),
-    /// A last word whose answer changes nothing.
-    Farewell,
-    /// Whether a name server is still there; any answer says so.
-    Presence,
-}
+pub(crate) use ask::{Asker, selected_queue};
 
-impl Purpose {
-    /// The send, if it is an attempt of one.
-    pub fn send(&self) -> Option<SendId> {
-        match self {
-            Self::Send(send) => Some(*send),
-            _ => None,
-        }
-    }
-}
-
-/// Why to wake.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TimerKey {
-    /// Ask for the routes whose turn it is.
-    PollRoutes,
-    /// Let brokers hear from this client.
-    Heartbeat,
-    /// Ask for a route that may be wrong.
-    Doubts,
-    /// Ask for a route that was asked for in vain before.
-    LookupTurn,
-    /// A send's pause or look-up is over.
-    Send(SendId),
-    /// A producer's warm-up goes on, or its time is over.
-    WarmUp(OperationId),
-    /// A closing producer's patience is over.
-    ProducerClose(ProducerId),
-    /// A consumer's business.
-    Consumer(ConsumerId, ConsumerTimer),
-    /// The time for [`ClientCommand::Connect`](super::ClientCommand::Connect) is over.
-    Connect,
-    /// The time for [`ClientCommand::Close`](super::ClientCommand::Close) is over.
-    Close,
-}
+use ask::Asks;
+use pace::LookupPace;
 
 /// Something that one machine tells the others; the client passes it on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +76,7 @@ pub struct Shared {
     /// Routes that may be wrong.
     pub doubts: Doubts,
     /// Whose turn it is to ask for a route once more.
-    pub(super) pace: LookupPace,
+    pace: LookupPace,
     /// Lines in the log that others can cause.
     pub lines: LogLines,
     pub(crate) notices: VecDeque<Notice>,
@@ -265,7 +223,7 @@ impl Shared {
     }
 
     /// Tells a broker once more that a consumer group has left this client, if the connection is still up.
-    pub(super) fn unregister_consumer(&mut self, now: Instant, address: &Arc<str>, group: &str) {
+    pub(crate) fn unregister_consumer(&mut self, now: Instant, address: &Arc<str>, group: &str) {
         if !self.channels.is_open(address) {
             return;
         }
@@ -315,7 +273,7 @@ impl Shared {
     }
 
     /// Asks a name server that owes an answer for the route that new topics begin with.
-    pub(super) fn ask_for_presence(&mut self, now: Instant, address: &Arc<str>) {
+    pub(crate) fn ask_for_presence(&mut self, now: Instant, address: &Arc<str>) {
         let header = GetRouteInfoRequestHeader {
             topic: names::AUTO_CREATE_TOPIC.into(),
             accept_standard_json_only: Some(true),
@@ -323,14 +281,6 @@ impl Shared {
         };
         let deadline = now + self.config.request_timeout;
         self.channels.request(now, address, &header, Bytes::new(), deadline, Purpose::Presence);
-    }
-
-    pub(crate) fn end_lookup(&mut self, topic: &Arc<str>, outcome: RouteOutcome) {
-        self.routes.lookups.remove(topic);
-        if let RouteOutcome::Failed(cause) = &outcome {
-            tracing::debug!(%topic, %cause, "route look-up failed");
-        }
-        self.notices.push_back(Notice::Route(topic.clone(), outcome));
     }
 }
 
@@ -346,22 +296,4 @@ fn client_id(config: &ClientConfig, facts: &HostFacts, rng: &mut Rng) -> Arc<str
         id.push_str(unit);
     }
     id.into()
-}
-
-/// What a command is told when nobody can be reached.
-pub(crate) fn unreachable(
-    config: &ClientConfig,
-    attempts: usize,
-    elapsed: core::time::Duration,
-    cause: Cause,
-) -> Outcome {
-    let names: Vec<&str> = config.name_servers.iter().map(|name| &**name).collect();
-    Outcome::Failed(crate::error::Error::Unreachable(alloc::boxed::Box::new(crate::error::Failure {
-        action: "reach a name server",
-        topic: None,
-        peer: Some(names.join(";").into()),
-        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-        elapsed,
-        cause,
-    })))
 }

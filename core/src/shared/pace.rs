@@ -65,7 +65,7 @@ impl Shared {
     }
 
     /// The next look-up has its turn.
-    pub(super) fn lookup_turn(&mut self, now: Instant) {
+    pub(crate) fn lookup_turn(&mut self, now: Instant) {
         self.pace.timer = None;
         // The look-up before may have had another question.
         if now >= self.pace.next
@@ -78,7 +78,7 @@ impl Shared {
     }
 
     /// No name server knows `topic`, which was asked for as the first question of its look-up or the last.
-    pub(super) fn lookup_denied(&mut self, now: Instant, topic: &Arc<str>) {
+    pub(crate) fn lookup_denied(&mut self, now: Instant, topic: &Arc<str>) {
         // The question of a look-up that was held is charged already.
         if !self.pace.was_denied(now, topic) {
             self.pace.charge(now);
@@ -87,12 +87,12 @@ impl Shared {
     }
 
     /// The look-up goes on with the auto-creation topic.
-    pub(super) fn lookup_goes_on(&mut self, now: Instant) {
+    pub(crate) fn lookup_goes_on(&mut self, now: Instant) {
         self.pace.charge(now);
     }
 
     /// `topic` has a route.
-    pub(super) fn lookup_found(&mut self, topic: &str) {
+    pub(crate) fn lookup_found(&mut self, topic: &str) {
         self.pace.denied.remove(topic);
     }
 

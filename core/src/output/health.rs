@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::push::{BadAnswer, Pause};
-use super::{Full, PassedOver};
+use super::{BadAnswer, Full, PassedOver, Pause};
 use crate::message::MessageQueue;
 
 /// A consumer as it was at one moment. `Display` shows a line for each queue.

@@ -30,7 +30,7 @@ struct Answer {
 }
 
 /// One record of an answer.
-pub(super) enum Record {
+pub(crate) enum Record {
     /// It lies there in the answer's body.
     Lies(RecordPlace),
     /// It has been read.
@@ -39,7 +39,7 @@ pub(super) enum Record {
 
 impl Record {
     /// With its offset in its queue; `delta` is how much further that is than it says.
-    pub(super) fn of(checked: Checked, delta: i64) -> (Self, i64) {
+    pub(crate) fn of(checked: Checked, delta: i64) -> (Self, i64) {
         match checked {
             Checked::Lies { place, queue_offset, .. } => {
                 (Self::Lies(place), queue_offset.saturating_add(delta))
@@ -53,7 +53,7 @@ impl Record {
     }
 
     /// The bytes that it took in the answer.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Lies(place) => place.len(),
             Self::Read(read) => {
@@ -63,7 +63,7 @@ impl Record {
     }
 
     /// What is wrong with it, if it can't be decoded.
-    pub(super) fn error(&self) -> Option<&RecordError> {
+    pub(crate) fn error(&self) -> Option<&RecordError> {
         match self {
             Self::Lies(_) => None,
             Self::Read(read) => read.as_ref().as_ref().err(),
@@ -71,7 +71,7 @@ impl Record {
     }
 
     /// Whether it can be decoded, and its body has the checksum that it says; reads all of the body.
-    pub(super) fn is_sound(&self, body: &Bytes) -> bool {
+    pub(crate) fn is_sound(&self, body: &Bytes) -> bool {
         match self {
             Self::Lies(place) => place.decode(body, None).is_ok_and(|message| message.check_crc().is_ok()),
             Self::Read(read) => read.as_ref().as_ref().is_ok_and(|message| message.check_crc().is_ok()),
@@ -79,7 +79,7 @@ impl Record {
     }
 
     /// What tells when it was stored, if it can be read.
-    pub(super) fn stored(&self) -> Option<Stored> {
+    pub(crate) fn stored(&self) -> Option<Stored> {
         match self {
             Self::Lies(place) => Some(Stored::There(*place)),
             Self::Read(read) => Some(Stored::At(read.as_ref().as_ref().ok()?.store_timestamp)),
@@ -87,7 +87,7 @@ impl Record {
     }
 
     /// Whether it is a message of an inner batch, or a whole one that could not be taken apart.
-    pub(super) fn is_of_inner_batch(&self, body: &Bytes) -> bool {
+    pub(crate) fn is_of_inner_batch(&self, body: &Bytes) -> bool {
         let flags = match self {
             Self::Lies(place) => RawRecord::new(body, *place).sys_flag(),
             Self::Read(read) => read.as_ref().as_ref().map_or(0, |message| message.sys_flag),
@@ -96,20 +96,20 @@ impl Record {
     }
 
     /// The tag.
-    pub(super) fn tags<'a>(&'a self, body: &'a Bytes) -> Option<Cow<'a, str>> {
+    pub(crate) fn tags<'a>(&'a self, body: &'a Bytes) -> Option<Cow<'a, str>> {
         property(self, body, crate::message::property::TAGS)
     }
 }
 
 /// When a record was stored, or where that stands.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Stored {
+pub(crate) enum Stored {
     There(RecordPlace),
     At(Timestamp),
 }
 
 impl Stored {
-    pub(super) fn timestamp(self, body: &Bytes) -> Timestamp {
+    pub(crate) fn timestamp(self, body: &Bytes) -> Timestamp {
         match self {
             Self::There(place) => RawRecord::new(body, place).store_timestamp(),
             Self::At(time) => time,
@@ -140,7 +140,7 @@ impl PulledMessage {
     }
 
     /// All of an answer, in its order.
-    pub(super) fn all(
+    pub(crate) fn all(
         queue: Arc<MessageQueue>,
         body: Bytes,
         delta: i64,

@@ -57,7 +57,7 @@ pub struct SendReceipt {
 }
 
 impl SendReceipt {
-    pub(super) fn read(
+    pub(crate) fn read(
         command: &RemotingCommand,
         status: SendStatus,
         message_id: HexId,
@@ -100,7 +100,7 @@ pub struct BatchReceipt {
 }
 
 impl BatchReceipt {
-    pub(super) fn read(
+    pub(crate) fn read(
         command: &RemotingCommand,
         status: SendStatus,
         (message_id, count): (HexId, usize),

@@ -1,5 +1,4 @@
-//! Questions that only user code can answer: they leave with a token, and the answer is an input like any
-//! other, so that a replay needs no user code.
+//! Asks user code, and keeps who waits for the answer.
 //!
 //! ```text
 //! machine ─ Shared::ask ─▶ Output::Ask{token} ─▶ user code ─▶ Input::Answered{token} ─▶ the machine that asked
@@ -9,45 +8,11 @@
 use alloc::sync::Arc;
 
 use crate::error::UsageError;
-use crate::id::{Arena, AskToken, ConsumerId, ProducerId, SendId};
+use crate::id::{Arena, AskToken, SendId};
 use crate::message::MessageQueue;
+use crate::output::{Answer, Output, Owner, Question};
 
-use super::{OutboundMessage, Output, Shared};
-
-/// Whose user code is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Owner {
-    /// The client's.
-    Client,
-    /// A producer's.
-    Producer(ProducerId),
-    /// A consumer's.
-    Consumer(ConsumerId),
-}
-
-/// What is asked.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Question {
-    /// Which of these queues the message goes to; answered by [`Answer::Queue`]. Java:
-    /// `MessageQueueSelector#select`.
-    SelectQueue {
-        /// The message, its body as it will be stored.
-        message: Arc<OutboundMessage>,
-        /// At least one, sorted by broker and number.
-        queues: Arc<[Arc<MessageQueue>]>,
-    },
-}
-
-/// What user code said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Answer {
-    /// The place of the chosen queue in the question's list, from 0.
-    Queue(usize),
-    /// There is no answer: user code panicked, or nobody is there to be asked. In words for a person.
-    Failed(Arc<str>),
-}
+use super::Shared;
 
 /// Who waits for an answer, and what it has to be judged by.
 #[derive(Clone, Debug)]
@@ -74,7 +39,7 @@ impl Shared {
 }
 
 /// The queue that was chosen, or what is wrong with the choice.
-pub(super) fn selected_queue(
+pub(crate) fn selected_queue(
     topic: Arc<str>,
     queues: &[Arc<MessageQueue>],
     answer: Answer,

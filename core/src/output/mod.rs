@@ -1,4 +1,16 @@
-//! Everything that can leave a [`Client`](super::Client), as plain values.
+//! Everything that can leave a [`Client`](crate::client::Client), as plain values: each machine puts it out, so it lies
+//! below them all. Users find each value at its machine: `client`, `producer` or `consumer`.
+
+mod bad_answer;
+mod client_statistics;
+mod consumer_statistics;
+mod delivery;
+mod full;
+mod health;
+mod pause;
+pub(crate) mod pulled;
+mod question;
+mod receipt;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -8,18 +20,25 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::consumer::{CloseReport, ConsumerHealth, ConsumerStatistics, Delivery};
 use crate::error::Error;
 use crate::id::{AskToken, ChannelId, ConsumerId, OperationId, ProcessQueueId, ProducerId, ResolveToken};
-use crate::producer::{BatchReceipt, SendReceipt};
 use crate::time::Instant;
 
-use super::{ClientStatistics, Owner, Question};
+pub use bad_answer::BadAnswer;
+pub use client_statistics::{ClientStatistics, ConnectionStatistics};
+pub use consumer_statistics::{ConsumerStatistics, Latency, TopicStatistics};
+pub use delivery::{Ack, CloseReport, ConsumeToken, Delivery, PassedOver, Settled};
+pub use full::Full;
+pub use health::{CommitRefusal, ConsumerHealth, GoingBack, QueueHealth, Refusal, Standing, TopicHealth};
+pub use pause::Pause;
+pub use pulled::PulledMessage;
+pub use question::{Answer, Owner, Question};
+pub use receipt::{BatchReceipt, BatchReceipts, SendReceipt, SendStatus};
 
 /// One wish of the core. Hosts match it without a wildcard, so that none can be lost.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Look up a host name; answer with [`Input::Resolved`](super::Input::Resolved).
+    /// Look up a host name; answer with [`Input::Resolved`](crate::client::Input::Resolved).
     Resolve {
         /// Goes into the answer.
         token: ResolveToken,
@@ -32,7 +51,7 @@ pub enum Output {
     Connect {
         /// The connection's name from now on.
         channel: ChannelId,
-        /// Where to.
+        /// One of the addresses of `endpoint`.
         address: SocketAddr,
         /// The `host:port` that was configured or that the route gave: what a certificate must name, and
         /// what a proxy is asked for.
@@ -47,7 +66,7 @@ pub enum Output {
     },
     /// Drop a connection. No input about it is expected any more.
     Close {
-        /// Which.
+        /// The connection to be dropped.
         channel: ChannelId,
         /// Whether what is still to be written may be given to the socket. Without it not a byte may: the
         /// core has told users that it was not sent.
@@ -55,13 +74,13 @@ pub enum Output {
     },
     /// A command has ended.
     Complete {
-        /// Whose.
+        /// The name that the command came with.
         operation: OperationId,
-        /// How.
+        /// What came of it.
         outcome: Outcome,
     },
     /// Messages for user code; each token is to be answered by one
-    /// [`Input::Settled`](super::Input::Settled) or [`Input::HandedBack`](super::Input::HandedBack).
+    /// [`Input::Settled`](crate::client::Input::Settled) or [`Input::HandedBack`](crate::client::Input::HandedBack).
     Deliver {
         /// To which consumer.
         consumer: ConsumerId,
@@ -69,14 +88,14 @@ pub enum Output {
         deliveries: Vec<Delivery>,
     },
     /// A queue goes to another member: deliveries of it that no handler has begun must not begin, and
-    /// are [handed back](super::Input::HandedBack). Those that run may go on.
+    /// are [handed back](crate::client::Input::HandedBack). Those that run may go on.
     Revoke {
         /// From which consumer.
         consumer: ConsumerId,
         /// The stay that ended.
         queue: ProcessQueueId,
     },
-    /// Only user code knows this; to be answered by one [`Input::Answered`](super::Input::Answered).
+    /// Only user code knows this; to be answered by one [`Input::Answered`](crate::client::Input::Answered).
     Ask {
         /// Goes into the answer.
         token: AskToken,
@@ -87,22 +106,22 @@ pub enum Output {
     },
     /// A producer asks nothing any more.
     ProducerClosed {
-        /// Which.
+        /// The producer, which is forgotten.
         producer: ProducerId,
     },
     /// A consumer has begun to close, and gets no more deliveries: those that no handler has begun must not begin,
-    /// and are [handed back](super::Input::HandedBack), but for those that lie before one of their queue that has
+    /// and are [handed back](crate::client::Input::HandedBack), but for those that lie before one of their queue that has
     /// been begun. These may begin until [`ConsumerClosed`](Self::ConsumerClosed): left undone, they hold the commit
     /// before what is done, which then comes again. The close waits for what is neither settled nor handed back.
     ConsumerClosing {
-        /// Which.
+        /// The consumer, which still takes answers.
         consumer: ConsumerId,
     },
     /// A consumer waits for its handlers no more: what has not begun must not begin, and is
-    /// [handed back](super::Input::HandedBack). Streams end. Comes once, after
+    /// [handed back](crate::client::Input::HandedBack). Streams end. Comes once, after
     /// [`ConsumerClosing`](Self::ConsumerClosing), or alone for a consumer that could not start.
     ConsumerClosed {
-        /// Which.
+        /// The consumer, which is gone for its handlers.
         consumer: ConsumerId,
     },
     /// The client has closed: all commands have ended, and all connections are dropped. Comes once. What comes later
