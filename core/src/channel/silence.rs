@@ -55,7 +55,8 @@ impl<P> Channel<P> {
             let since = self.last_received.max(self.silence.awaited_since).max(self.silence.asked);
             since + SILENCE_UNASKED
         });
-        let doubted = self.silence.doubted.map(|since| since + silence_max);
+        let doubted = self.silence.doubted.filter(|since| self.last_received <= *since);
+        let doubted = doubted.map(|since| since + silence_max);
         awaited.into_iter().chain(doubted).min()
     }
 }
@@ -67,8 +68,12 @@ impl<P: Clone> Channels<P> {
         if channel.pending.is_empty() {
             channel.silence.awaited_since = now;
         }
-        if channel.silence.timer.is_none() && channel.is_open() {
-            channel.silence.timer = Some(self.timers.arm(now + SILENCE_UNASKED, ChannelTimer::Silence(id)));
+        let due = now + SILENCE_UNASKED;
+        if channel.is_open() && channel.silence.timer.is_none_or(|timer| timer.deadline() > due) {
+            if let Some(later) = channel.silence.timer.take() {
+                self.timers.cancel(later);
+            }
+            channel.silence.timer = Some(self.timers.arm(due, ChannelTimer::Silence(id)));
         }
     }
 
@@ -103,7 +108,8 @@ impl<P: Clone> Channels<P> {
     pub(super) fn doubt(&mut self, id: ChannelId, since: Instant) {
         let Some(channel) = self.arena.get_mut(id) else { return };
         if channel.is_open() && channel.last_received <= since {
-            channel.silence.doubted.get_or_insert(since);
+            let unanswered = channel.silence.doubted.filter(|doubted| channel.last_received <= *doubted);
+            channel.silence.doubted = Some(unanswered.unwrap_or(since));
             self.watch_silence(id);
         }
     }

@@ -231,6 +231,25 @@ fn nobody_waits_for_the_silence_of_a_peer_that_has_spoken_since() {
 }
 
 #[test]
+fn a_silence_is_noticed_in_time_whatever_was_in_doubt_before() {
+    let mut world = World::new();
+    world.channels.limits.silence_max = Duration::from_secs(30);
+    world.ask(A, 1, 3_000);
+    world.connect();
+    world.written();
+    let asked = world.now;
+    world.pass(3_000);
+    assert_eq!(world.replies().len(), 1, "it is out of time, and the peer in doubt for 30 s");
+    assert_eq!(world.channels.next_deadline(), Some(asked + Duration::from_secs(30)));
+    world.pass(1_000);
+    world.ask(A, 2, 60_000);
+    assert_eq!(world.channels.next_deadline(), Some(asked + Duration::from_secs(9)));
+    world.pass(5_000);
+    let silent = core::iter::from_fn(|| world.channels.poll_event());
+    assert_eq!(silent.filter(|event| matches!(event, ChannelEvent::Silent { .. })).count(), 1);
+}
+
+#[test]
 fn a_timeout_while_other_answers_come_costs_only_that_request() {
     let mut world = World::new();
     world.ask(A, 1, 3_000);

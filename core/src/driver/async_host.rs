@@ -212,7 +212,7 @@ impl<S: Sockets> Host for AsyncHost<S> {
         loop {
             if !self.alarm.is_armed_for(deadline, || self.system.now()) {
                 if self.alarm.at.is_some_and(|armed| armed < deadline) {
-                    // tokio keeps the place of a timer that is moved back, and wakes up there to find that it was.
+                    // A runtime may keep the place of a timer that is moved back, and wake up there to find that it was.
                     self.alarm.timer = None;
                 }
                 self.runtime.arm(&mut self.alarm.timer, at);

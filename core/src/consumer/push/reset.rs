@@ -60,10 +60,12 @@ impl PushConsumer {
         true
     }
 
-    /// A pause is over. Where a reset waited, nobody has been told of its place yet.
+    /// A pause is over. Where a reset waited, nobody has been told of its place yet; if a later one is still to be
+    /// weighed, it waits for that.
     pub(super) fn pause_is_over(&mut self, shared: &mut Shared, now: Instant, id: ProcessQueueId) {
         if let Some(owned) = self.owned.get(id)
             && let Fetch::Pausing(_, Pause::OffsetMoved) = owned.fetch
+            && owned.question.is_none()
         {
             let queue = owned.queue.clone();
             self.commit(shared, now, &queue);
@@ -72,7 +74,7 @@ impl PushConsumer {
     }
 
     /// Nobody waits any more for a broker to say whether the queue reaches the offset that it was reset to: the group
-    /// stands there, or at the end as far as it is known.
+    /// stands there, or at the end if that is known and comes before.
     pub(super) fn believe_reset(&mut self, id: ProcessQueueId) {
         let Some(owned) = self.owned.get(id) else { return };
         let Some(wanted) = owned.question.and_then(Question::wanted) else { return };

@@ -120,7 +120,7 @@ impl Source<'_> {
                 Err(ack) => Some(ack),
             };
             let tells = answer.is_some();
-            next = hand.turn(&self.alive.0.hands, answer);
+            next = hand.turn(&self.alive.0.hands, answer, || None);
             if tells {
                 self.alive.0.told_by_hand();
             }

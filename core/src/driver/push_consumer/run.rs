@@ -303,9 +303,10 @@ impl<'a, H: Handler> Handlers<'a, H> {
                 return true;
             }
             let source = self.subscription.source();
-            let want = self.handler.want(source.now(), room);
+            let now = source.now();
+            let want = self.handler.want(now, room);
             let hands = &self.shared().hands;
-            if let Some(left) = self.hand.turn(hands, None) {
+            if let Some(left) = self.hand.turn(hands, None, || Some(now)) {
                 // It was taken before this future gave way.
                 budget = budget.saturating_sub(1);
                 if self.begin_and_tell(left) {
@@ -323,7 +324,7 @@ impl<'a, H: Handler> Handlers<'a, H> {
                 if self.begin_and_tell(delivery) {
                     return true;
                 }
-                next = self.hand.turn(&self.shared().hands, None);
+                next = self.hand.turn(&self.shared().hands, None, || None);
             }
         }
     }

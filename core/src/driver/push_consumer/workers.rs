@@ -214,7 +214,10 @@ impl Worker {
                 return Poll::Pending;
             }
         }
-        if let Some(next) = self.hand.turn(&shared.hands, answer) {
+        let waited = self.quick_calls == 0;
+        let now = || waited.then(|| self.pool.spawn.now());
+        if let Some(next) = self.hand.turn(&shared.hands, answer, now) {
+            self.tell_unwatched();
             return Poll::Ready(Some(next));
         }
         if self.retires() {
@@ -236,7 +239,9 @@ impl Worker {
     fn poll_hand(&mut self, cx: &Context<'_>, want: Want) -> Poll<Option<Delivery>> {
         let hands = &self.pool.shared.hands;
         let polled = self.pool.queue.poll_hand((self.waiter, &self.hand), cx, want, hands);
-        if !matches!(polled, Poll::Ready(Some(_))) {
+        if matches!(polled, Poll::Ready(Some(_))) {
+            self.tell_unwatched();
+        } else {
             self.flush();
         }
         polled
@@ -263,10 +268,10 @@ impl Worker {
                     return Poll::Ready(None);
                 }
                 // What it took when it gave way.
-                if let Some(next) = self.hand.turn(&self.pool.shared.hands, None) {
+                let now = self.pool.spawn.now();
+                if let Some(next) = self.hand.turn(&self.pool.shared.hands, None, || Some(now)) {
                     return Poll::Ready(Some(next));
                 }
-                let now = self.pool.spawn.now();
                 self.poll_hand(cx, Want { now, count_max: messages_max, workers: 1, one_queue: true })
             });
             let first = first.await?;
@@ -288,6 +293,14 @@ impl Worker {
     fn flush(&mut self) {
         if core::mem::take(&mut self.untold) {
             self.pool.shared.signal().raise();
+        }
+    }
+
+    /// User code is called next. If the engine has stopped looking by itself just before the answers were put into
+    /// the hand, it is asked to.
+    fn tell_unwatched(&mut self) {
+        if self.untold && !self.pool.shared.hands.are_watched() {
+            self.flush();
         }
     }
 

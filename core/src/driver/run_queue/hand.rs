@@ -59,14 +59,20 @@ pub(crate) struct Hands {
 }
 
 impl Hand {
-    /// Answers for what was begun last, and begins the next of what was taken.
-    pub(crate) fn turn(self: &Arc<Self>, hands: &Hands, ack: Option<Ack>) -> Option<Delivery> {
+    /// Answers for what was begun last, and begins the next of what was taken: `now`, if it says when, as it must
+    /// where the call before has waited.
+    pub(crate) fn turn(
+        self: &Arc<Self>,
+        hands: &Hands,
+        ack: Option<Ack>,
+        now: impl FnOnce() -> Option<Instant>,
+    ) -> Option<Delivery> {
         let (next, lists) = {
             let mut held = lock(&self.held);
             if let Some(ack) = ack {
                 held.settle_last(ack);
             }
-            let next = held.begin();
+            let next = held.begin(now);
             (next, held.lists())
         };
         if lists {
@@ -103,7 +109,7 @@ impl Hand {
     pub(super) fn begin(&self, now: Instant, begins: bool) -> BegunOne {
         let mut held = lock(&self.held);
         held.now = now;
-        let first = if begins { held.begin() } else { None };
+        let first = if begins { held.begin(|| None) } else { None };
         BegunOne { first, left: !held.taken.is_empty(), lists: held.lists() }
     }
 
@@ -154,8 +160,9 @@ pub(super) struct BegunOne {
 impl Held {
     // Once a message, and a delivery is large to move.
     #[inline(always)]
-    fn begin(&mut self) -> Option<Delivery> {
+    fn begin(&mut self, now: impl FnOnce() -> Option<Instant>) -> Option<Delivery> {
         let next = self.taken.pop_front()?;
+        self.now = now().unwrap_or(self.now);
         let (queue, offset) = (next.token.queue, next.token.queue_offset);
         match self.reached.last_mut() {
             Some((last, reached)) if *last == queue => *reached = offset.max(*reached),

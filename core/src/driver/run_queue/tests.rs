@@ -33,7 +33,7 @@ impl Taker {
     }
 
     fn turn(&self, hands: &Hands) -> Option<i64> {
-        self.hand.turn(hands, None).map(|delivery| delivery.token.queue_offset)
+        self.hand.turn(hands, None, || None).map(|delivery| delivery.token.queue_offset)
     }
 }
 
@@ -209,7 +209,7 @@ fn the_engine_sees_what_began_when_it_began_and_all_answers() {
     );
     assert!(hands.are_watched() && look_at == Instant::from_millis(91), "more may come");
     let first = Settled::new(begun[0].0, Ack::Done);
-    let second = taker.hand.turn(&hands, Some(Ack::Done)).expect("one more").token;
+    let second = taker.hand.turn(&hands, Some(Ack::Done), || None).expect("one more").token;
     begun.clear();
     hands.look(Instant::from_millis(91), &mut look_at, &mut begun, &mut settled);
     assert_eq!(begun, [(second, Some(later))], "not when it was taken");
@@ -225,14 +225,14 @@ fn the_engine_sees_what_began_when_it_began_and_all_answers() {
 fn of_a_call_that_ended_before_the_engine_looked_the_answer_tells_both() {
     let (_queue, hands, taker) = shared_by_two();
     let (mut begun, mut settled, mut look_at) = (Vec::new(), Vec::new(), Instant::FAR_FUTURE);
-    let second = taker.hand.turn(&hands, None).expect("one more").token;
-    let third = taker.hand.turn(&hands, Some(Ack::Done)).expect("one more").token;
+    let second = taker.hand.turn(&hands, None, || None).expect("one more").token;
+    let third = taker.hand.turn(&hands, Some(Ack::Done), || None).expect("one more").token;
     hands.look(NOW, &mut look_at, &mut begun, &mut settled);
     assert_eq!(settled, [Settled { token: second, ack: Ack::Done, begun: Some(NOW) }]);
     let running: Vec<_> = begun.iter().map(|(token, at)| (token.queue_offset, *at)).collect();
     assert_eq!(running, [(0, Some(NOW)), (third.queue_offset, Some(NOW))]);
     // Of several calls that run, each answer names its own, whether the engine knows the last one or not.
-    let fourth = taker.hand.turn(&hands, None).expect("one more").token;
+    let fourth = taker.hand.turn(&hands, None, || None).expect("one more").token;
     settled.clear();
     let told = [fourth, third].map(|token| Settled::new(token, Ack::Done));
     taker.hand.tell(&hands, told);
@@ -240,6 +240,24 @@ fn of_a_call_that_ended_before_the_engine_looked_the_answer_tells_both() {
     hands.look(NOW, &mut look_at, &mut begun, &mut settled);
     let last = Settled { begun: Some(NOW), ..told[0] };
     assert_eq!(settled, [last, told[1]], "each once");
+}
+
+#[test]
+fn what_follows_a_call_that_has_waited_begins_when_it_is_called() {
+    let (_queue, hands, taker) = shared_by_two();
+    let (mut begun, mut settled, mut look_at) = (Vec::new(), Vec::new(), Instant::FAR_FUTURE);
+    hands.look(NOW, &mut look_at, &mut begun, &mut settled);
+    let later = Instant::from_millis(60_000);
+    let second = taker.hand.turn(&hands, Some(Ack::Done), || Some(later)).expect("one more").token;
+    begun.clear();
+    hands.look(NOW, &mut look_at, &mut begun, &mut settled);
+    assert_eq!(begun, [(second, Some(later))]);
+    // The engine knows the last one, and its answer comes by its name: once.
+    settled.clear();
+    taker.hand.tell(&hands, [Settled::new(second, Ack::Done)]);
+    taker.hand.settle_last(&hands, Ack::Done);
+    hands.look(later, &mut look_at, &mut begun, &mut settled);
+    assert_eq!(settled, [Settled::new(second, Ack::Done)]);
 }
 
 /// Inflates to much, if it is one of queue 0.
