@@ -227,7 +227,7 @@ fn given_on(text: &str) -> BTreeMap<String, String> {
 /// A module's own items are the ground that its children stand on, and no child.
 fn graph(folder: &Path, crate_root: &Path) -> Graph {
     let files = code_files(folder, crate_root);
-    let own = modules(&folder.join("mod.rs").strip_prefix(crate_root).expect("below the root").to_path_buf());
+    let own = modules(folder.join("mod.rs").strip_prefix(crate_root).expect("below the root"));
     let children: BTreeSet<String> =
         files.iter().filter_map(|(modules, _)| modules.get(own.len()).cloned()).collect();
     let text = fs::read_to_string(folder.join("mod.rs")).expect("a module");
